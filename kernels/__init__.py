@@ -1,0 +1,1 @@
+"""Hand-written kernels of the Numba and CUDA backends, and the table that names them."""

@@ -1,0 +1,298 @@
+"""The contract of a backend: the named operations that every array library must carry out.
+
+A backend is an object. It holds an array namespace ``xp`` and some twenty-five operations, from
+which every layer, loss and optimizer is written. `nnkit.backends.numpy` has each of them as a plain
+formula and is the reference for the others.
+
+Conventions, for every operation:
+
+* Arrays belong to this backend and share one real dtype (float32 or float64), unless stated.
+* Matrices have one example per row: shape (n, features). Inputs are never modified.
+* ``out`` (or the named output arrays) is preallocated; where it may be None a new array is made.
+* Nothing is read back to the host, so that a sequence of operations can be captured and replayed.
+  What changes from step to step is read from a device array of three int64 `counters`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nnkit.kernels.table import ACTIVATIONS
+
+Array = Any
+"""An array of some backend; the libraries share no common type."""
+
+STEP, UPDATES, FORWARDS = 0, 1, 2
+"""Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
+
+
+class Backend(ABC):
+    """Arrays and operations of one array library; see the module's text for the conventions."""
+
+    name: ClassVar[str]
+    xp: Any
+    """The array namespace (numpy or cupy), for layers and losses written in plain array code."""
+
+    # ------------------------------------------------------------------ arrays
+
+    @abstractmethod
+    def owns(self, array: object) -> bool:
+        """Whether `array` is an array of this backend."""
+
+    @abstractmethod
+    def asarray(self, array: Any, dtype: Any = None) -> Array:
+        """Move a NumPy array (or a sequence) to this backend as a C-contiguous array.
+
+        An array that is here already, contiguous and of that dtype is returned as it is. An array
+        of another library raises TypeError.
+        """
+
+    @abstractmethod
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        """Copy an array to the host (a view where it is there already), waiting for its value."""
+
+    def empty(self, shape: int | Sequence[int], dtype: Any) -> Array:
+        """Make an uninitialised C-contiguous array."""
+        return self.xp.empty(shape, dtype)
+
+    def zeros(self, shape: int | Sequence[int], dtype: Any) -> Array:
+        """Make a C-contiguous array of zeros."""
+        return self.xp.zeros(shape, dtype)
+
+    def synchronize(self) -> None:
+        """Wait until all work issued so far is done. Immediate on a CPU."""
+
+    # ------------------------------------------------------------------ products
+
+    @abstractmethod
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        """Matrix product ``a @ b`` of (n, k) and (k, m); transposed views are welcome."""
+
+    def linear_forward(
+        self,
+        kind: str,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        y: Array,
+        z: Array,
+        alpha: float = 0.0,
+    ) -> None:
+        """Fused linear layer and activation: ``z = x @ weight + bias``, ``y = f(z)``.
+
+        `z` may be the same array as `y` where the activation's gradient needs only `y`
+        (``ACTIVATIONS[kind].saved == "y"``); otherwise it is kept for the backward pass.
+        """
+        self.matmul(x, weight, z)
+        self.bias_activation(kind, z, bias, y, alpha)
+
+    def linear_backward(
+        self,
+        kind: str,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        saved: Array,
+        dz: Array,
+        dweight: Array,
+        dbias: Array | None,
+        dx: Array | None,
+        alpha: float = 0.0,
+    ) -> None:
+        """Gradients of `linear_forward`; `saved` is its `y` or `z`, `dx` is None if not wanted.
+
+        ``dz = dy * f'``, ``dbias = sum of dz over rows``, ``dweight = x.T @ dz``,
+        ``dx = dz @ weight.T``.
+        """
+        self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
+        self.matmul(x.T, dz, dweight)
+        if dx is not None:
+            self.matmul(dz, weight.T, dx)
+
+    # ------------------------------------------------------------------ activations
+
+    @abstractmethod
+    def bias_activation(
+        self, kind: str, z: Array, bias: Array | None, y: Array, alpha: float = 0.0
+    ) -> None:
+        """Bias and activation in one pass: ``y = f(z + bias)`` for z (n, m), bias (m,) or None.
+
+        Where the gradient of `kind` needs its input, ``z`` becomes ``z + bias``; otherwise `z` is
+        scratch and may be the same array as `y`.
+        """
+
+    @abstractmethod
+    def bias_activation_backward(
+        self,
+        kind: str,
+        dy: Array,
+        saved: Array,
+        dz: Array,
+        dbias: Array | None,
+        alpha: float = 0.0,
+    ) -> None:
+        """In one pass ``dz = dy * f'(saved)`` and ``dbias = sum of dz over rows`` (if wanted).
+
+        `dz` may be the same array as `dy`. The sum has a fixed order: two runs give the same bits.
+        """
+
+    def activation(self, kind: str, x: Array, y: Array | None = None, alpha: float = 0.0) -> Array:
+        """Elementwise activation ``y = f(x)`` of any shape; `kind` is a key of `ACTIVATIONS`."""
+        y = self.empty(x.shape, x.dtype) if y is None else y
+        self._elementwise(kind, x, y, alpha)
+        return y
+
+    def activation_backward(
+        self, kind: str, dy: Array, saved: Array, dx: Array | None = None, alpha: float = 0.0
+    ) -> Array:
+        """Gradient ``dx = dy * f'``, where `saved` is the activation's x or y (see `ACTIVATIONS`).
+
+        Raises ValueError for an activation without a gradient (step).
+        """
+        if ACTIVATIONS[kind].gradient is None:
+            raise ValueError(
+                f"the activation {kind!r} has no gradient: it cannot be trained through"
+            )
+        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
+        self._elementwise_backward(kind, dy, saved, dx, alpha)
+        return dx
+
+    @abstractmethod
+    def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None: ...
+
+    @abstractmethod
+    def _elementwise_backward(
+        self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
+    ) -> None: ...
+
+    @abstractmethod
+    def bias_gradient(self, dy: Array, dbias: Array) -> None:
+        """``dbias = sum of dy over rows`` for dy (n, m), in a fixed order."""
+
+    @abstractmethod
+    def softmax(self, x: Array, y: Array | None = None) -> Array:
+        """Softmax of each row, ``exp(x - max) / sum(exp(x - max))``: no overflow for any finite x.
+
+        A row with +inf or NaN gives NaN.
+        """
+
+    @abstractmethod
+    def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        """Gradient of softmax for any `dy`: ``dx = y * (dy - sum(dy * y))`` in each row."""
+
+    @abstractmethod
+    def log_softmax(self, x: Array, y: Array | None = None) -> Array:
+        """Logarithm of the softmax of each row, ``x - max - log(sum(exp(x - max)))``."""
+
+    # ------------------------------------------------------------------ losses
+
+    @abstractmethod
+    def softmax_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        """Softmax and cross-entropy of logits, with the gradient, in one pass.
+
+        Parameters
+        ----------
+        z, dz
+            Logits and their gradient, (n, classes): ``dz = (softmax(z) - target) / n``.
+        target
+            int32 labels (n,), or rows of probabilities (n, classes) that sum to one.
+        log
+            float64 (steps, 2). Row ``counters[STEP]`` receives the mean loss
+            ``-mean(log softmax(z)[target])`` and the number of rows whose largest logit (the first
+            of equals) is the target's.
+        counters
+            int64 (3,).
+        """
+
+    @abstractmethod
+    def sigmoid_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        """Sigmoid and binary cross-entropy of logits, the mean over all elements, with gradient.
+
+        ``max(z, 0) - z * target + log(1 + exp(-|z|))``, ``dz = (sigmoid(z) - target) / z.size``;
+        the second logged number counts elements with ``(z > 0) == (target > 0.5)``.
+        """
+
+    @abstractmethod
+    def mean_squared_error(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    ) -> None:
+        """``mean((y - target)**2)`` over all elements, ``dy = 2 * (y - target) / y.size``.
+
+        The second logged number is 0.
+        """
+
+    # ------------------------------------------------------------------ training
+
+    @abstractmethod
+    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
+        """Zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
+
+        The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
+        (Philox4x32-10), the same on every backend: the backward pass calls this again on `dy`
+        instead of storing it.
+        """
+
+    @abstractmethod
+    def sgd(
+        self,
+        p: Array,
+        g: Array,
+        velocity: Array | None,
+        lr: Array,
+        counters: Array,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        """Stochastic gradient descent on a flat buffer, in PyTorch's formulation.
+
+        ``g += weight_decay * p; v = momentum * v + g; p -= lr * (g + momentum * v)`` (Nesterov) or
+        ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None). The learning rate is element
+        ``counters[STEP]`` of the float64 array `lr`, or its only one. `g` is not modified.
+        """
+
+    @abstractmethod
+    def adam(
+        self,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        lr: Array,
+        counters: Array,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> None:
+        """Adam (Kingma & Ba 2015, algorithm 1), or AdamW with decoupled decay, on a flat buffer.
+
+        With ``t = counters[UPDATES] + 1``: ``m = beta1 m + (1 - beta1) g``,
+        ``v = beta2 v + (1 - beta2) g**2``,
+        ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``. Weight decay is added
+        to `g`, or decoupled: ``p *= 1 - lr * weight_decay`` first (Loshchilov & Hutter 2019).
+        `lr` as in `sgd`.
+        """
+
+    @abstractmethod
+    def gather(
+        self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
+    ) -> None:
+        """Copy the current mini-batch: row i of `out` is ``source[order[start + i]]``.
+
+        ``start = counters[STEP] * batch_size``; `order` is int64. A uint8 source becomes the
+        output's real dtype scaled by 1/255; otherwise the dtypes are equal.
+        """
+
+    @abstractmethod
+    def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
+        """Add to the three counters, on the device."""

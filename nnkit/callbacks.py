@@ -1,0 +1,24 @@
+"""Hooks into a training run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nnkit.training import Trainer
+
+
+class Callback:
+    """Override what you need; set ``trainer.stop = True`` to end training after the current step."""
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Before the first step."""
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """After each step was issued. ``trainer.running()`` reads loss and accuracy so far."""
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """After validation; ``trainer.history`` holds the epoch's figures."""
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """After the last step, also when the run was interrupted."""

@@ -1,0 +1,255 @@
+"""Checkpoints: safetensors files with the configuration as JSON in their metadata.
+
+Tensors are named "model.0.weight", "optimizer.m.0.weight" and so on, so that a file does not
+depend on the layout of the flat buffers, and loads on any backend. A model's file and a trainer's
+differ only in how much is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnkit import layers
+from nnkit.backends import Array, Backend
+from nnkit.history import History
+from nnkit.layers import Layer
+from nnkit.losses import LOSSES
+from nnkit.model import Sequential
+from nnkit.optimizers import OPTIMIZERS
+from nnkit.training import Progress, Trainer
+
+FORMAT = 1
+Tensors = dict[str, np.ndarray[Any, Any]]
+
+
+class CheckpointError(ValueError):
+    """A file is no checkpoint, is damaged, or belongs to another network; the message says which."""
+
+
+def save_model(model: Sequential, path: str | PathLike[str]) -> None:
+    """Write a model's weights and configuration. Raises OSError where it cannot be written."""
+    _write(path, _model_tensors(model), {"model": model.config()})
+
+
+def save_trainer(trainer: Trainer, path: str | PathLike[str], extra: dict[str, Any]) -> None:
+    """Write a model with optimizer, position and history. Raises OSError like `save_model`."""
+    model, optimizer = trainer.model, trainer.optimizer
+    optimizer.attach(model)
+    tensors = _model_tensors(model)
+    for slot, buffer in optimizer.state.items():
+        for name, view in _named_views(model, buffer):
+            tensors[f"optimizer.{slot}.{name}"] = model.backend.to_numpy(view)
+    tensors["optimizer.counters"] = model.backend.to_numpy(optimizer.counters)
+    tensors["model.counters"] = model.backend.to_numpy(model.counters)
+    if trainer.log is not None:
+        tensors["training.log"] = model.backend.to_numpy(trainer.log)
+    config = {
+        "model": model.config(),
+        "loss": trainer.loss.config(),
+        "optimizer": optimizer.config(),
+        "progress": None if trainer.progress is None else asdict(trainer.progress),
+        "epochs_made": trainer.epochs_made,
+        "history": trainer.history.to_dict(),
+        "extra": extra,
+    }
+    _write(path, tensors, config)
+
+
+def load(
+    path: str | PathLike[str],
+    backend: str | Backend | None = None,
+    custom_layers: Sequence[type[Layer]] = (),
+) -> Sequential:
+    """Read a model from a file that `Sequential.save` or `Trainer.save` wrote, onto any backend.
+
+    `custom_layers` are the classes of layers that are not nnkit's. Raises CheckpointError for a
+    file that is none or is damaged, OSError for one that cannot be read.
+    """
+    tensors, config = _read(path)
+    return _build_model(path, tensors, config, backend, custom_layers)
+
+
+def load_trainer(
+    path: str | PathLike[str],
+    backend: str | Backend | None = None,
+    custom_layers: Sequence[type[Layer]] = (),
+) -> Trainer:
+    """Read a trainer; raises CheckpointError also where the file holds a model only."""
+    tensors, config = _read(path)
+    if "optimizer" not in config:
+        raise CheckpointError(f"{path} holds a model without a training state: use nnkit.load")
+    model = _build_model(path, tensors, config, backend, custom_layers)
+    try:
+        loss = _build(config["loss"], LOSSES)
+        optimizer = _build(config["optimizer"], OPTIMIZERS)
+        trainer = Trainer(model, loss, optimizer)
+        trainer.history = History(**config["history"])
+        trainer.extra = config["extra"]
+        trainer.epochs_made = config["epochs_made"]
+        if config["progress"] is not None:
+            trainer.progress = Progress(**config["progress"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its training configuration is damaged: {error}") from error
+    trainer.log = tensors.get("training.log")
+    optimizer.attach(model)
+    for slot, buffer in optimizer.state.items():
+        _fill(path, model, buffer, tensors, f"optimizer.{slot}.")
+    _copy(path, model.backend, optimizer.counters, tensors, "optimizer.counters")
+    _copy(path, model.backend, model.counters, tensors, "model.counters")
+    return trainer
+
+
+def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
+    """Read the weights of a file into an existing model of the same shape.
+
+    Raises CheckpointError, naming the first parameter that differs, for another network's file.
+    """
+    tensors, _ = _read(path)
+    _fill(path, model, model.flat.values, tensors, "model.")
+
+
+# ---------------------------------------------------------------------- pieces
+
+
+def _named_views(model: Sequential, buffer: Array) -> list[tuple[str, Array]]:
+    names = [name for name, _ in model.named_parameters()]
+    return list(zip(names, model.flat.views(buffer), strict=True))
+
+
+def _model_tensors(model: Sequential) -> Tensors:
+    return {
+        f"model.{name}": model.backend.to_numpy(view)
+        for name, view in _named_views(model, model.flat.values)
+    }
+
+
+def _build_model(
+    path: str | PathLike[str],
+    tensors: Tensors,
+    config: dict[str, Any],
+    backend: str | Backend | None,
+    custom_layers: Sequence[type[Layer]],
+) -> Sequential:
+    classes = {name: getattr(layers, name) for name in layers.__all__}
+    classes |= {cls.__name__: cls for cls in custom_layers}
+    try:
+        settings = config["model"]
+        model = Sequential(
+            *(_build_layer(layer, classes) for layer in settings["layers"]),
+            seed=settings["seed"],
+            dtype=settings["dtype"],
+            fuse=settings["fuse"],
+            backend=backend,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its model cannot be built: {error}") from error
+    _fill(path, model, model.flat.values, tensors, "model.")
+    return model
+
+
+def _build_layer(config: dict[str, Any], classes: Mapping[str, type[Layer]]) -> Layer:
+    if config["class"] == "Sequential":
+        return Sequential(
+            *(_build_layer(layer, classes) for layer in config["layers"]),
+            seed=config["seed"],
+            dtype=config["dtype"],
+            backend="numpy",
+        )
+    layer: Layer = _build(config, classes)
+    return layer
+
+
+def _build(config: dict[str, Any], classes: Mapping[str, Any]) -> Any:
+    arguments = dict(config)
+    name = arguments.pop("class")
+    if name not in classes:
+        raise ValueError(f"unknown class {name!r}; pass your own in custom_layers")
+    return classes[name](**arguments)
+
+
+def _fill(
+    path: str | PathLike[str], model: Sequential, buffer: Array, tensors: Tensors, prefix: str
+) -> None:
+    """Copy named tensors into a flat buffer, first checking all of them."""
+    views = _named_views(model, buffer)
+    for name, view in views:
+        _check(path, tensors, prefix + name, tuple(view.shape))
+    extra = [k for k in tensors if k.startswith(prefix) and k.endswith(("weight", "bias"))]
+    if len(extra) > len(views):
+        raise CheckpointError(
+            f"{path} is of another network: it has {len(extra)} parameters, the model {len(views)}"
+        )
+    for name, view in views:
+        view[...] = model.backend.asarray(tensors[prefix + name], view.dtype)
+
+
+def _copy(
+    path: str | PathLike[str], backend: Backend, array: Array, tensors: Tensors, name: str
+) -> None:
+    _check(path, tensors, name, tuple(array.shape))
+    array[...] = backend.asarray(tensors[name], array.dtype)
+
+
+def _check(path: str | PathLike[str], tensors: Tensors, name: str, shape: tuple[int, ...]) -> None:
+    if name not in tensors:
+        raise CheckpointError(f"{path} is of another network: it has no {name}")
+    if tensors[name].shape != shape:
+        raise CheckpointError(
+            f"{path} is of another network: its {name} has shape {tensors[name].shape}, "
+            f"but the model's has {shape}"
+        )
+
+
+# ---------------------------------------------------------------------- files
+
+
+def _write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -> None:
+    """Write to a temporary file beside the target, flush it to disk, then rename it."""
+    from safetensors.numpy import save
+
+    contiguous = {name: np.ascontiguousarray(a) for name, a in tensors.items()}
+    data = save(contiguous, {"format": "nnkit", "nnkit": json.dumps({"version": FORMAT, **config})})
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def _read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is no safetensors file or is damaged: {error}") from error
+    if "nnkit" not in metadata:
+        raise CheckpointError(f"{path} is a safetensors file, but not one of nnkit's")
+    config: dict[str, Any] = json.loads(metadata["nnkit"])
+    if config["version"] != FORMAT:
+        raise CheckpointError(
+            f"{path} has checkpoint format {config['version']}; this nnkit reads {FORMAT}"
+        )
+    return tensors, config

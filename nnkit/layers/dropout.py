@@ -1,0 +1,48 @@
+"""Dropout (Srivastava et al. 2014), inverted: scaled while training, nothing at evaluation."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+
+
+class Dropout(Layer):
+    """While training, zero each element with probability p and scale the rest by 1 / (1 - p).
+
+    The mask is recomputed in the backward pass from a counter-based generator, never stored, and
+    is the same on every backend. In evaluation mode ``y = x``.
+    """
+
+    options: ClassVar = ("p",)
+    stochastic = True
+
+    def __init__(self, p: float = 0.5) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: p must be at least 0 and below 1, not {p!r}")
+        self.p = float(p)
+        self.key = 0
+        self.counters: Array = None
+
+    def seed(self, key: int, counters: Array) -> None:
+        """Draw masks from this 64-bit key and the model's counters (see `Backend.dropout`)."""
+        self.key, self.counters = key, counters
+
+    def forward(self, x: Array) -> Array:
+        """y = x * mask / (1 - p) while training, otherwise x."""
+        self.active = self.training and self.p > 0
+        return self._mask(x, "y")
+
+    def backward(self, dy: Array) -> Array:
+        """dx = dy * the same mask / (1 - p)."""
+        return self._mask(dy, "dx")
+
+    def _mask(self, x: Array, name: str) -> Array:
+        if not self.active:
+            return x
+        if self.counters is None:
+            self.counters = self.backend.zeros(3, "int64")
+        out = self.new(name, x.shape)
+        self.backend.dropout(x, self.p, self.key, self.counters, out)
+        return out

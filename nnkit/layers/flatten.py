@@ -1,0 +1,25 @@
+"""Images to rows of numbers."""
+
+from __future__ import annotations
+
+from math import prod
+
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+
+
+class Flatten(Layer):
+    """Reshape (n, a, b, ...) to (n, a * b * ...)."""
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(a, b, ...) to (a * b * ...,)."""
+        return (prod(shape),)
+
+    def forward(self, x: Array) -> Array:
+        """One row per example."""
+        self.shape = x.shape
+        return x.reshape(len(x), prod(x.shape[1:]))
+
+    def backward(self, dy: Array) -> Array:
+        """Back to the input's shape."""
+        return dy.reshape(self.shape)

@@ -1,0 +1,84 @@
+"""The fully connected (affine) layer."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nnkit import initializers
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+from nnkit.parameters import Parameter
+
+
+class Linear(Layer):
+    """``y = x @ W + b`` with x (n, in_features), W (in_features, out_features), b (out_features,).
+
+    Parameters
+    ----------
+    in_features, out_features
+        Widths, at least 1.
+    bias
+        Whether to add b.
+    init
+        Initial W: "he", "xavier", "zeros", a function of (generator, shape), or an array. None
+        takes He before ReLU and Xavier otherwise. b starts at zero.
+
+    Its gradients, for dy (n, out_features): ``dW = x.T @ dy``, ``db = sum of dy over rows``,
+    ``dx = dy @ W.T``.
+    """
+
+    options: ClassVar = ("in_features", "out_features", "bias")
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, init: Any = None
+    ) -> None:
+        for name, width in (("in_features", in_features), ("out_features", out_features)):
+            if not isinstance(width, int | np.integer) or width < 1:
+                raise ValueError(f"Linear: {name} must be an integer of at least 1, not {width!r}")
+        self.in_features = int(in_features)
+        self.out_features = int(out_features)
+        self.bias = bool(bias)
+        self.default_init = init is None
+        self.W = Parameter(
+            (self.in_features, self.out_features),
+            initializers.get("xavier" if init is None else init),
+        )
+        self.b = Parameter((self.out_features,), initializers.zeros) if bias else None
+
+    def own_parameters(self) -> dict[str, Parameter]:
+        """Return W as "weight" and b as "bias"."""
+        return {"weight": self.W} if self.b is None else {"weight": self.W, "bias": self.b}
+
+    @property
+    def weight(self) -> Parameter:
+        """The parameter W."""
+        return self.W
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(in_features,) to (out_features,)."""
+        if shape != (self.in_features,):
+            hint = "; put Flatten() in front of it" if len(shape) > 1 else ""
+            raise ValueError(
+                f"{self!r} takes rows of {self.in_features} numbers, not of shape {shape}{hint}"
+            )
+        return (self.out_features,)
+
+    def forward(self, x: Array) -> Array:
+        """y = x @ W + b."""
+        self.x = x
+        y = self.new("y", (len(x), self.out_features))
+        self.backend.matmul(x, self.W.value, y)
+        if self.b is not None:
+            self.backend.bias_activation("identity", y, self.b.value, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """dW = x.T @ dy, db = sum of dy over rows, dx = dy @ W.T."""
+        if self.b is not None:
+            self.backend.bias_gradient(dy, self.b.grad)
+        self.backend.matmul(self.x.T, dy, self.W.grad)
+        if not self.input_gradient:
+            return None
+        return self.backend.matmul(dy, self.W.value.T, self.new("dx", self.x.shape))

@@ -1,0 +1,22 @@
+"""Softmax as a layer; to train a classifier, use SoftmaxCrossEntropy on the logits instead."""
+
+from __future__ import annotations
+
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+
+
+class Softmax(Layer):
+    """``y = exp(x - max) / sum(exp(x - max))`` in each row of x (n, classes).
+
+    Backward, for any dy: ``dx = y * (dy - sum(dy * y))``.
+    """
+
+    def forward(self, x: Array) -> Array:
+        """y = softmax(x)."""
+        self.y = self.backend.softmax(x, self.new("y", x.shape))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        """dx = y * (dy - sum(dy * y))."""
+        return self.backend.softmax_backward(dy, self.y, self.new("dx", dy.shape))

@@ -1,0 +1,280 @@
+"""Sequential: a stack of layers with all parameters in one flat buffer."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from math import prod
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from nnkit import initializers
+from nnkit.backends import Array, Backend, get_backend
+from nnkit.kernels.table import ACTIVATIONS
+from nnkit.layers import Activation, Dropout, Layer, Linear, Workspace, fuse
+from nnkit.parameters import FlatBuffer, Parameter, initialize
+
+
+class Sequential(Layer):
+    """Layers applied one after the other.
+
+    Parameters
+    ----------
+    layers
+        The layers in order; a Sequential may be one of them.
+    seed
+        Seed of the initial weights and of dropout; None draws one (kept as `seed`).
+    dtype
+        "float32" or "float64".
+    backend
+        Name of the backend to build on; None is the current one.
+    fuse
+        Carry out each `Linear` and the activation behind it as one operation. Off, every layer
+        runs by itself: the baseline that benchmarks compare with.
+
+    The model starts in evaluation mode; `Trainer.fit` switches to training and back. Setting
+    `debug` to True makes the forward pass name the first layer whose output is not finite.
+
+    Raises ValueError where the widths of neighbouring layers do not fit.
+    """
+
+    def __init__(
+        self,
+        *layers: Layer,
+        seed: int | None = None,
+        dtype: str = "float32",
+        backend: str | Backend | None = None,
+        fuse: bool = True,
+    ) -> None:
+        if not layers:
+            raise ValueError("Sequential needs at least one layer")
+        for layer in layers:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential takes layers, not {layer!r}")
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        self.layers = list(layers)
+        self.seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else int(seed)  # type: ignore[arg-type]
+        self.fused = fuse
+        self.debug = False
+        self._check_widths()
+        self._choose_initializers()
+        self.attach(get_backend(backend), dtype)
+        self._plan()
+        self._allocate()
+        initialize(self.parameters(), self.seed % 2**64)
+
+    # ------------------------------------------------------------------ building
+
+    def _check_widths(self) -> None:
+        shape: tuple[int, ...] | None = None
+        for name, layer in self._leaves():
+            try:
+                shape = layer.output_shape(_input_shape(layer) if shape is None else shape)
+            except ValueError as error:
+                raise ValueError(f"layer {name}: {error}") from None
+            except _UnknownShapeError:
+                shape = None
+
+    def _choose_initializers(self) -> None:
+        """Give a Linear without a chosen initialiser the one that suits its activation."""
+        leaves = [layer for _, layer in self._leaves()]
+        for layer, behind in pairwise(leaves):
+            if isinstance(layer, Linear) and layer.default_init and isinstance(behind, Activation):
+                layer.W.init = initializers.get(ACTIVATIONS[behind.kind].init)
+
+    def _plan(self) -> None:
+        leaves = [layer for _, layer in self._leaves()]
+        self.plan = fuse(leaves) if self.fused else leaves
+        for layer in self.plan:
+            layer.attach(self.backend, self.dtype)
+        self.stochastic = any(layer.stochastic for layer in self.plan)  # type: ignore[misc]
+
+    def _allocate(self) -> None:
+        self.flat = FlatBuffer(self.parameters(), self.backend, self.dtype)
+        self.counters = self.backend.zeros(3, np.int64)
+        for i, layer in enumerate(self.plan):
+            if isinstance(layer, Dropout):
+                layer.seed((self.seed + i * 0x9E3779B97F4A7C15) % 2**64, self.counters)
+
+    def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
+        """All layers that compute, nested models opened, with names such as "2" or "0.1"."""
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, Sequential):
+                yield from layer._leaves(f"{prefix}{i}.")
+            else:
+                yield f"{prefix}{i}", layer
+
+    # ------------------------------------------------------------------ computing
+
+    def forward(self, x: Any) -> Array:
+        """Outputs for x of shape (n, ...), a new array on the model's backend.
+
+        NumPy arrays and sequences are moved; uint8 means image bytes and is scaled to 0..1.
+        Raises ValueError for a shape that does not fit, naming the layer.
+        """
+        array = self._checked(x)
+        with self.using(None):
+            return self.run_forward(array)
+
+    def backward(self, dy: Any) -> Array:
+        """Overwrite all gradients from dy, the loss's gradient by the outputs; return dx."""
+        dy = self.backend.asarray(dy, self.dtype)
+        with self.using(None):
+            return self.run_backward(dy)
+
+    def __call__(self, x: Any) -> Array:
+        """Compute the outputs: the same as `forward`."""
+        return self.forward(x)
+
+    def run_forward(self, x: Array) -> Array:
+        """Forward pass of checked input, into the workspace in use."""
+        if self.training and self.stochastic:
+            self.backend.advance(self.counters, 0, 0, 1)
+        for layer in self.plan:
+            x = layer.forward(x)
+            if self.debug and not bool(self.xp.isfinite(x).all()):
+                raise FloatingPointError(f"NaN or infinity first appears behind {layer!r}")
+        return x
+
+    def run_backward(self, dy: Array) -> Array:
+        """Backward pass, into the workspace in use."""
+        for layer in reversed(self.plan):
+            dy = layer.backward(dy)
+        return dy
+
+    @contextmanager
+    def using(self, workspace: Workspace | None) -> Iterator[None]:
+        """Take output arrays from `workspace` (None: make new ones) inside a ``with`` block.
+
+        With a workspace the first layer computes no dx, which training does not need.
+        """
+        previous = self._workspace
+        self._use(workspace)
+        try:
+            yield
+        finally:
+            self._use(previous)
+
+    def _use(self, workspace: Workspace | None) -> None:
+        if workspace is self._workspace:
+            return
+        self._workspace = workspace
+        for layer in self.plan:
+            layer._workspace = workspace
+        self.plan[0].input_gradient = workspace is None
+
+    # ------------------------------------------------------------------ modes, places, names
+
+    def train(self, mode: bool = True) -> Sequential:
+        """Switch to training mode (dropout works); returns the model."""
+        self.training = mode
+        for layer in self.plan:
+            layer.training = mode
+        return self
+
+    def eval(self) -> Sequential:
+        """Switch to evaluation mode; returns the model."""
+        return self.train(False)
+
+    def to(self, backend: str | Backend) -> Sequential:
+        """Move the model to another backend, in place; returns the model."""
+        target = get_backend(backend)
+        if target is not self.backend:
+            values = self.backend.to_numpy(self.flat.values)
+            counters = self.backend.to_numpy(self.counters)
+            self.attach(target, self.dtype)
+            self._plan()
+            self._allocate()
+            self.flat.values[...] = target.asarray(values)
+            self.counters[...] = target.asarray(counters)
+            self.train(self.training)
+        return self
+
+    def sublayers(self) -> list[Layer]:
+        """Return the layers."""
+        return self.layers
+
+    def __getitem__(self, index: int) -> Layer:
+        return self.layers[operator.index(index)]
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Layer]:
+        return iter(self.layers)
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Names such as "0.weight" with their parameters (`.value`, `.grad`)."""
+        for name, layer in self._leaves():
+            for own, parameter in layer.own_parameters().items():
+                yield f"{name}.{own}", parameter
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(prod(p.shape) for p in self.parameters())
+
+    @property
+    def out_features(self) -> int | None:
+        """Width of the outputs, where a Linear determines it."""
+        widths = [layer.out_features for _, layer in self._leaves() if isinstance(layer, Linear)]
+        return widths[-1] if widths else None
+
+    def config(self) -> dict[str, Any]:
+        """Everything but the weights, as JSON can hold it."""
+        return {
+            "class": "Sequential",
+            "layers": [layer.config() for layer in self.layers],
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+            "fuse": self.fused,
+        }
+
+    def summary(self) -> str:
+        """Table of layers, output shapes and parameter counts, as text to print."""
+        rows = [("layer", "output", "parameters")]
+        shape: tuple[int, ...] | None = None
+        for name, layer in self._leaves():
+            try:
+                shape = layer.output_shape(_input_shape(layer) if shape is None else shape)
+            except _UnknownShapeError:
+                shape = None
+            output = "(n, ...)" if shape is None else f"({', '.join(map(str, ('n', *shape)))})"
+            count = sum(prod(p.shape) for p in layer.own_parameters().values())
+            rows.append((f"{name}: {layer!r}", output, f"{count:,}"))
+        rows.append(("total", "", f"{self.n_parameters:,}"))
+        first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
+        lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
+        note = f"{self.dtype.name} on {self.backend.name}"
+        return "\n".join([*lines, note])
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write weights and configuration to a safetensors file, atomically; see `nnkit.load`."""
+        from nnkit.checkpoint import save_model
+
+        save_model(self, path)
+
+    def load_weights(self, path: str | PathLike[str]) -> None:
+        """Read a file's weights into this model; raises CheckpointError for another network."""
+        from nnkit.checkpoint import load_weights
+
+        load_weights(self, path)
+
+    def __repr__(self) -> str:
+        inner = "".join(f"  {i}: {layer!r}\n" for i, layer in enumerate(self.layers))
+        return f"Sequential(\n{inner})"
+
+
+class _UnknownShapeError(Exception):
+    """The input shape of a layer follows from nothing before it."""
+
+
+def _input_shape(layer: Layer) -> tuple[int, ...]:
+    if isinstance(layer, Linear):
+        return (layer.in_features,)
+    raise _UnknownShapeError

@@ -1,0 +1,413 @@
+"""Trainer: mini-batch training, evaluation and prediction."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array, Backend
+from nnkit.backends.base import STEP
+from nnkit.callbacks import Callback
+from nnkit.history import History
+from nnkit.interrupts import deferred_interrupt
+from nnkit.layers import Workspace
+from nnkit.losses import Loss, SoftmaxCrossEntropy
+from nnkit.model import Sequential
+from nnkit.optimizers import Adam, Optimizer
+
+EVALUATION_BATCH = 1000
+"""Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands. With the seeds in it, nothing else is needed to continue it."""
+
+    epochs: int
+    batch_size: int
+    seed: int
+    shuffle: bool
+    examples: int
+    first_epoch: int
+    """Epochs that earlier runs of the same trainer had made: no two epochs share an order."""
+    epoch: int = 0
+    """Finished epochs of this run."""
+    step: int = 0
+    """Finished steps of the current epoch."""
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch; the last batch may be smaller."""
+        return -(-self.examples // self.batch_size)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.epochs
+
+    def order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Examples in the order of the current epoch: a function of seed and epoch alone."""
+        if not self.shuffle:
+            return np.arange(self.examples)
+        key = np.array([self.seed % 2**64, self.first_epoch + self.epoch], np.uint64)
+        return np.random.Generator(np.random.Philox(key=key)).permutation(self.examples)
+
+
+class Data:
+    """Checked examples and targets on a backend, uint8 images left as bytes."""
+
+    def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
+        backend = model.backend
+        self.x = examples(model, x, name)
+        if np.shape(t)[:1] != (len(self.x),):
+            raise ValueError(
+                f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
+                "there must be one target per example"
+            )
+        outputs = model.eval().forward(as_real(model, self.x[:1])).shape[1:]
+        if len(outputs) != 1:
+            raise ValueError(f"the model's outputs must be rows of numbers, not of shape {outputs}")
+        self.t = loss.prepare(backend, t, (len(self.x), *outputs), model.dtype)
+        self.outputs = outputs
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def examples(model: Sequential, x: Any, name: str = "x") -> Array:
+    """Check examples and move them to the model's backend; uint8 stays, the rest becomes real.
+
+    Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the model.
+    """
+    backend = model.backend
+    array = x if backend.owns(x) else backend.asarray(x)
+    if array.ndim < 2 or len(array) == 0:
+        raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
+    if array.dtype != np.uint8:
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
+        array = backend.asarray(array, model.dtype)
+        finite = backend.xp.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not bool(finite.all()):
+            raise ValueError(f"{name} holds NaN or infinity, first in row {int(finite.argmin())}")
+    model._checked(array[:1])
+    return backend.asarray(array)
+
+
+def as_real(model: Sequential, x: Array) -> Array:
+    """Scale bytes to 0..1; reals are as they are."""
+    return x if x.dtype == model.dtype else x.astype(model.dtype) * model.dtype.type(1 / 255)
+
+
+class Trainer:
+    """Fits a model to data by mini-batches, and keeps all that is needed to continue.
+
+    Parameters
+    ----------
+    model
+        The model; it is changed in place.
+    loss
+        Default: SoftmaxCrossEntropy().
+    optimizer
+        Default: Adam().
+    """
+
+    def __init__(
+        self, model: Sequential, loss: Loss | None = None, optimizer: Optimizer | None = None
+    ) -> None:
+        self.model = model
+        self.loss = SoftmaxCrossEntropy() if loss is None else loss
+        self.optimizer = Adam() if optimizer is None else optimizer
+        self.history = History()
+        self.progress: Progress | None = None
+        self.stop = False
+        self.log: Array = None
+        """float64 (steps, 2) on the device: each step's mean loss and number of right answers."""
+        self.epochs_made = 0
+        """Finished epochs of all runs together."""
+        self._answers = 1
+        self._workspace = Workspace()
+
+    # ------------------------------------------------------------------ training
+
+    def fit(
+        self,
+        x: Any,
+        t: Any,
+        epochs: int = 5,
+        batch_size: int = 32,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        seed: int | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+    ) -> History:
+        """Train for some epochs and return what was recorded.
+
+        Parameters
+        ----------
+        x
+            Examples (n, ...): numbers, or uint8 image bytes that are scaled to 0..1.
+        t
+            Targets as the loss takes them, one per example.
+        epochs, batch_size
+            At least 1; the batch size at most n. The last batch of an epoch may be smaller.
+        validation_data
+            (x, t) to evaluate after every epoch.
+        seed
+            Seed of the order of examples; None takes the model's.
+        shuffle
+            Whether to draw a new order in every epoch.
+
+        Raises ValueError for data that do not fit the model or the loss. Ctrl-C raises
+        KeyboardInterrupt between two steps; `resume` then continues.
+        """
+        n = len(x)
+        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        if batch_size > n:
+            raise ValueError(f"batch_size {batch_size} is more than the {n} examples")
+        seed = self.model.seed if seed is None else int(seed)
+        self.history = History()
+        self.progress = Progress(
+            int(epochs), int(batch_size), seed, bool(shuffle), n, self.epochs_made
+        )
+        self.log = None
+        return self._run(x, t, validation_data, callbacks)
+
+    def resume(
+        self,
+        x: Any,
+        t: Any,
+        epochs: int | None = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> History:
+        """Continue an interrupted or loaded run on the same data, to its end.
+
+        On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
+        changes the total. Raises RuntimeError if there is no run, ValueError for other data.
+        """
+        if self.progress is None:
+            raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
+        if len(x) != self.progress.examples:
+            raise ValueError(
+                f"the run was on {self.progress.examples} examples, but x has {len(x)}"
+            )
+        if epochs is not None:
+            self.progress.epochs = int(epochs)
+        return self._run(x, t, validation_data, callbacks)
+
+    def _run(
+        self,
+        x: Any,
+        t: Any,
+        validation_data: tuple[Any, Any] | None,
+        callbacks: Sequence[Callback],
+    ) -> History:
+        assert self.progress is not None
+        model, progress = self.model, self.progress
+        was_training = model.training
+        data = Data(model, self.loss, x, t)
+        self._answers = self.loss.answers_per_row(*data.outputs)
+        validation = None
+        if validation_data is not None:
+            validation = Data(model, self.loss, *validation_data, name="validation x")
+        self.optimizer.attach(model)
+        self.stop = False
+        for callback in callbacks:
+            callback.on_fit_begin(self)
+        try:
+            with deferred_interrupt() as check:
+                while not (progress.finished or self.stop):
+                    self._epoch(data, validation, callbacks, check)
+        finally:
+            model.train(was_training)
+            if self.log is not None:
+                self.log = model.backend.to_numpy(self.log)
+            for callback in callbacks:
+                callback.on_fit_end(self)
+        return self.history
+
+    def _epoch(
+        self,
+        data: Data,
+        validation: Data | None,
+        callbacks: Sequence[Callback],
+        check: Callable[[], None],
+    ) -> None:
+        """Train to the end of the current epoch, or to the step after which `stop` is set."""
+        assert self.progress is not None
+        progress, backend = self.progress, self.model.backend
+        order = backend.asarray(progress.order())
+        if self.log is None or progress.step == 0:
+            self.log = backend.zeros((progress.steps, 2), np.float64)
+        else:
+            self.log = backend.asarray(self.log)
+        self.optimizer.counters[STEP] = progress.step
+        batch = Batch(self.model, data, min(progress.batch_size, len(data)))
+        start = time.perf_counter()
+        self.model.train()
+        with self.model.using(self._workspace):
+            while progress.step < progress.steps:
+                self._step(batch, order, len(data) - progress.step * progress.batch_size)
+                progress.step += 1
+                for callback in callbacks:
+                    callback.on_step_end(self)
+                if self.stop and progress.step < progress.steps:
+                    return
+                check()
+        figures = self._figures(self.log, progress.steps)
+        seconds = time.perf_counter() - start
+        self.history.step_loss += backend.to_numpy(self.log)[:, 0].tolist()
+        if validation is not None:
+            val = self._evaluate(validation, progress.batch_size)
+            figures |= {f"val_{name}": value for name, value in val.items()}
+        self.history.append({**figures, "seconds": seconds})
+        progress.epoch += 1
+        progress.step = 0
+        self.epochs_made += 1
+        for callback in callbacks:
+            callback.on_epoch_end(self)
+        check()
+
+    def _step(self, batch: Batch, order: Array, rows: int) -> None:
+        """One training step: gather, forward, loss, backward, update. Nothing is read back."""
+        model, counters = self.model, self.optimizer.counters
+        x, t = batch.gather(order, counters, rows)
+        y = model.run_forward(x)
+        self.loss.run(model.backend, y, t, batch.gradient[: len(y)], self.log, counters)
+        model.run_backward(self.loss.backward())
+        self.optimizer.update(model)
+        model.backend.advance(counters, 1, 1, 0)
+
+    def running(self) -> dict[str, float]:
+        """Mean loss and accuracy of the current epoch so far, read from the device."""
+        assert self.progress is not None
+        return self._figures(self.log, self.progress.step)
+
+    def _figures(self, log: Array, steps: int) -> dict[str, float]:
+        assert self.progress is not None
+        rows = batch_rows(steps, self.progress.batch_size, self.progress.examples)
+        return figures(self.model.backend.to_numpy(log), rows, self.loss, self._answers)
+
+    # ------------------------------------------------------------------ using the model
+
+    def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+        """Mean "loss", and "accuracy" where the loss has one, over all examples."""
+        was_training = self.model.training
+        data = Data(self.model, self.loss, x, t)
+        result = self._evaluate(data, batch_size)
+        self.model.train(was_training)
+        return result
+
+    def _evaluate(self, data: Data, batch_size: int) -> dict[str, float]:
+        model, backend = self.model, self.model.backend
+        batch = Batch(model, data, min(batch_size, len(data)))
+        steps = -(-len(data) // batch.size)
+        log = backend.zeros((steps, 2), np.float64)
+        counters = backend.zeros(3, np.int64)
+        order = backend.xp.arange(len(data))
+        model.eval()
+        with model.using(self._workspace):
+            for step in range(steps):
+                x, t = batch.gather(order, counters, len(data) - step * batch.size)
+                y = model.run_forward(x)
+                self.loss.run(backend, y, t, batch.gradient[: len(y)], log, counters)
+                backend.advance(counters, 1, 0, 0)
+        rows = batch_rows(steps, batch.size, len(data))
+        answers = self.loss.answers_per_row(*data.outputs)
+        return figures(backend.to_numpy(log), rows, self.loss, answers)
+
+    def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
+        """Answers for x as a NumPy array.
+
+        Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
+        outputs themselves (n, outputs) otherwise.
+        """
+        return self.loss.answers(self._outputs(x, batch_size, lambda y: y))
+
+    def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
+        """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
+        backend = self.model.backend
+        return self._outputs(x, batch_size, lambda y: self.loss.probabilities(backend, y))
+
+    def _outputs(
+        self, x: Any, batch_size: int, finish: Callable[[Array], Array]
+    ) -> np.ndarray[Any, Any]:
+        model = self.model
+        array = examples(model, x)
+        was_training = model.training
+        model.eval()
+        parts = [
+            model.backend.to_numpy(
+                finish(model.forward(as_real(model, array[start : start + batch_size])))
+            )
+            for start in range(0, len(array), batch_size)
+        ]
+        model.train(was_training)
+        return np.concatenate(parts)
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, path: str | PathLike[str], **extra: Any) -> None:
+        """Write all that `resume` needs to a safetensors file, atomically.
+
+        `extra` is kept in the file as JSON and comes back as ``Trainer.load(path).extra``.
+        """
+        from nnkit.checkpoint import save_trainer
+
+        save_trainer(self, path, extra)
+
+    @staticmethod
+    def load(path: str | PathLike[str], backend: str | Backend | None = None) -> Trainer:
+        """Read a trainer with its model, optimizer and position, onto any backend."""
+        from nnkit.checkpoint import load_trainer
+
+        return load_trainer(path, backend)
+
+    extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+    """What was given to `save`, after `load`."""
+
+
+class Batch:
+    """The arrays that a mini-batch is gathered into."""
+
+    def __init__(self, model: Sequential, data: Data, size: int) -> None:
+        backend = model.backend
+        self.data, self.size, self.backend = data, size, backend
+        self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
+        self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
+        self.gradient = backend.empty((size, *data.outputs), model.dtype)
+
+    def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
+        """Fetch the current step's examples and targets; `rows` are left in the epoch."""
+        x, t = (self.x, self.t) if rows >= self.size else (self.x[:rows], self.t[:rows])
+        self.backend.gather(self.data.x, order, counters, self.size, x)
+        self.backend.gather(self.data.t, order, counters, self.size, t)
+        return x, t
+
+
+def batch_rows(steps: int, batch_size: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Rows in each of the first `steps` batches; the last of an epoch may be smaller."""
+    return np.minimum(batch_size, examples - batch_size * np.arange(steps))
+
+
+def figures(
+    log: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], loss: Loss, answers_per_row: int
+) -> dict[str, float]:
+    """Mean loss and accuracy over the batches of `rows` rows that a log starts with."""
+    if not len(rows):
+        return {}
+    log = log[: len(rows)]
+    result = {"loss": float(log[:, 0] @ rows / rows.sum())}
+    if loss.counts_correct:
+        result["accuracy"] = float(log[:, 1].sum() / (rows.sum() * answers_per_row))
+    return result
