@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Callback:
-    """Override what you need; set ``trainer.stop = True`` to end training after the current step."""
+    """Override what you need; ``trainer.stop = True`` ends training after the current step."""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first step."""

@@ -33,7 +33,7 @@ Tensors = dict[str, np.ndarray[Any, Any]]
 
 
 class CheckpointError(ValueError):
-    """A file is no checkpoint, is damaged, or belongs to another network; the message says which."""
+    """A file is no checkpoint, is damaged, or is of another network; the message says which."""
 
 
 def save_model(model: Sequential, path: str | PathLike[str]) -> None:

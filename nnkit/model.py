@@ -61,7 +61,9 @@ class Sequential(Layer):
         self.seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else int(seed)  # type: ignore[arg-type]
         self.fused = fuse
         self.debug = False
-        self._check_widths()
+        self._output_shape: tuple[int, ...] | None = None
+        self._check_distinct()
+        list(self._shapes())
         self._choose_initializers()
         self.attach(get_backend(backend), dtype)
         self._plan()
@@ -70,15 +72,38 @@ class Sequential(Layer):
 
     # ------------------------------------------------------------------ building
 
-    def _check_widths(self) -> None:
-        shape: tuple[int, ...] | None = None
+    def _check_distinct(self) -> None:
+        """A layer keeps what its backward pass needs, so it can be in one place only."""
+        names: dict[int, str] = {}
         for name, layer in self._leaves():
-            try:
-                shape = layer.output_shape(_input_shape(layer) if shape is None else shape)
-            except ValueError as error:
-                raise ValueError(f"layer {name}: {error}") from None
-            except _UnknownShapeError:
-                shape = None
+            if id(layer) in names:
+                raise ValueError(
+                    f"layer {name} is layer {names[id(layer)]} again: make a second {layer!r}"
+                )
+            names[id(layer)] = name
+
+    def _shapes(
+        self, shape: tuple[int, ...] | None = None
+    ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
+        """Each layer with its name and the shape of one output, None while nothing determines it.
+
+        `shape` is that of one input. Raises ValueError, naming the layer, where it does not fit.
+        """
+        for name, layer in self._leaves():
+            if shape is None and isinstance(layer, Linear):
+                shape = (layer.in_features,)
+            if shape is not None:
+                try:
+                    shape = layer.output_shape(shape)
+                except ValueError as error:
+                    raise ValueError(f"layer {name}: {error}") from None
+            yield name, layer, shape
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one output for that of one input; raises ValueError naming the layer."""
+        *_, (_, _, last) = self._shapes(shape)
+        assert last is not None
+        return last
 
     def _choose_initializers(self) -> None:
         """Give a Linear without a chosen initialiser the one that suits its activation."""
@@ -109,6 +134,13 @@ class Sequential(Layer):
             else:
                 yield f"{prefix}{i}", layer
 
+    def _place(self, planned: Layer) -> str:
+        """Name and description of a layer of the plan, or of the layers fused in it."""
+        parts = planned.sublayers() or [planned]
+        return " + ".join(
+            f"{name}: {layer!r}" for name, layer in self._leaves() if any(p is layer for p in parts)
+        )
+
     # ------------------------------------------------------------------ computing
 
     def forward(self, x: Any) -> Array:
@@ -119,11 +151,20 @@ class Sequential(Layer):
         """
         array = self._checked(x)
         with self.using(None):
-            return self.run_forward(array)
+            y = self.run_forward(array)
+        self._output_shape = y.shape
+        return y
 
     def backward(self, dy: Any) -> Array:
-        """Overwrite all gradients from dy, the loss's gradient by the outputs; return dx."""
+        """Overwrite all gradients from dy, the loss's gradient by the outputs; return dx.
+
+        Raises RuntimeError before a forward pass, ValueError where dy has not the outputs' shape.
+        """
         dy = self.backend.asarray(dy, self.dtype)
+        if self._output_shape is None:
+            raise RuntimeError("call forward before backward")
+        if dy.shape != self._output_shape:
+            raise ValueError(f"dy has shape {dy.shape}, but the outputs {self._output_shape}")
         with self.using(None):
             return self.run_backward(dy)
 
@@ -138,7 +179,9 @@ class Sequential(Layer):
         for layer in self.plan:
             x = layer.forward(x)
             if self.debug and not bool(self.xp.isfinite(x).all()):
-                raise FloatingPointError(f"NaN or infinity first appears behind {layer!r}")
+                raise FloatingPointError(
+                    f"NaN or infinity first comes out of layer {self._place(layer)}"
+                )
         return x
 
     def run_backward(self, dy: Array) -> Array:
@@ -238,12 +281,7 @@ class Sequential(Layer):
     def summary(self) -> str:
         """Table of layers, output shapes and parameter counts, as text to print."""
         rows = [("layer", "output", "parameters")]
-        shape: tuple[int, ...] | None = None
-        for name, layer in self._leaves():
-            try:
-                shape = layer.output_shape(_input_shape(layer) if shape is None else shape)
-            except _UnknownShapeError:
-                shape = None
+        for name, layer, shape in self._shapes():
             output = "(n, ...)" if shape is None else f"({', '.join(map(str, ('n', *shape)))})"
             count = sum(prod(p.shape) for p in layer.own_parameters().values())
             rows.append((f"{name}: {layer!r}", output, f"{count:,}"))
@@ -268,13 +306,3 @@ class Sequential(Layer):
     def __repr__(self) -> str:
         inner = "".join(f"  {i}: {layer!r}\n" for i, layer in enumerate(self.layers))
         return f"Sequential(\n{inner})"
-
-
-class _UnknownShapeError(Exception):
-    """The input shape of a layer follows from nothing before it."""
-
-
-def _input_shape(layer: Layer) -> tuple[int, ...]:
-    if isinstance(layer, Linear):
-        return (layer.in_features,)
-    raise _UnknownShapeError

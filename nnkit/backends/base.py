@@ -64,7 +64,8 @@ class Backend(ABC):
         return self.xp.zeros(shape, dtype)
 
     def synchronize(self) -> None:
-        """Wait until all work issued so far is done. Immediate on a CPU."""
+        """Wait until all work issued so far is done; immediate on a CPU."""
+        return
 
     # ------------------------------------------------------------------ products
 

@@ -53,6 +53,6 @@ class ReLU(Activation):
 
 
 class Step(Activation):
-    """``y = 1`` where x > 0, else 0: the perceptron's. Forward only; `backward` raises ValueError."""
+    """The perceptron's ``y = 1`` where x > 0, else 0; forward only, `backward` raises ValueError."""
 
     kind = "step"

@@ -1,0 +1,158 @@
+"""What the tests share: arrays in awkward memory layouts, and one comparison with the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array, Backend
+from nnkit.backends.numpy import NumpyBackend
+
+REFERENCE = NumpyBackend()
+LAYOUTS = ("transposed", "columns", "rows", "offset")
+ALWAYS_FLOAT64 = {"lr", "log"}
+"""Arguments that are float64 whatever the dtype of the network."""
+
+
+def random_array(rng: np.random.Generator, shape: Any, dtype: Any = np.float64) -> np.ndarray:
+    """Standard normal numbers."""
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def counters(backend: Backend, step: int = 0, updates: int = 0, forwards: int = 0) -> Array:
+    """Make the three device counters."""
+    return backend.asarray(np.array([step, updates, forwards], np.int64))
+
+
+def assert_close(
+    got: np.ndarray, want: np.ndarray, dtype: Any, ulps: float = 8, scale: float = 1, what: str = ""
+) -> None:
+    """Assert ``|got - want| <= ulps * eps * (|want| + scale)``; NaN and inf equal themselves.
+
+    `scale` is the size of the numbers that were added up; 0 asks for a small relative error.
+    """
+    info = np.finfo(dtype)
+    unit = ulps * float(info.eps)
+    np.testing.assert_allclose(
+        got, want, rtol=unit, atol=unit * scale + float(info.tiny), err_msg=what
+    )
+
+
+def place(backend: Backend, host: np.ndarray, layout: str = "contiguous") -> Array:
+    """Move a NumPy array to a backend as a view of the given layout, with junk in the gaps."""
+    if layout == "transposed":
+        return backend.asarray(np.ascontiguousarray(host.T)).T
+    if layout == "columns" and host.ndim:
+        wide = _junk((*host.shape[:-1], 2 * host.shape[-1]), host.dtype)
+        wide[..., ::2] = host
+        return backend.asarray(wide)[..., ::2]
+    if layout == "rows" and host.ndim:
+        tall = _junk((2 * host.shape[0], *host.shape[1:]), host.dtype)
+        tall[::2] = host
+        return backend.asarray(tall)[::2]
+    if layout == "offset":
+        longer = _junk(host.size + 1, host.dtype)
+        longer[1:] = host.ravel()
+        return backend.asarray(longer)[1:].reshape(host.shape)
+    return backend.asarray(host.copy())
+
+
+def _junk(shape: Any, dtype: np.dtype) -> np.ndarray:
+    return np.full(shape, np.nan if dtype.kind == "f" else 1, dtype)
+
+
+class _Guarded:
+    """An output array between two guard elements, which nothing may overwrite.
+
+    Views into a flat buffer begin anywhere, so this is also what a layer's gradients look like.
+    """
+
+    def __init__(self, backend: Backend, initial: np.ndarray) -> None:
+        self.guard = 113
+        host = np.full(initial.size + 2, self.guard, initial.dtype)
+        host[1:-1] = initial.ravel()
+        self.backend, self.shape = backend, initial.shape
+        self.buffer = backend.asarray(host)
+        self.view = self.buffer[1:-1].reshape(initial.shape)
+
+    def read(self) -> np.ndarray:
+        host = np.array(self.backend.to_numpy(self.buffer))
+        assert (host[[0, -1]] == self.guard).all(), "written outside of the output"
+        return host[1:-1].reshape(self.shape)
+
+
+class Check:
+    """Run one operation on a backend and on the float64 reference, and compare all it does.
+
+    Checked are: the outputs' values; that each element was written (outputs begin as NaN) and none
+    beside them; that inputs are as they were; and that a second run gives the same bits.
+    """
+
+    def __init__(self, backend: Backend, dtype: Any, layout: str = "contiguous") -> None:
+        self.backend, self.dtype, self.layout = backend, np.dtype(dtype), layout
+
+    def __call__(
+        self,
+        run: Callable[[Backend, SimpleNamespace], object],
+        inputs: Mapping[str, np.ndarray],
+        outputs: Mapping[str, tuple[int, ...] | np.ndarray],
+        *,
+        ulps: float = 8,
+        scale: float | Mapping[str, float] = 1,
+        scratch: Container[str] = (),
+    ) -> dict[str, np.ndarray]:
+        """Call ``run(backend, arrays)`` and compare its outputs, which are returned.
+
+        `outputs` gives shapes, or the values that an array has before it is updated. Arrays named
+        in `scratch` may hold anything afterwards.
+        """
+        inputs = {name: self._rounded(name, value) for name, value in inputs.items()}
+        initial = {name: self._rounded(name, _poison(value)) for name, value in outputs.items()}
+        want = _execute(REFERENCE, run, _double(inputs), _double(initial), "contiguous")
+        got = _execute(self.backend, run, inputs, initial, self.layout)
+        again = _execute(self.backend, run, inputs, initial, self.layout)
+        for name in outputs:
+            if name in scratch:
+                continue
+            assert got[name].dtype == initial[name].dtype
+            assert got[name].tobytes() == again[name].tobytes(), f"{name} differs between two runs"
+            size = scale.get(name, 1) if isinstance(scale, Mapping) else scale
+            assert_close(got[name], want[name], self.dtype, ulps, size, name)
+        return got
+
+    def _rounded(self, name: str, value: np.ndarray) -> np.ndarray:
+        """Round to the dtype under test, so that the reference begins with the same numbers."""
+        real = value.dtype.kind == "f" and name not in ALWAYS_FLOAT64
+        return value.astype(self.dtype) if real else value
+
+
+def _poison(output: tuple[int, ...] | np.ndarray) -> np.ndarray:
+    return output if isinstance(output, np.ndarray) else np.full(output, np.nan)
+
+
+def _double(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {
+        name: array.astype(np.float64) if array.dtype.kind == "f" else array
+        for name, array in arrays.items()
+    }
+
+
+def _execute(
+    backend: Backend,
+    run: Callable[[Backend, SimpleNamespace], object],
+    inputs: Mapping[str, np.ndarray],
+    initial: Mapping[str, np.ndarray],
+    layout: str,
+) -> dict[str, np.ndarray]:
+    sources = {name: place(backend, value, layout) for name, value in inputs.items()}
+    guarded = {name: _Guarded(backend, value) for name, value in initial.items()}
+    run(backend, SimpleNamespace(**sources, **{name: g.view for name, g in guarded.items()}))
+    for name, source in sources.items():
+        unchanged = np.array_equal(
+            backend.to_numpy(source), inputs[name], equal_nan=inputs[name].dtype.kind == "f"
+        )
+        assert unchanged, f"the input {name} was modified"
+    return {name: g.read() for name, g in guarded.items()}
