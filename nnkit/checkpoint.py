@@ -247,9 +247,12 @@ def _read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
         raise CheckpointError(f"{path} is no safetensors file or is damaged: {error}") from error
     if "nnkit" not in metadata:
         raise CheckpointError(f"{path} is a safetensors file, but not one of nnkit's")
-    config: dict[str, Any] = json.loads(metadata["nnkit"])
-    if config["version"] != FORMAT:
+    try:
+        config = dict(json.loads(metadata["nnkit"]))
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its configuration is damaged: {error}") from error
+    if config.get("version") != FORMAT:
         raise CheckpointError(
-            f"{path} has checkpoint format {config['version']}; this nnkit reads {FORMAT}"
+            f"{path} has checkpoint format {config.get('version')}; this nnkit reads {FORMAT}"
         )
     return tensors, config

@@ -15,7 +15,7 @@ from nnkit.backends.base import STEP
 from nnkit.callbacks import Callback
 from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
-from nnkit.layers import Workspace
+from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
 from nnkit.model import Sequential
 from nnkit.optimizers import Adam, Optimizer
@@ -367,11 +367,18 @@ class Trainer:
         save_trainer(self, path, extra)
 
     @staticmethod
-    def load(path: str | PathLike[str], backend: str | Backend | None = None) -> Trainer:
-        """Read a trainer with its model, optimizer and position, onto any backend."""
+    def load(
+        path: str | PathLike[str],
+        backend: str | Backend | None = None,
+        custom_layers: Sequence[type[Layer]] = (),
+    ) -> Trainer:
+        """Read a trainer with its model, optimizer and position, onto any backend.
+
+        Errors and `custom_layers` as for `nnkit.load`.
+        """
         from nnkit.checkpoint import load_trainer
 
-        return load_trainer(path, backend)
+        return load_trainer(path, backend, custom_layers)
 
     extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     """What was given to `save`, after `load`."""
