@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -215,6 +214,8 @@ def _check(path: str | PathLike[str], tensors: Tensors, name: str, shape: tuple[
 
 def _write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -> None:
     """Write to a temporary file beside the target, flush it to disk, then rename it."""
+    import tempfile
+
     from safetensors.numpy import save
 
     contiguous = {name: np.ascontiguousarray(a) for name, a in tensors.items()}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-Initializer = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray[Any, Any]]
-"""A function of a generator and a shape (fan_in, fan_out) that returns float64 values."""
+
+class Initializer(Protocol):
+    """A function of a generator and a shape (fan_in, fan_out) that returns float64 values."""
+
+    def __call__(  # noqa: D102
+        self, rng: np.random.Generator, shape: tuple[int, ...], /
+    ) -> np.ndarray[Any, Any]: ...
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:

@@ -55,7 +55,7 @@ class NumpyBackend(Backend):
                 f"a CuPy array was given to the {self.name} backend: "
                 "move the model with model.to('cupy'), or the array with array.get()"
             )
-        return np.ascontiguousarray(array, dtype).reshape(np.shape(array))
+        return np.asarray(array, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

@@ -1,0 +1,80 @@
+# make train: set up .venv and train.   make test: set it up and check everything.   make help: the rest.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# The CUDA extra that fits the driver: cuda13, cuda12 or none. CUDA 13 dropped GPUs older than compute capability 7.5.
+FIND_CUDA := driver=$$(nvidia-smi 2>/dev/null | sed -nE 's/.*CUDA( [A-Z]+)? Version: *([0-9]+).*/\2/p' | head -n 1); \
+	gpu=$$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | sed -nE 's/^([0-9]+)\.([0-9]+)$$/\1\2/p' | sort -n | head -n 1); \
+	if [ "$${driver:-0}" -ge 13 ] && [ "$${gpu:-0}" -ge 75 ]; then echo cuda13; \
+	elif [ "$${driver:-0}" -ge 12 ]; then echo cuda12; fi
+CUDA_EXTRA := $(shell $(FIND_CUDA))
+
+comma := ,
+TRAIN_EXTRAS := numba,plot$(if $(CUDA_EXTRA),$(comma)$(CUDA_EXTRA))
+TEST_EXTRAS := dev,$(or $(CUDA_EXTRA),nvrtc)
+TRAIN_READY := $(VENV)/.ready-train-$(or $(CUDA_EXTRA),cpu)
+TEST_READY := $(VENV)/.ready-test-$(or $(CUDA_EXTRA),cpu)
+
+# Every cupy-cudaNNx provides the same `cupy`, and loads whichever CUDA it finds: keep one of each.
+OTHER_CUDA := $(if $(filter cuda13,$(CUDA_EXTRA)),\
+	cupy-cuda12x nvidia-cublas-cu12 nvidia-cuda-nvrtc-cu12 nvidia-cuda-runtime-cu12,\
+	cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc nvidia-cuda-runtime)
+
+define install
+	@if $(PIP) show -q $(firstword $(OTHER_CUDA)) 2>/dev/null; then \
+	  $(PIP) uninstall -qq -y $(OTHER_CUDA) && rm -f $(VENV)/.ready-*; fi
+	@echo "Installing nnkit[$(1)] into $(VENV): this happens once and takes a few minutes at most."
+	@$(PIP) install -q -e '.[$(1)]' || { echo "The installation failed: pip says why above.$(if $(CUDA_EXTRA), To do without the GPU: make $(MAKECMDGOALS) CUDA_EXTRA=)" >&2; exit 1; }
+	@touch $@
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint types format clean extras
+
+help: ## show this list
+	@echo "Usage: make TARGET [ARGS='...'] [PYTHON=python3.12]"
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+
+train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
+	@$(BIN)/nnkit train $(ARGS)
+
+test: lint types ## set up, then lint, types and the whole test suite
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --benchmark-disable $(ARGS)
+
+lint: $(TEST_READY) ## ruff: rules and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(TEST_READY) ## mypy, strict
+	$(BIN)/mypy
+
+format: $(TEST_READY) ## rewrite the sources the way ruff wants them
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+extras: ## print the extras that train and test install here
+	@echo "train: $(TRAIN_EXTRAS)"
+	@echo "test: $(TEST_EXTRAS)"
+
+clean: ## remove .venv, caches and build output (not runs/)
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.created:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "No '$(PYTHON)' here: install Python 3.11 or newer, or name one: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "nnkit needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1): name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' lacks the venv module: install it (on Debian and Ubuntu: sudo apt install python3-venv) and try again" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(TRAIN_READY): pyproject.toml | $(VENV)/.created
+	$(call install,$(TRAIN_EXTRAS))
+
+$(TEST_READY): pyproject.toml | $(VENV)/.created
+	$(call install,$(TEST_EXTRAS))

@@ -1,0 +1,114 @@
+"""Learning-rate schedules: functions of how far training has come.
+
+A schedule is called with the number of updates made and the number in all, and returns the factor
+by which the optimizer's `lr` is multiplied. `Trainer.fit(schedule=...)` evaluates it once an epoch
+into a table that the update kernels read, so that it costs a step nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, exp, pi
+
+Schedule = Callable[[int, int], float]
+"""(update, updates in all) to a factor; the first update is number 0."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A factor of 1 throughout."""
+
+    def __call__(self, update: int, total: int) -> float:
+        """Factor at this update."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class StepDecay:
+    """Multiply by `factor` after every `every` updates."""
+
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise ValueError(f"StepDecay: every must be at least 1, not {self.every}")
+
+    def __call__(self, update: int, total: int) -> float:
+        """``factor ** (update // every)``."""
+        return float(self.factor ** (update // self.every))
+
+
+@dataclass(frozen=True)
+class ExponentialDecay:
+    """Fall by a factor of e in every `scale` updates."""
+
+    scale: float
+
+    def __post_init__(self) -> None:
+        if not self.scale > 0:
+            raise ValueError(f"ExponentialDecay: scale must be positive, not {self.scale}")
+
+    def __call__(self, update: int, total: int) -> float:
+        """``exp(-update / scale)``."""
+        return exp(-update / self.scale)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
+
+    end: float = 0.0
+
+    def __call__(self, update: int, total: int) -> float:
+        """``end + (1 - end) (1 + cos(pi update / total)) / 2``."""
+        return self.end + (1 - self.end) * (1 + cos(pi * update / total)) / 2
+
+
+@dataclass(frozen=True)
+class Warmup:
+    """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
+
+    updates: int
+    then: Schedule = Constant()
+
+    def __post_init__(self) -> None:
+        if self.updates < 1:
+            raise ValueError(f"Warmup: updates must be at least 1, not {self.updates}")
+
+    def __call__(self, update: int, total: int) -> float:
+        """``(update + 1) / updates``, then ``then`` over the updates that remain."""
+        if update < self.updates:
+            return (update + 1) / self.updates
+        return self.then(update - self.updates, max(total - self.updates, 1))
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up by a half cosine from 1 / `divide` to 1, then down to almost 0 (Smith & Topin 2018).
+
+    The rise takes the share `rise` of all updates; the end is ``1 / (divide * final_divide)``, as
+    in PyTorch's OneCycleLR, whose `max_lr` is the optimizer's `lr` here.
+    """
+
+    rise: float = 0.3
+    divide: float = 25.0
+    final_divide: float = 1e4
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rise < 1:
+            raise ValueError(f"OneCycle: rise must be between 0 and 1, not {self.rise}")
+
+    def __call__(self, update: int, total: int) -> float:
+        """Factor at this update."""
+        start, end = 1 / self.divide, 1 / (self.divide * self.final_divide)
+        peak = self.rise * total - 1
+        if update <= peak:
+            return _between(start, 1.0, update / peak if peak > 0 else 1.0)
+        return _between(1.0, end, (update - peak) / max(total - 1 - peak, 1))
+
+
+def _between(a: float, b: float, share: float) -> float:
+    """Half a cosine from a (share 0) to b (share 1)."""
+    return b + (a - b) * (1 + cos(pi * share)) / 2
