@@ -17,6 +17,9 @@ class Callback:
     def on_step_end(self, trainer: Trainer) -> None:
         """After each step was issued. ``trainer.running()`` reads loss and accuracy so far."""
 
+    def on_progress(self, trainer: Trainer) -> None:
+        """Now and then, some twenty times a second where steps are short: to show progress."""
+
     def on_epoch_end(self, trainer: Trainer) -> None:
         """After validation; ``trainer.history`` holds the epoch's figures."""
 

@@ -19,7 +19,14 @@ class Loss:
     counts_correct: ClassVar[bool] = False
     """Whether `run` also logs how many answers were right."""
 
+    capturable: ClassVar[bool] = False
+    """As for layers: whether `run` does nothing but call operations of the backend."""
+
     _gradient: Array = None
+
+    def __init_subclass__(cls) -> None:
+        if "capturable" not in cls.__dict__:
+            cls.capturable = False
 
     def __call__(self, prediction: Any, target: Any) -> float:
         """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
@@ -86,6 +93,7 @@ class SoftmaxCrossEntropy(Loss):
     """
 
     counts_correct = True
+    capturable = True
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Labels become int32, rows stay real; raises ValueError where they do not fit."""
@@ -147,6 +155,7 @@ class SigmoidCrossEntropy(_Elementwise):
     """
 
     counts_correct = True
+    capturable = True
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets of the predictions' shape, each from 0 to 1."""
@@ -175,6 +184,8 @@ class SigmoidCrossEntropy(_Elementwise):
 
 class MeanSquaredError(_Elementwise):
     """``mean((y - t)^2)`` over all elements; the gradient is ``2 (y - t) / y.size``."""
+
+    capturable = True
 
     def _compute(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array

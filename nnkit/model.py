@@ -107,13 +107,13 @@ class Sequential(Layer):
 
     def _choose_initializers(self) -> None:
         """Give a Linear without a chosen initialiser the one that suits its activation."""
-        leaves = [layer for _, layer in self._leaves()]
+        leaves = self.leaves()
         for layer, behind in pairwise(leaves):
             if isinstance(layer, Linear) and layer.default_init and isinstance(behind, Activation):
                 layer.W.init = initializers.get(ACTIVATIONS[behind.kind].init)
 
     def _plan(self) -> None:
-        leaves = [layer for _, layer in self._leaves()]
+        leaves = self.leaves()
         self.plan = fuse(leaves) if self.fused else leaves
         for layer in self.plan:
             layer.attach(self.backend, self.dtype)
@@ -125,6 +125,10 @@ class Sequential(Layer):
         for i, layer in enumerate(self.plan):
             if isinstance(layer, Dropout):
                 layer.seed((self.seed + i * 0x9E3779B97F4A7C15) % 2**64, self.counters)
+
+    def leaves(self) -> list[Layer]:
+        """All layers that compute, those of nested models among them."""
+        return [layer for _, layer in self._leaves()]
 
     def _leaves(self, prefix: str = "") -> Iterator[tuple[str, Layer]]:
         """All layers that compute, nested models opened, with names such as "2" or "0.1"."""

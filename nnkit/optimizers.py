@@ -32,7 +32,8 @@ class Optimizer:
         self.counters: Array = None
         self._model: Sequential | None = None
         self._backend: Backend | None = None
-        self._lr_on_device: tuple[float, Array] = (0.0, None)
+        self._lr: Array = None
+        self._lr_on_device = 0.0
 
     def attach(self, model: Sequential) -> None:
         """Make the state for a model, or move it where the model has gone.
@@ -53,7 +54,8 @@ class Optimizer:
         counters = np.zeros(3, np.int64) if old is None else old.to_numpy(self.counters)
         self.counters = new.asarray(counters.copy())
         self._model, self._backend = model, new
-        self._lr_on_device = (0.0, None)
+        self._lr = new.asarray(np.array([self.lr]))
+        self._lr_on_device = self.lr
 
     def used_slots(self) -> tuple[str, ...]:
         """Names of the state buffers this configuration needs."""
@@ -62,16 +64,18 @@ class Optimizer:
     def step(self, model: Sequential) -> None:
         """Update the parameters from the gradients of the last backward pass."""
         self.attach(model)
+        self.refresh()
         self.update(model)
         model.backend.advance(self.counters, 0, 1, 0)
 
     def update(self, model: Sequential) -> None:
-        """Carry out the update alone; the trainer advances the counters itself."""
-        rate, array = self._lr_on_device
-        if array is None or rate != self.lr:
-            array = model.backend.asarray(np.array([self.lr]))
-            self._lr_on_device = (self.lr, array)
-        self._compute(model.backend, model.flat.values, model.flat.grads, array)
+        """Carry out the update alone: `refresh` and the counters are left to the trainer."""
+        self._compute(model.backend, model.flat.values, model.flat.grads, self._lr)
+
+    def refresh(self) -> None:
+        """Bring a changed `lr` to the device, into the array that captured steps read."""
+        if self.lr != self._lr_on_device:
+            self._lr[...] = self._lr_on_device = self.lr
 
     def _compute(self, backend: Backend, p: Array, g: Array, lr: Array) -> None:
         raise NotImplementedError

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array, Backend
-from nnkit.backends.base import STEP
 from nnkit.callbacks import Callback
 from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
@@ -19,6 +18,7 @@ from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
 from nnkit.model import Sequential
 from nnkit.optimizers import Adam, Optimizer
+from nnkit.steps import Batch, Data, Steps, as_real, examples
 
 EVALUATION_BATCH = 1000
 """Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
@@ -56,52 +56,6 @@ class Progress:
             return np.arange(self.examples)
         key = np.array([self.seed % 2**64, self.first_epoch + self.epoch], np.uint64)
         return np.random.Generator(np.random.Philox(key=key)).permutation(self.examples)
-
-
-class Data:
-    """Checked examples and targets on a backend, uint8 images left as bytes."""
-
-    def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
-        backend = model.backend
-        self.x = examples(model, x, name)
-        if np.shape(t)[:1] != (len(self.x),):
-            raise ValueError(
-                f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
-                "there must be one target per example"
-            )
-        outputs = model.eval().forward(as_real(model, self.x[:1])).shape[1:]
-        if len(outputs) != 1:
-            raise ValueError(f"the model's outputs must be rows of numbers, not of shape {outputs}")
-        self.t = loss.prepare(backend, t, (len(self.x), *outputs), model.dtype)
-        self.outputs = outputs
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-def examples(model: Sequential, x: Any, name: str = "x") -> Array:
-    """Check examples and move them to the model's backend; uint8 stays, the rest becomes real.
-
-    Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the model.
-    """
-    backend = model.backend
-    array = x if backend.owns(x) else backend.asarray(x)
-    if array.ndim < 2 or len(array) == 0:
-        raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
-    if array.dtype != np.uint8:
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
-        array = backend.asarray(array, model.dtype)
-        finite = backend.xp.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not bool(finite.all()):
-            raise ValueError(f"{name} holds NaN or infinity, first in row {int(finite.argmin())}")
-    model._checked(array[:1])
-    return backend.asarray(array)
-
-
-def as_real(model: Sequential, x: Array) -> Array:
-    """Scale bytes to 0..1; reals are as they are."""
-    return x if x.dtype == model.dtype else x.astype(model.dtype) * model.dtype.type(1 / 255)
 
 
 class Trainer:
@@ -146,6 +100,7 @@ class Trainer:
         seed: int | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
+        compile: bool = True,
     ) -> History:
         """Train for some epochs and return what was recorded.
 
@@ -163,6 +118,11 @@ class Trainer:
             Seed of the order of examples; None takes the model's.
         shuffle
             Whether to draw a new order in every epoch.
+        callbacks
+            See `Callback`. One with an `on_step_end` makes each step a call of its own.
+        compile
+            Whether to capture the training step and replay it without Python in between, where the
+            backend can. The result is the same, bit for bit.
 
         Raises ValueError for data that do not fit the model or the loss. Ctrl-C raises
         KeyboardInterrupt between two steps; `resume` then continues.
@@ -179,7 +139,7 @@ class Trainer:
             int(epochs), int(batch_size), seed, bool(shuffle), n, self.epochs_made
         )
         self.log = None
-        return self._run(x, t, validation_data, callbacks)
+        return self._run(x, t, validation_data, callbacks, compile)
 
     def resume(
         self,
@@ -189,6 +149,7 @@ class Trainer:
         *,
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Sequence[Callback] = (),
+        compile: bool = True,
     ) -> History:
         """Continue an interrupted or loaded run on the same data, to its end.
 
@@ -203,7 +164,7 @@ class Trainer:
             )
         if epochs is not None:
             self.progress.epochs = int(epochs)
-        return self._run(x, t, validation_data, callbacks)
+        return self._run(x, t, validation_data, callbacks, compile)
 
     def _run(
         self,
@@ -211,6 +172,7 @@ class Trainer:
         t: Any,
         validation_data: tuple[Any, Any] | None,
         callbacks: Sequence[Callback],
+        capture: bool,
     ) -> History:
         assert self.progress is not None
         model, progress = self.model, self.progress
@@ -221,13 +183,16 @@ class Trainer:
         if validation_data is not None:
             validation = Data(model, self.loss, *validation_data, name="validation x")
         self.optimizer.attach(model)
+        steps = Steps(
+            model, self.loss, self.optimizer, data, progress.batch_size, self._workspace, capture
+        )
         self.stop = False
         for callback in callbacks:
             callback.on_fit_begin(self)
         try:
             with deferred_interrupt() as check:
                 while not (progress.finished or self.stop):
-                    self._epoch(data, validation, callbacks, check)
+                    self._epoch(steps, validation, callbacks, check)
         finally:
             model.train(was_training)
             if self.log is not None:
@@ -238,35 +203,34 @@ class Trainer:
 
     def _epoch(
         self,
-        data: Data,
+        steps: Steps,
         validation: Data | None,
         callbacks: Sequence[Callback],
         check: Callable[[], None],
     ) -> None:
         """Train to the end of the current epoch, or to the step after which `stop` is set."""
         assert self.progress is not None
-        progress, backend = self.progress, self.model.backend
-        order = backend.asarray(progress.order())
-        if self.log is None or progress.step == 0:
-            self.log = backend.zeros((progress.steps, 2), np.float64)
-        else:
-            self.log = backend.asarray(self.log)
-        self.optimizer.counters[STEP] = progress.step
-        batch = Batch(self.model, data, min(progress.batch_size, len(data)))
+        progress = self.progress
+        steps.begin_epoch(progress.order(), progress.step, self.log if progress.step else None)
+        self.log = steps.log
+        pace = Pace(each_step=any(overrides(c, "on_step_end") for c in callbacks))
         start = time.perf_counter()
         self.model.train()
-        with self.model.using(self._workspace):
-            while progress.step < progress.steps:
-                self._step(batch, order, len(data) - progress.step * progress.batch_size)
-                progress.step += 1
-                for callback in callbacks:
-                    callback.on_step_end(self)
-                if self.stop and progress.step < progress.steps:
-                    return
-                check()
+        while progress.step < progress.steps:
+            rows = min(progress.batch_size, progress.examples - progress.step * progress.batch_size)
+            full = progress.examples // progress.batch_size - progress.step
+            n = pace.next(full) if full else 1
+            steps.run(n, rows)
+            progress.step += n
+            for callback in callbacks:
+                callback.on_step_end(self)
+                callback.on_progress(self)
+            if self.stop and progress.step < progress.steps:
+                return
+            check()
         figures = self._figures(self.log, progress.steps)
         seconds = time.perf_counter() - start
-        self.history.step_loss += backend.to_numpy(self.log)[:, 0].tolist()
+        self.history.step_loss += self.model.backend.to_numpy(self.log)[:, 0].tolist()
         if validation is not None:
             val = self._evaluate(validation, progress.batch_size)
             figures |= {f"val_{name}": value for name, value in val.items()}
@@ -277,16 +241,6 @@ class Trainer:
         for callback in callbacks:
             callback.on_epoch_end(self)
         check()
-
-    def _step(self, batch: Batch, order: Array, rows: int) -> None:
-        """One training step: gather, forward, loss, backward, update. Nothing is read back."""
-        model, counters = self.model, self.optimizer.counters
-        x, t = batch.gather(order, counters, rows)
-        y = model.run_forward(x)
-        self.loss.run(model.backend, y, t, batch.gradient[: len(y)], self.log, counters)
-        model.run_backward(self.loss.backward())
-        self.optimizer.update(model)
-        model.backend.advance(counters, 1, 1, 0)
 
     def running(self) -> dict[str, float]:
         """Mean loss and accuracy of the current epoch so far, read from the device."""
@@ -384,22 +338,30 @@ class Trainer:
     """What was given to `save`, after `load`."""
 
 
-class Batch:
-    """The arrays that a mini-batch is gathered into."""
+class Pace:
+    """How many steps to issue at a time: about `SECONDS` of them, so that Ctrl-C is answered."""
 
-    def __init__(self, model: Sequential, data: Data, size: int) -> None:
-        backend = model.backend
-        self.data, self.size, self.backend = data, size, backend
-        self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
-        self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
-        self.gradient = backend.empty((size, *data.outputs), model.dtype)
+    SECONDS = 0.05
 
-    def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
-        """Fetch the current step's examples and targets; `rows` are left in the epoch."""
-        x, t = (self.x, self.t) if rows >= self.size else (self.x[:rows], self.t[:rows])
-        self.backend.gather(self.data.x, order, counters, self.size, x)
-        self.backend.gather(self.data.t, order, counters, self.size, t)
-        return x, t
+    def __init__(self, each_step: bool) -> None:
+        self.each_step = each_step
+        self.steps = 1
+        self.last = time.perf_counter()
+
+    def next(self, left: int) -> int:
+        """How many of the `left` steps to issue now."""
+        now = time.perf_counter()
+        elapsed, self.last = now - self.last, now
+        if self.each_step:
+            return 1
+        growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
+        self.steps = max(1, int(self.steps * growth))
+        return min(self.steps, left)
+
+
+def overrides(callback: Callback, hook: str) -> bool:
+    """Whether a callback defines this hook itself."""
+    return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
 def batch_rows(steps: int, batch_size: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -16,7 +16,7 @@ Conventions, for every operation:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,6 +66,18 @@ class Backend(ABC):
     def synchronize(self) -> None:
         """Wait until all work issued so far is done; immediate on a CPU."""
         return
+
+    def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
+        """Record the operations of `step`, and return a function that repeats them n times.
+
+        `step` must have run before, so that all its arrays exist. This version just calls it.
+        """
+
+        def replay(times: int) -> None:
+            for _ in range(times):
+                step()
+
+        return replay
 
     # ------------------------------------------------------------------ products
 

@@ -32,27 +32,35 @@ class Identity(Activation):
     """``y = x``, the output activation of regression."""
 
     kind = "identity"
+    capturable = True
 
 
 class Sigmoid(Activation):
     """``y = 1 / (1 + exp(-x))``, ``dx = dy y (1 - y)``; exactly 0 and 1 at the extremes."""
 
     kind = "sigmoid"
+    capturable = True
 
 
 class Tanh(Activation):
     """``y = tanh(x)``, ``dx = dy (1 - y^2)``."""
 
     kind = "tanh"
+    capturable = True
 
 
 class ReLU(Activation):
     """``y = max(x, 0)``, ``dx = dy`` where x > 0, else 0: the gradient at the kink is 0."""
 
     kind = "relu"
+    capturable = True
 
 
 class Step(Activation):
-    """The perceptron's ``y = 1`` where x > 0, else 0; forward only, `backward` raises ValueError."""
+    """The perceptron's ``y = 1`` where x > 0, else 0.
+
+    Forward only: `backward` raises ValueError.
+    """
 
     kind = "step"
+    capturable = True

@@ -50,12 +50,21 @@ class Layer:
     stochastic: ClassVar[bool] = False
     """Whether the forward pass in training draws random numbers."""
 
+    capturable: ClassVar[bool] = False
+    """Whether both passes do nothing but call operations of `self.backend` on arrays made with
+    `new`, parameters and the arrays given: then a training step through the layer can be captured
+    and replayed. Not inherited: a class says so itself."""
+
     training = False
     input_gradient = True
     """Whether `backward` must return dx; the trainer needs none from the first layer."""
     _backend: Backend | None = None
     _dtype: Any = None
     _workspace: Workspace | None = None
+
+    def __init_subclass__(cls) -> None:
+        if "capturable" not in cls.__dict__:
+            cls.capturable = False
 
     # ------------------------------------------------------------------ for subclasses
 

@@ -17,6 +17,7 @@ class Dropout(Layer):
 
     options: ClassVar = ("p",)
     stochastic = True
+    capturable = True
 
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p < 1:

@@ -11,6 +11,8 @@ from nnkit.layers.base import Layer
 class Flatten(Layer):
     """Reshape (n, a, b, ...) to (n, a * b * ...)."""
 
+    capturable = True
+
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(a, b, ...) to (a * b * ...,)."""
         return (prod(shape),)

@@ -29,6 +29,7 @@ class Linear(Layer):
     ``dx = dy @ W.T``.
     """
 
+    capturable = True
     options: ClassVar = ("in_features", "out_features", "bias")
 
     def __init__(

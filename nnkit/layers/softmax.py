@@ -12,6 +12,8 @@ class Softmax(Layer):
     Backward, for any dy: ``dx = y * (dy - sum(dy * y))``.
     """
 
+    capturable = True
+
     def forward(self, x: Array) -> Array:
         """y = softmax(x)."""
         self.y = self.backend.softmax(x, self.new("y", x.shape))

@@ -1,0 +1,175 @@
+"""A captured training step: a tape of kernel calls, replayed by one compiled interpreter.
+
+An instruction is a compiled kernel and the arguments of one call: the address of a *thunk*, of its
+integers (array addresses, array shapes, whole numbers) and of its reals. A thunk is a small native
+function that rebuilds a kernel's arguments and calls it; it depends on the kernel and its argument
+types only, takes some milliseconds to make and serves every network of the process. So the
+interpreter, kept in the on-disk cache, runs any network, and an instruction costs it about 7 ns.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array, populate_array
+
+from nnkit.kernels.numba.jit import kernel
+
+I64 = ir.IntType(64)
+THUNK = ir.FunctionType(ir.VoidType(), [I64.as_pointer(), ir.DoubleType().as_pointer()])
+
+
+class Tape:
+    """Kernel calls to be repeated. It keeps the arrays alive whose addresses it holds."""
+
+    def __init__(self) -> None:
+        self._instructions: list[tuple[int, int, int]] = []
+        self._kept: list[Any] = []
+        self._compiled: np.ndarray[Any, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self._instructions)
+
+    def append(self, function: Any, arguments: tuple[Any, ...]) -> None:
+        """Add a call of a compiled kernel; arrays must be C-contiguous."""
+        signature = tuple(function.typeof_pyval(a) for a in arguments)
+        function.compile(signature)
+        ints: list[int] = []
+        reals: list[float] = []
+        for value in arguments:
+            if isinstance(value, np.ndarray):
+                ints += [value.ctypes.data, *value.shape]
+            elif isinstance(value, bool | int | np.integer | np.bool_):
+                ints.append(int(value))
+            elif isinstance(value, float | np.floating):
+                reals.append(float(value))
+        slots = np.array([*ints, 0], np.int64), np.array([*reals, 0.0])
+        thunk = _thunk(function, signature)
+        self._instructions.append((thunk.address, slots[0].ctypes.data, slots[1].ctypes.data))
+        self._kept += [arguments, slots, thunk]
+        self._compiled = None
+
+    def run(self, times: int) -> None:
+        """Carry out all instructions in order, `times` times, without the interpreter lock."""
+        if self._compiled is None:
+            self._compiled = np.array(self._instructions, np.int64).reshape(-1, 3)
+        _run(self._compiled, times)
+
+
+class _Thunk:
+    """A native ``void(int64*, double*)`` that calls one kernel with arguments of fixed types."""
+
+    def __init__(self, function: Any, signature: tuple[Any, ...]) -> None:
+        self._compiled = function.overloads[signature]
+        self._library = _build(self._compiled)
+        self.address = self._library.get_pointer_to_function("nnkit_thunk")
+
+
+@cache
+def _thunk(function: Any, signature: tuple[Any, ...]) -> _Thunk:
+    return _Thunk(function, signature)
+
+
+@global_compiler_lock  # type: ignore[untyped-decorator]
+def _build(compiled: Any) -> Any:
+    """Make the library that holds the thunk of a compiled kernel."""
+    context = cpu_target.target_context
+    description = compiled.fndesc
+    library = context.codegen().create_library("nnkit_thunk")
+    module = library.create_ir_module("nnkit_thunk")
+    function = ir.Function(module, THUNK, "nnkit_thunk")
+    builder = ir.IRBuilder(function.append_basic_block())
+    slots = _Slots(context, builder, *function.args)
+    values = [slots.value(kind) for kind in description.argtypes]
+    convention = context.call_conv
+    kind = convention.get_function_type(description.restype, description.argtypes)
+    address = compiled.library.get_pointer_to_function(description.llvm_func_name)
+    callee = builder.inttoptr(I64(address), kind.as_pointer())
+    convention.call_function(builder, callee, description.restype, description.argtypes, values)
+    builder.ret_void()
+    library.add_ir_module(module)
+    library.finalize()
+    return library
+
+
+class _Slots:
+    """Code that reads a kernel's arguments one after the other."""
+
+    def __init__(self, context: Any, builder: Any, ints: Any, reals: Any) -> None:
+        self.context, self.builder = context, builder
+        self.ints, self.reals = ints, reals
+        self.n_ints = self.n_reals = 0
+
+    def value(self, kind: Any) -> Any:
+        """The next argument, of this Numba type."""
+        builder = self.builder
+        if isinstance(kind, types.Array):
+            return self._array(kind)
+        if isinstance(kind, types.Boolean):
+            return builder.icmp_signed("!=", self._int(), I64(0))
+        if isinstance(kind, types.Integer):
+            value = self._int()
+            return value if kind.bitwidth == 64 else builder.trunc(value, ir.IntType(kind.bitwidth))
+        if isinstance(kind, types.Float):
+            value = self._real()
+            return value if kind.bitwidth == 64 else builder.fptrunc(value, ir.FloatType())
+        if isinstance(kind, types.NoneType):
+            return self.context.get_dummy_value()
+        raise TypeError(f"a kernel argument of type {kind} cannot be put on a tape")
+
+    def _int(self) -> Any:
+        self.n_ints += 1
+        return self.builder.load(self.builder.gep(self.ints, [I64(self.n_ints - 1)]))
+
+    def _real(self) -> Any:
+        self.n_reals += 1
+        return self.builder.load(self.builder.gep(self.reals, [I64(self.n_reals - 1)]))
+
+    def _array(self, kind: Any) -> Any:
+        builder, context = self.builder, self.context
+        array = make_array(kind)(context, builder)
+        data = builder.inttoptr(self._int(), array.data.type)
+        shape = [self._int() for _ in range(kind.ndim)]
+        size = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+        strides = [size]
+        for extent in shape[:0:-1]:
+            strides.insert(0, builder.mul(strides[0], extent))
+        populate_array(
+            array,
+            data=data,
+            shape=cgutils.pack_array(builder, shape),
+            strides=cgutils.pack_array(builder, strides),
+            itemsize=size,
+            meminfo=None,
+        )
+        return array._getvalue()
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _invoke(typing_context: Any, thunk: Any, ints: Any, reals: Any) -> Any:
+    """Call the thunk at an address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointers = [THUNK.as_pointer(), *THUNK.args]
+        function, *slots = (
+            builder.inttoptr(a, kind) for a, kind in zip(arguments, pointers, strict=True)
+        )
+        builder.call(function, slots)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@kernel
+def _run(instructions: Any, times: Any) -> None:
+    for _ in range(times):
+        for i in range(len(instructions)):
+            _invoke(instructions[i, 0], instructions[i, 1], instructions[i, 2])

@@ -1,0 +1,5 @@
+"""What ``python -m nnkit`` runs: the same as the command ``nnkit``."""
+
+from nnkit.cli import main
+
+main()

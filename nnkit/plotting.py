@@ -1,0 +1,79 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import TYPE_CHECKING
+
+from nnkit.history import History
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TRAINING, VALIDATION = "#2a6fbb", "#d9661f"
+_GRAY = "#555555"
+
+
+def learning_curves(
+    history: History,
+    path: str | PathLike[str] | None = None,
+    *,
+    title: str = "Learning curves",
+    validation: str = "validation",
+) -> Figure:
+    """Draw loss and, where there is one, accuracy against epochs, in training and validation.
+
+    Parameters
+    ----------
+    history
+        What `Trainer.fit` returned, with at least one epoch.
+    path
+        Where to save the picture too; its ending, such as .png or .svg, is its format.
+    validation
+        What to call the validation data.
+
+    Raises ValueError for a history without an epoch, ImportError without Matplotlib.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if not len(history):
+        raise ValueError("there are no learning curves before the first epoch is done")
+    panels = [("loss", 1, history.loss, history.val_loss)]
+    if history.accuracy:
+        panels.append(("accuracy in %", 100, history.accuracy, history.val_accuracy))
+    figure = Figure(figsize=(5 * len(panels), 4), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=13, fontweight="bold")
+    for i, (name, scale, training, validated) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), i + 1)
+        _draw(axes, [scale * y for y in training], "training", TRAINING, len(history))
+        if validated:
+            _draw(axes, [scale * y for y in validated], validation, VALIDATION, len(history))
+        _label(axes, name, len(training))
+    if path is not None:
+        figure.savefig(path)
+    return figure
+
+
+def _draw(axes: Axes, values: Sequence[float], label: str, color: str, last: int) -> None:
+    epochs = range(last - len(values) + 1, last + 1)
+    marker = "o" if len(values) <= 30 else ""
+    axes.plot(epochs, values, color=color, label=label, linewidth=2, marker=marker, markersize=4.5)
+
+
+def _label(axes: Axes, name: str, epochs: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.grid(axis="y", color="#e4e4e4")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(_GRAY)
+    axes.tick_params(colors=_GRAY)
+    axes.legend(frameon=False)

@@ -1,0 +1,157 @@
+"""The training steps of one run: carried out one by one, or captured once and replayed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array
+from nnkit.backends.base import STEP
+from nnkit.layers import Workspace
+from nnkit.losses import Loss
+from nnkit.model import Sequential
+from nnkit.optimizers import Optimizer
+
+
+class Data:
+    """Checked examples and targets on a model's backend, uint8 images left as bytes."""
+
+    def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
+        self.x = examples(model, x, name)
+        if np.shape(t)[:1] != (len(self.x),):
+            raise ValueError(
+                f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
+                "there must be one target per example"
+            )
+        self.outputs = model.eval().forward(as_real(model, self.x[:1])).shape[1:]
+        if len(self.outputs) != 1:
+            raise ValueError(
+                f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
+            )
+        self.t = loss.prepare(model.backend, t, (len(self.x), *self.outputs), model.dtype)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+def examples(model: Sequential, x: Any, name: str = "x") -> Array:
+    """Check examples and move them to the model's backend; uint8 stays, the rest becomes real.
+
+    Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the model;
+    TypeError for what is no numbers.
+    """
+    backend = model.backend
+    array = x if backend.owns(x) else backend.asarray(x)
+    if array.ndim < 2 or len(array) == 0:
+        raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
+    if array.dtype != np.uint8:
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
+        array = backend.asarray(array, model.dtype)
+        finite = backend.xp.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not bool(finite.all()):
+            raise ValueError(f"{name} holds NaN or infinity, first in row {int(finite.argmin())}")
+    model._checked(array[:1])
+    return backend.asarray(array)
+
+
+def as_real(model: Sequential, x: Array) -> Array:
+    """Scale bytes to 0..1; reals are as they are."""
+    return x if x.dtype == model.dtype else x.astype(model.dtype) * model.dtype.type(1 / 255)
+
+
+class Batch:
+    """The arrays that a mini-batch is gathered into, and the gradient of its outputs."""
+
+    def __init__(self, model: Sequential, data: Data, size: int) -> None:
+        backend = model.backend
+        self.data, self.size, self.backend = data, size, backend
+        self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
+        self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
+        self.gradient = backend.empty((size, *data.outputs), model.dtype)
+
+    def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
+        """Fetch the current step's first `rows` examples and targets."""
+        x, t = (self.x, self.t) if rows == self.size else (self.x[:rows], self.t[:rows])
+        self.backend.gather(self.data.x, order, counters, self.size, x)
+        self.backend.gather(self.data.t, order, counters, self.size, t)
+        return x, t
+
+
+class Steps:
+    """A run's steps over one data set. All arrays they use are made here or in the workspace.
+
+    A full batch's step is captured after it has been carried out once, if `capture` is asked for
+    and every layer and the loss can be captured; a smaller last batch never is.
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: Data,
+        batch_size: int,
+        workspace: Workspace,
+        capture: bool,
+    ) -> None:
+        backend = model.backend
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.workspace = workspace
+        self.batch = Batch(model, data, batch_size)
+        self.order = backend.empty(len(data), np.int64)
+        self.log = backend.zeros((-(-len(data) // batch_size), 2), np.float64)
+        self._capture = capture and capturable(model, loss)
+        self._replay: Callable[[int], None] | None = None
+
+    def begin_epoch(self, order: np.ndarray[Any, Any], step: int, log: Any) -> None:
+        """Start at this step of an epoch in this order, with what was logged before (or None)."""
+        backend = self.model.backend
+        self.order[...] = backend.asarray(order)
+        self.log[...] = 0 if log is None else backend.asarray(log)
+        self.optimizer.counters[STEP] = step
+
+    def run(self, steps: int, rows: int) -> None:
+        """Carry out `steps` steps of `rows` examples each."""
+        self.optimizer.refresh()
+        with self.model.using(self.workspace):
+            if not self._capture or rows < self.batch.size:
+                for _ in range(steps):
+                    self._step(rows)
+                return
+            if self._replay is None:
+                self._step(rows)
+                steps -= 1
+                self._replay = self.model.backend.capture(lambda: self._step(rows))
+            self._replay(steps)
+
+    def _step(self, rows: int) -> None:
+        """One step: gather, forward, loss, backward, update. Nothing is read back."""
+        model, counters = self.model, self.optimizer.counters
+        x, t = self.batch.gather(self.order, counters, rows)
+        y = model.run_forward(x)
+        self.loss.run(model.backend, y, t, self.batch.gradient[:rows], self.log, counters)
+        model.run_backward(self.loss.backward())
+        self.optimizer.update(model)
+        model.backend.advance(counters, 1, 1, 0)
+
+
+class CaptureWarning(UserWarning):
+    """A training step could not be captured, and runs step by step instead."""
+
+
+def capturable(model: Sequential, loss: Loss) -> bool:
+    """Whether a step through this model and loss can be captured; says once which part cannot."""
+    parts = [layer for layer in model.leaves() if not layer.capturable]
+    blame = [*map(repr, parts), *([] if loss.capturable else [repr(loss)])]
+    if blame:
+        warnings.warn(
+            f"the training step is not captured, because {blame[0]} does not say "
+            "`capturable = True`: it runs step by step",
+            CaptureWarning,
+            stacklevel=2,
+        )
+    return not blame and not model.debug
