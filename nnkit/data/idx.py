@@ -1,0 +1,146 @@
+"""Read IDX files, the format that MNIST is published in.
+
+An IDX file is two zero bytes, one byte for the element type, one for the number of dimensions,
+each dimension as a big-endian uint32, then the elements in row-major order, big-endian.
+
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", http://yann.lecun.com/exdb/mnist/.
+"""
+
+import gzip
+import math
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.data.errors import DataError
+from nnkit.data.files import check_file, unreadable
+
+MAX_BYTES = 4 * 2**30
+"""The largest array, in bytes, that is read from a file: 4 GiB."""
+
+_DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MAX_DIMENSIONS = 64
+_CHUNK = 2**20
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
+    """Read an IDX file, gzipped or not (its contents decide, not its name).
+
+    Parameters
+    ----------
+    path : path-like
+        A regular file.
+
+    Returns
+    -------
+    ndarray
+        In the file's shape; uint8, int8, int16, int32, float32 or float64 in native byte order.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, a folder, unreadable, no IDX file, damaged, truncated,
+        longer than its header says, or larger than `MAX_BYTES`. Memory grows with what the file
+        delivers, never with what its header claims.
+    """
+    path = Path(path)
+    check_file(path)
+    try:
+        with _open_unpacked(path) as stream:
+            return _parse(stream, path)
+    except EOFError as error:
+        raise DataError(f"{path}: truncated: the gzip data ends early; get it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: damaged gzip data ({error}); get it again") from error
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except MemoryError as error:
+        raise DataError(f"{path}: does not fit into memory") from error
+
+
+def idx_digest(array: NDArray[Any], algorithm: str) -> str:
+    """Return the hash of the unpacked IDX file that `array` was read from.
+
+    An array has exactly one IDX encoding, so that hashing the encoding hashes the file.
+
+    Parameters
+    ----------
+    array : ndarray
+        What `read_idx` returned.
+    algorithm : str
+        A name that `hashlib.new` takes, such as ``"sha256"``.
+
+    Returns
+    -------
+    str
+        Hexadecimal digits.
+    """
+    import hashlib
+
+    big_endian = array.dtype.newbyteorder(">")
+    code = next(code for code, dtype in _DTYPES.items() if np.dtype(dtype) == big_endian)
+    digest = hashlib.new(algorithm, bytes([0, 0, code, array.ndim]), usedforsecurity=False)
+    digest.update(np.array(array.shape, dtype=">u4").tobytes())
+    digest.update(array.astype(big_endian, copy=False).reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _open_unpacked(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
+    with path.open("rb") as file:
+        if file.peek(2).startswith(_GZIP_MAGIC):
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
+        else:
+            yield file
+
+
+def _parse(stream: BinaryIO | gzip.GzipFile, path: Path) -> NDArray[Any]:
+    dtype, shape = _read_header(stream, path)
+    described = f"its header says {dtype.newbyteorder('=')} of shape {shape}"
+    if math.prod(max(size, 1) for size in shape) * dtype.itemsize > MAX_BYTES:
+        raise DataError(f"{path}: {described}, more than the {MAX_BYTES:,} bytes nnkit reads")
+    expected = math.prod(shape) * dtype.itemsize
+    data = _read_at_most(stream, expected + 1)
+    if len(data) < expected:
+        raise DataError(
+            f"{path}: truncated: {described}, {expected:,} bytes, but only {len(data):,} follow"
+        )
+    if len(data) > expected:
+        raise DataError(f"{path}: {described}, {expected:,} bytes, but more follow")
+    array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(
+    stream: BinaryIO | gzip.GzipFile, path: Path
+) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    magic = stream.read(4)
+    if len(magic) < 4 or not magic.startswith(b"\0\0"):
+        raise DataError(
+            f"{path}: not an IDX file: it starts with the bytes {magic.hex(' ')}, but an IDX file "
+            "starts with 00 00, or with 1f 8b when gzipped"
+        )
+    code, n_dimensions = magic[2:]
+    if code not in _DTYPES:
+        raise DataError(f"{path}: not an IDX file: unknown element type 0x{code:02X}")
+    if not 1 <= n_dimensions <= _MAX_DIMENSIONS:
+        raise DataError(f"{path}: not a usable IDX file: it has {n_dimensions} dimensions")
+    raw = stream.read(4 * n_dimensions)
+    if len(raw) < 4 * n_dimensions:
+        raise DataError(f"{path}: truncated: it ends inside its header")
+    return np.dtype(_DTYPES[code]), tuple(np.frombuffer(raw, ">u4").tolist())
+
+
+def _read_at_most(stream: BinaryIO | gzip.GzipFile, limit: int) -> bytearray:
+    data = bytearray()
+    while chunk := stream.read(min(_CHUNK, limit - len(data))):
+        data += chunk
+    return data
