@@ -78,7 +78,7 @@ def _thunk(function: Any, signature: tuple[Any, ...]) -> _Thunk:
     return _Thunk(function, signature)
 
 
-@global_compiler_lock  # type: ignore[untyped-decorator]
+@global_compiler_lock
 def _build(compiled: Any) -> Any:
     """Make the library that holds the thunk of a compiled kernel."""
     context = cpu_target.target_context
@@ -153,7 +153,7 @@ class _Slots:
         return array._getvalue()
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _invoke(typing_context: Any, thunk: Any, ints: Any, reals: Any) -> Any:
     """Call the thunk at an address."""
 

@@ -1,0 +1,216 @@
+"""Elementary functions without branches or calls, so that the loops around them become SIMD code.
+
+NumPy's and the C library's `exp` are calls, which no vector loop of Numba's may hold. These are
+range reduction and a polynomial (after Cephes, Moshier 1989; the coefficients are minimax fits by
+Remez's algorithm), right to 2 units in the last place. Numba takes the float32 or the float64
+version by the argument's type; called from compiled functions only.
+
+NaN passes through: comparisons are written so that NaN fails them and is kept.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from nnkit.kernels.numba.jit import EXACT
+
+f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
+
+LOG2_E = 1.4426950408889634
+ROUND_32, ROUND_64 = 12582912.0, 6755399441055744.0
+"""1.5 * 2**23 and 1.5 * 2**52: adding one rounds to an integer, left in the sum's lowest bits."""
+LN2_HIGH_32, LN2_LOW_32 = 0.693359375, -2.12194440e-4
+LN2_HIGH_64, LN2_LOW_64 = 6.93145751953125e-1, 1.42860682030941723212e-6
+"""log(2) in two parts; the first has few bits, so that small multiples of it are exact."""
+
+
+def constant(x: Any, value: Any) -> Any:
+    """Give `value` the type of `x`; with a plain number, float32 arithmetic becomes float64."""
+    raise NotImplementedError
+
+
+@overload(constant, jit_options=EXACT)
+def _constant(x: Any, value: Any) -> Any:
+    kind = f32 if x == types.float32 else f64
+
+    def converted(x: Any, value: Any) -> Any:
+        return kind(value)
+
+    return converted
+
+
+def _reduce(x: Any) -> Any:
+    """For x <= 0 give ``(exp(r) - 1, t)`` where ``x = n log(2) + r``, n in the last bits of t."""
+    raise NotImplementedError
+
+
+@overload(_reduce, jit_options=EXACT)
+def _reduce_overload(x: Any) -> Any:
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            t = x * f32(LOG2_E) + f32(ROUND_32)
+            n = t - f32(ROUND_32)
+            r = (x - n * f32(LN2_HIGH_32)) - n * f32(LN2_LOW_32)
+            p = f32(0.0013814599) * r + f32(0.008368717)
+            p = p * r + f32(0.04166839)
+            p = p * r + f32(0.16666521)
+            p = p * r + f32(0.49999994)
+            return p * (r * r) + r, t
+
+        return single
+
+    def double(x: Any) -> Any:
+        t = x * LOG2_E + ROUND_64
+        n = t - ROUND_64
+        r = (x - n * LN2_HIGH_64) - n * LN2_LOW_64
+        p = 2.565003101850732e-08 * r + 2.76241702189936e-07
+        p = p * r + 2.755564200757087e-06
+        p = p * r + 2.4801508694481888e-05
+        p = p * r + 0.000198412715410568
+        p = p * r + 0.0013888888930570276
+        p = p * r + 0.008333333332633572
+        p = p * r + 0.04166666666656836
+        p = p * r + 0.16666666666667607
+        p = p * r + 0.5000000000000009
+        return p * (r * r) + r, t
+
+    return double
+
+
+def exp_nonpositive(x: Any) -> Any:
+    """``exp(x)`` for x <= 0 or NaN, denormal results included."""
+    raise NotImplementedError
+
+
+@overload(exp_nonpositive, jit_options=EXACT)
+def _exp_nonpositive(x: Any) -> Any:
+    # 2**n would be denormal for the smallest x: scale by 2**(n + 64), then once by 2**-64.
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            p, t = _reduce(f32(-104) if x < f32(-104) else x)
+            scale = i32((f32(t).view(i32) << 23) + ((127 + 64) << 23)).view(f32)
+            return (p + f32(1)) * scale * f32(2.0**-64)
+
+        return single
+
+    def double(x: Any) -> Any:
+        p, t = _reduce(-746.0 if x < -746.0 else x)
+        scale = i64((f64(t).view(i64) << 52) + ((1023 + 128) << 52)).view(f64)
+        return (p + 1.0) * scale * 2.0**-128
+
+    return double
+
+
+def expm1_nonpositive(x: Any) -> Any:
+    """``exp(x) - 1`` for x <= 0 or NaN, exact in proportion near 0 too."""
+    raise NotImplementedError
+
+
+@overload(expm1_nonpositive, jit_options=EXACT)
+def _expm1_nonpositive(x: Any) -> Any:
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            p, t = _reduce(f32(-40) if x < f32(-40) else x)
+            power = i32((f32(t).view(i32) << 23) + (127 << 23)).view(f32)
+            return p * power + (power - f32(1))
+
+        return single
+
+    def double(x: Any) -> Any:
+        p, t = _reduce(-80.0 if x < -80.0 else x)
+        power = i64((f64(t).view(i64) << 52) + (1023 << 52)).view(f64)
+        return p * power + (power - 1.0)
+
+    return double
+
+
+def log1p_unit(x: Any) -> Any:
+    """``log(1 + x)`` for 0 <= x <= 1 or NaN, by the series of ``2 atanh(x / (2 + x))``."""
+    raise NotImplementedError
+
+
+@overload(log1p_unit, jit_options=EXACT)
+def _log1p_unit(x: Any) -> Any:
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            s = x / (f32(2) + x)
+            z = s * s
+            p = f32(0.14006759) * z + f32(0.14000751)
+            p = p * z + f32(0.20010772)
+            p = p * z + f32(0.33333209)
+            s = s + s
+            return p * z * s + s
+
+        return single
+
+    def double(x: Any) -> Any:
+        s = x / (2.0 + x)
+        z = s * s
+        p = 0.08528931792128949 * z + 0.04164841433047803
+        p = p * z + 0.06052791068221486
+        p = p * z + 0.06650733341308213
+        p = p * z + 0.07693241877698766
+        p = p * z + 0.09090874824146625
+        p = p * z + 0.1111111186739814
+        p = p * z + 0.14285714276512348
+        p = p * z + 0.20000000000051577
+        p = p * z + 0.3333333333333325
+        s = s + s
+        return p * z * s + s
+
+    return double
+
+
+def order(x: Any) -> Any:
+    """Map a real to an integer of its size, in the same order, NaN last.
+
+    The largest of integers is found by SIMD code, that of reals is not because of NaN.
+    """
+    raise NotImplementedError
+
+
+@overload(order, jit_options=EXACT)
+def _order(x: Any) -> Any:
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            bits = f32(x).view(i32)
+            return i32(bits ^ ((bits >> 31) & 0x7FFFFFFF)) if not np.isnan(x) else i32(0x7FFFFFFF)
+
+        return single
+
+    def double(x: Any) -> Any:
+        bits = f64(x).view(i64)
+        return (
+            bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
+            if not np.isnan(x)
+            else i64(0x7FFFFFFFFFFFFFFF)
+        )
+
+    return double
+
+
+def from_order(key: Any) -> Any:
+    """Invert `order`."""
+    raise NotImplementedError
+
+
+@overload(from_order, jit_options=EXACT)
+def _from_order(key: Any) -> Any:
+    if key == types.int32:
+
+        def single(key: Any) -> Any:
+            return i32(key ^ ((key >> 31) & 0x7FFFFFFF)).view(f32)
+
+        return single
+
+    def double(key: Any) -> Any:
+        return i64(key ^ ((key >> 63) & 0x7FFFFFFFFFFFFFFF)).view(f64)
+
+    return double

@@ -1,0 +1,321 @@
+"""The Numba backend: the reference's operations as fused, compiled loops on the CPU.
+
+Products are BLAS's, as in the reference. Arrays that are not C-contiguous go to the reference.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends.base import Array
+from nnkit.backends.numpy import NumpyBackend
+
+
+class _Capturing(threading.local):
+    """The tape that a thread is capturing to."""
+
+    tape: Any = None
+
+
+class NumbaBackend(NumpyBackend):
+    """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
+
+    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``).
+    Numba is imported when the object is made. Each kernel is compiled at its first use on a
+    machine, and kept on disk.
+    """
+
+    name = "numba"
+
+    def __init__(self) -> None:
+        from nnkit.kernels.numba import threads
+
+        self.threads = threads.start()
+        from nnkit.kernels.numba import (
+            activations,
+            counters,
+            dropout,
+            gather,
+            losses,
+            optimizers,
+            products,
+            softmax_cross_entropy,
+            tape,
+        )
+
+        self._tape = tape
+        self._capturing = _Capturing()
+        self._products = {
+            (True, True): products.nn,
+            (False, True): products.tn,
+            (True, False): products.nt,
+            (False, False): products.tt,
+        }
+        self._activations = activations
+        self._softmax = softmax_cross_entropy
+        self._losses = losses
+        self._optimizers = optimizers
+        self._dropout = dropout.dropout
+        self._gather = gather
+        self._advance = counters.advance
+
+    def _run(self, kernel: Any, size: int, *arguments: Any) -> None:
+        """Call a threaded kernel: its serial version if the size is not worth two threads."""
+        version = kernel.parallel if size >= kernel.least and self.threads > 1 else kernel.serial
+        self._call(version, *arguments, self.threads)
+
+    def _call(self, function: Any, *arguments: Any) -> None:
+        """Call a compiled function, or put the call on the tape while this thread captures."""
+        tape = self._capturing.tape
+        if tape is None:
+            function(*arguments)
+        else:
+            tape.append(function, arguments)
+
+    def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
+        """Record the kernel calls of `step` on a tape, without carrying them out."""
+        tape = self._tape.Tape()
+        self._capturing.tape = tape
+        try:
+            step()
+        finally:
+            self._capturing.tape = None
+        run: Callable[[int], None] = tape.run
+        return run
+
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        if out is None:
+            out = np.empty((len(a), b.shape[1]), a.dtype)
+        a_rows, b_rows = a.flags.c_contiguous, b.flags.c_contiguous
+        if (
+            out.flags.c_contiguous
+            and (a_rows or a.flags.f_contiguous)
+            and (b_rows or b.flags.f_contiguous)
+        ):
+            product = self._products[a_rows, b_rows]
+            self._call(product, a if a_rows else a.T, b if b_rows else b.T, out)
+            return out
+        return super().matmul(a, b, out)
+
+    def bias_activation(
+        self, kind: str, z: Array, bias: Array | None, y: Array, alpha: float = 0.0
+    ) -> None:
+        if bias is None:
+            self._elementwise(kind, z, y, alpha)
+        elif z.flags.c_contiguous and y.flags.c_contiguous:
+            self._run(self._activations.bias_activation(kind), z.size, z, bias, y, alpha)
+        else:
+            super().bias_activation(kind, z, bias, y, alpha)
+
+    def bias_activation_backward(
+        self,
+        kind: str,
+        dy: Array,
+        saved: Array,
+        dz: Array,
+        dbias: Array | None,
+        alpha: float = 0.0,
+    ) -> None:
+        if dbias is None:
+            self._elementwise_backward(kind, dy, saved, dz, alpha)
+        elif dy.flags.c_contiguous and saved.flags.c_contiguous and dz.flags.c_contiguous:
+            self._run(
+                self._activations.bias_activation_backward(kind),
+                dz.size,
+                dy,
+                saved,
+                dz,
+                dbias,
+                alpha,
+            )
+        else:
+            super().bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
+
+    def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None:
+        if x.flags.c_contiguous and y.flags.c_contiguous:
+            self._run(
+                self._activations.activation(kind), x.size, x.reshape(-1), y.reshape(-1), alpha
+            )
+        else:
+            super()._elementwise(kind, x, y, alpha)
+
+    def _elementwise_backward(
+        self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
+    ) -> None:
+        if dy.flags.c_contiguous and saved.flags.c_contiguous and dx.flags.c_contiguous:
+            self._run(
+                self._activations.activation_backward(kind),
+                dx.size,
+                dy.reshape(-1),
+                saved.reshape(-1),
+                dx.reshape(-1),
+                alpha,
+            )
+        else:
+            super()._elementwise_backward(kind, dy, saved, dx, alpha)
+
+    def bias_gradient(self, dy: Array, dbias: Array) -> None:
+        if dy.flags.c_contiguous:
+            self._run(self._activations.bias_gradient, dy.size, dy, dbias)
+        else:
+            super().bias_gradient(dy, dbias)
+
+    def softmax(self, x: Array, y: Array | None = None) -> Array:
+        y = np.empty(x.shape, x.dtype) if y is None else y
+        if x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous:
+            self._run(self._softmax.softmax, x.size, x, y)
+            return y
+        return super().softmax(x, y)
+
+    def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        dx = np.empty(y.shape, y.dtype) if dx is None else dx
+        if y.ndim == 2 and dy.flags.c_contiguous and y.flags.c_contiguous and dx.flags.c_contiguous:
+            self._run(self._softmax.softmax_backward, y.size, dy, y, dx)
+            return dx
+        return super().softmax_backward(dy, y, dx)
+
+    def log_softmax(self, x: Array, y: Array | None = None) -> Array:
+        y = np.empty(x.shape, x.dtype) if y is None else y
+        if x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous:
+            self._run(self._softmax.log_softmax, x.size, x, y)
+            return y
+        return super().log_softmax(x, y)
+
+    def softmax_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        if z.flags.c_contiguous and target.flags.c_contiguous and dz.flags.c_contiguous:
+            labels = target.ndim == 1
+            kernel = (
+                self._softmax.softmax_cross_entropy_labels
+                if labels
+                else self._softmax.softmax_cross_entropy_rows
+            )
+            self._run(kernel, z.size, z, target, dz, log, counters)
+        else:
+            super().softmax_cross_entropy(z, target, dz, log, counters)
+
+    def sigmoid_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        if z.flags.c_contiguous and target.flags.c_contiguous and dz.flags.c_contiguous:
+            self._run(
+                self._losses.sigmoid_cross_entropy,
+                z.size,
+                z.reshape(-1),
+                target.reshape(-1),
+                dz.reshape(-1),
+                log,
+                counters,
+            )
+        else:
+            super().sigmoid_cross_entropy(z, target, dz, log, counters)
+
+    def mean_squared_error(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    ) -> None:
+        if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
+            self._run(
+                self._losses.mean_squared_error,
+                y.size,
+                y.reshape(-1),
+                target.reshape(-1),
+                dy.reshape(-1),
+                log,
+                counters,
+            )
+        else:
+            super().mean_squared_error(y, target, dy, log, counters)
+
+    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
+        if x.flags.c_contiguous and out.flags.c_contiguous:
+            low, high = key & 0xFFFFFFFF, key >> 32
+            flat = x.reshape(-1), p, low, high, counters, out.reshape(-1)
+            self._run(self._dropout, x.size, *flat)
+        else:
+            super().dropout(x, p, key, counters, out)
+
+    def sgd(
+        self,
+        p: Array,
+        g: Array,
+        velocity: Array | None,
+        lr: Array,
+        counters: Array,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        if velocity is None:
+            self._run(self._optimizers.sgd, p.size, p, g, lr, counters, weight_decay)
+        else:
+            self._run(
+                self._optimizers.sgd_momentum,
+                p.size,
+                p,
+                g,
+                velocity,
+                lr,
+                counters,
+                momentum,
+                nesterov,
+                weight_decay,
+            )
+
+    def adam(
+        self,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        lr: Array,
+        counters: Array,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> None:
+        self._run(
+            self._optimizers.adam,
+            p.size,
+            p,
+            g,
+            m,
+            v,
+            lr,
+            counters,
+            beta1,
+            beta2,
+            eps,
+            weight_decay,
+            decoupled,
+        )
+
+    def gather(
+        self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
+    ) -> None:
+        if source.flags.c_contiguous and out.flags.c_contiguous:
+            kernel = (
+                self._gather.gather if source.dtype == out.dtype else self._gather.gather_scaled
+            )
+            self._run(kernel, out.size, source, order, counters, batch_size, out)
+        else:
+            super().gather(source, order, counters, batch_size, out)
+
+    def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
+        self._call(self._advance, counters, step, updates, forwards)
+
+
+def create() -> NumbaBackend:
+    """Make the backend; raises ImportError if Numba is not installed."""
+    try:
+        return NumbaBackend()
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        raise ImportError("numba is not installed: pip install 'nnkit[numba]'") from error

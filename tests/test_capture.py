@@ -1,0 +1,182 @@
+"""The captured training step: the same bits as step by step, whatever happens between the steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nnkit
+from nnkit.steps import CaptureWarning
+
+
+def network(backend, dropout=0.0, dtype="float32"):
+    layers = [nnkit.Linear(6, 16), nnkit.ReLU(), nnkit.Linear(16, 8), nnkit.Tanh()]
+    if dropout:
+        layers.append(nnkit.Dropout(dropout))
+    return nnkit.Sequential(
+        *layers, nnkit.Linear(8, 3), seed=0, backend=backend, dtype=dtype
+    )
+
+
+@pytest.fixture
+def data(rng):
+    t = rng.integers(0, 3, 50)
+    x = rng.normal(size=(50, 6)).astype("f")
+    x[np.arange(50), t] += 3
+    return x, t
+
+
+def weights(model):
+    return np.array(model.backend.to_numpy(model.flat.values))
+
+
+OPTIMIZERS = {
+    "sgd": lambda: nnkit.SGD(0.1),
+    "nesterov": lambda: nnkit.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "adam": lambda: nnkit.Adam(0.01),
+    "adamw": lambda: nnkit.AdamW(0.01),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_captured_or_not_is_the_same_bit_for_bit(backend, data, optimizer, dropout, dtype):
+    results = []
+    for compile in (True, False):
+        model = network(backend, dropout, dtype.name)
+        trainer = nnkit.Trainer(model, optimizer=OPTIMIZERS[optimizer]())
+        history = trainer.fit(
+            *data, epochs=4, batch_size=8, validation_data=data, compile=compile
+        )
+        results.append((weights(model).tobytes(), history.step_loss, history.val_loss))
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "t"),
+    [
+        (nnkit.SigmoidCrossEntropy, np.eye(3)),
+        (nnkit.MeanSquaredError, np.eye(3)),
+        (nnkit.SoftmaxCrossEntropy, np.eye(3)),
+    ],
+)
+def test_each_loss(backend, data, loss, t):
+    x, labels = data
+    results = []
+    for compile in (True, False):
+        model = network(backend)
+        nnkit.Trainer(model, loss()).fit(x, t[labels], 2, 10, compile=compile)
+        results.append(weights(model).tobytes())
+    assert results[0] == results[1]
+
+
+def test_images_of_bytes(backend, rng):
+    x, t = rng.integers(0, 256, (40, 6), np.uint8), rng.integers(0, 3, 40)
+    results = []
+    for compile in (True, False):
+        model = network(backend)
+        nnkit.Trainer(model).fit(x, t, 2, 9, compile=compile)
+        results.append(weights(model).tobytes())
+    assert results[0] == results[1]
+
+
+def test_a_learning_rate_changed_between_epochs(backend, data):
+    class Halve(nnkit.Callback):
+        def on_epoch_end(self, trainer):
+            trainer.optimizer.lr /= 2
+
+    results = []
+    for compile in (True, False):
+        model = network(backend)
+        trainer = nnkit.Trainer(model, optimizer=nnkit.SGD(0.5))
+        trainer.fit(*data, epochs=3, batch_size=8, callbacks=[Halve()], compile=compile)
+        results.append(weights(model).tobytes())
+    assert results[0] == results[1]
+    assert trainer.optimizer.lr == 0.5 / 8
+
+
+def test_another_batch_size_and_evaluation_in_between(backend, data):
+    x, t = data
+
+    class Evaluate(nnkit.Callback):
+        def on_epoch_end(self, trainer):
+            trainer.evaluate(x, t, batch_size=50)
+
+    results = []
+    for compile in (True, False):
+        model = network(backend)
+        trainer = nnkit.Trainer(model)
+        trainer.fit(x, t, 2, 8, callbacks=[Evaluate()], compile=compile)
+        trainer.fit(x, t, 2, 20, compile=compile)
+        results.append(weights(model).tobytes())
+    assert results[0] == results[1]
+
+
+class Doubled(nnkit.Layer):
+    """A layer of the user's own, in plain array code."""
+
+    def forward(self, x):
+        return 2 * x
+
+    def backward(self, dy):
+        return 2 * dy
+
+
+def test_a_layer_in_array_code_trains_uncaptured_and_says_so_once(backend, data):
+    model = nnkit.Sequential(nnkit.Linear(6, 3), Doubled(), backend=backend, seed=0)
+    trainer = nnkit.Trainer(model)
+    with pytest.warns(CaptureWarning, match=r"because Doubled\(\) does not say") as caught:
+        history = trainer.fit(*data, epochs=5, batch_size=8)
+    assert len(caught) == 1
+    assert history.loss[-1] < history.loss[0]
+
+
+class Halved(nnkit.Layer):
+    """A layer of the user's own, in operations of the backend."""
+
+    capturable = True
+
+    def forward(self, x):
+        y = self.new("y", x.shape)
+        self.backend.activation("tanh", x, y)
+        self.y = y
+        return y
+
+    def backward(self, dy):
+        return self.backend.activation_backward("tanh", dy, self.y, self.new("dx", dy.shape))
+
+
+def test_a_layer_in_operations_is_captured(backend, data):
+    results = []
+    for compile in (True, False):
+        model = nnkit.Sequential(nnkit.Linear(6, 3), Halved(), backend=backend, seed=0)
+        nnkit.Trainer(model).fit(*data, epochs=3, batch_size=8, compile=compile)
+        results.append(weights(model).tobytes())
+    assert results[0] == results[1]
+
+
+def test_capturability_is_not_inherited():
+    class Mine(nnkit.Linear):
+        def forward(self, x):
+            return super().forward(x) * 2
+
+    assert nnkit.Linear.capturable
+    assert not Mine.capturable
+
+
+def test_a_step_allocates_no_arrays(backend, data, monkeypatch):
+    """After warm-up the backend is never asked for another array."""
+    model = network(backend, dropout=0.2)
+    trainer = nnkit.Trainer(model)
+    asked = []
+
+    class Watch(nnkit.Callback):
+        def on_epoch_end(self, trainer):
+            if len(trainer.history) == 1:
+                empty = backend.empty
+                monkeypatch.setattr(
+                    backend, "empty", lambda *a: asked.append(a) or empty(*a), raising=False
+                )
+
+    trainer.fit(*data, epochs=3, batch_size=8, callbacks=[Watch()], compile=False)
+    assert asked == []
