@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -41,23 +40,15 @@ class Network:
         """Sizes, batch and optimizer, as a table's row begins."""
         hidden = self.sizes[1:-1]
         middle = f"{len(hidden)}x{hidden[0]}" if len(hidden) > 2 else "-".join(map(str, hidden))
-        return f"{self.sizes[0]}-{middle}-{self.sizes[-1]}, {self.batch_size}, {self.optimizer}"
-
-    @property
-    def products(self) -> list[tuple[int, int, int]]:
-        """(n, k, m) of each matrix product of a step: forward, dW, and dx but for the first."""
-        n = self.batch_size
-        shapes = []
-        for i, (a, b) in enumerate(pairwise(self.sizes)):
-            shapes += [(n, a, b), (a, n, b)]
-            if i:
-                shapes.append((n, b, a))
-        return shapes
+        return (
+            f"{self.sizes[0]}-{middle}-{self.sizes[-1]}, batch {self.batch_size}, {self.optimizer}"
+        )
 
     @property
     def flops(self) -> int:
-        """Additions and multiplications in a step's matrix products."""
-        return sum(2 * prod(shape) for shape in self.products)
+        """Additions and multiplications in a step's products: forward, dW, and dx but the first."""
+        first, *others = (2 * self.batch_size * a * b for a, b in pairwise(self.sizes))
+        return 2 * first + 3 * sum(others)
 
     def model(self, backend: str | Backend | None = None, fuse: bool = True) -> Sequential:
         """Build the model; its weights are those of seed 0."""
@@ -129,7 +120,7 @@ def format_results(results: dict[str, Any]) -> str:
         )
         for row in results["steps"]
     ]
-    kernels = [("kernel, 16 MB and more", "backend", "us", "GB/s", "of a copy")]
+    kernels = [("streaming kernel", "backend", "us", "GB/s", "of a copy")]
     kernels += [
         (
             row["kernel"],
@@ -143,7 +134,7 @@ def format_results(results: dict[str, Any]) -> str:
     note = (
         f"{threads} CPU thread{'s' if threads > 1 else ''}. x products: how many times as long as "
         "the step's matrix products alone.\n"
-        "of a copy: the kernel's bytes per second over those of copying as many bytes."
+        "of a copy: the kernel's bytes per second over those of a copy in as much memory."
     )
     return f"{_table(steps)}\n\n{_table(kernels)}\n\n{note}"
 
@@ -204,25 +195,25 @@ def copy_seconds(backend: Backend, nbytes: int, rounds: int = 5) -> float:
         return min(alone, best_seconds(copy_together, backend, rounds))
 
 
-def products_seconds(network: Network, backend: Backend, rounds: int) -> float:
-    """Fastest time of a step's matrix products alone, operands as in the step itself."""
+def matrix_products(network: Network, backend: Backend) -> Callable[[], None]:
+    """Make a call that carries out a step's matrix products alone, operands as in the step."""
     rng = np.random.default_rng(0)
-    calls = []
+    operands = []
     for i, (a, b) in enumerate(pairwise(network.sizes)):
         x, w, dy = (
             backend.asarray(rng.random(shape, np.float32))
             for shape in ((network.batch_size, a), (a, b), (network.batch_size, b))
         )
         y, dw, dx = (backend.empty(like.shape, np.float32) for like in (dy, w, x))
-        calls += [(x, w, y), (x.T, dy, dw)]
+        operands += [(x, w, y), (x.T, dy, dw)]
         if i:
-            calls.append((dy, w.T, dx))
+            operands.append((dy, w.T, dx))
 
     def multiply() -> None:
-        for operands in calls:
-            backend.matmul(*operands)
+        for left, right, out in operands:
+            backend.matmul(left, right, out)
 
-    return best_seconds(multiply, backend, rounds)
+    return multiply
 
 
 # ---------------------------------------------------------------------- what is measured
@@ -246,12 +237,13 @@ def _time_steps(
             history = trainer.fit(x, t, epochs=1, batch_size=network.batch_size)
             best[i] = min(best[i], history.seconds[-1] / steps)
     for backend, seconds in zip(backends, best, strict=True):
+        products = matrix_products(network, backend)
         yield {
             "network": network.label,
             "backend": backend.name,
             "microseconds": seconds * 1e6,
             "images_per_second": network.batch_size / seconds,
-            "over_products": seconds / products_seconds(network, backend, rounds),
+            "over_products": seconds / best_seconds(products, backend, rounds),
         }
 
 
@@ -263,19 +255,20 @@ def _digits(n: int, features: int, classes: int) -> tuple[np.ndarray[Any, Any], 
 
 
 def _time_kernels(backend: Backend, rounds: int) -> Iterator[dict[str, Any]]:
-    for name, nbytes, call in _kernels(backend):
+    for name, nbytes, footprint, call in _kernels(backend):
         seconds = best_seconds(call, backend, rounds)
+        copy = copy_seconds(backend, footprint, rounds) * nbytes / footprint
         yield {
             "kernel": name,
             "backend": backend.name,
             "microseconds": seconds * 1e6,
             "gb_per_second": nbytes / seconds / 1e9,
-            "share_of_copy": copy_seconds(backend, nbytes, rounds) / seconds,
+            "share_of_copy": copy / seconds,
         }
 
 
-def _kernels(backend: Backend) -> list[tuple[str, int, Callable[[], object]]]:
-    """Name, bytes moved and call of each kernel, all in float32."""
+def _kernels(backend: Backend) -> list[tuple[str, int, int, Callable[[], object]]]:
+    """Name, bytes moved, bytes of memory and call of each kernel, all in float32."""
     rng = np.random.default_rng(0)
 
     def random(*shape: int) -> Array:
@@ -301,9 +294,9 @@ def _kernels(backend: Backend) -> list[tuple[str, int, Callable[[], object]]]:
         backend.adam(p, g, m, v, lr, counters, 0.9, 0.999, 1e-8, 0.0, False)
 
     return [
-        ("bias + ReLU, forward and backward", 5 * z.nbytes, activation),
-        ("softmax + cross-entropy with gradient", 2 * logits.nbytes, loss),
-        ("Adam", 7 * p.nbytes, adam),
+        ("bias + ReLU, forward and backward", 5 * z.nbytes, 4 * z.nbytes, activation),
+        ("softmax + cross-entropy with gradient", 2 * logits.nbytes, 2 * logits.nbytes, loss),
+        ("Adam", 7 * p.nbytes, 4 * p.nbytes, adam),
     ]
 
 

@@ -24,8 +24,11 @@ Fashion-MNIST. "resize": the whole image is scaled, and its brightness left alon
 """
 
 _PREPARATIONS: dict[str, Preparation] = {"mnist": "mnist", "fashion-mnist": "fit", "digits": "fit"}
-_INK = 0.2
-"""Pixels of less than this fraction of the full contrast are taken for background."""
+FAINT = 0.25
+"""What differs from the background by less than this part of the contrast is none of the digit."""
+
+LEAST_CONTRAST = 10
+"""An image whose brightness, 0 to 255, varies by less than this is empty."""
 
 
 class ImageError(ValueError):
@@ -128,7 +131,7 @@ def _border(images: NDArray[Any]) -> NDArray[Any]:
 
 def _dark_on_light(gray: NDArray[np.float64]) -> bool:
     """Whether the border is nearer to the image's brightest pixel than to its darkest."""
-    return bool(np.median(_border(gray)) * 2 > gray.min() + gray.max())
+    return bool(_background(gray) * 2 > gray.min() + gray.max())
 
 
 def _place(
@@ -137,10 +140,11 @@ def _place(
     """Cut out what is light on dark, and place it on a black image of `shape`."""
     height, width = shape
     box = (round(height * 20 / 28), round(width * 20 / 28)) if how == "mnist" else shape
-    ink = _crop(_stretch(gray))
+    ink = _cut_out(_shrink(gray, 8 * max(shape)), how)
     scale = min(box[0] / ink.shape[0], box[1] / ink.shape[1])
     size = (max(1, round(ink.shape[0] * scale)), max(1, round(ink.shape[1] * scale)))
-    ink = _stretch(_resize(ink, size), background=0)
+    ink = _resize(ink, size)
+    ink *= 255 / ink.max()
     centre = _centre_of_mass(ink) if how == "mnist" else (size[0] / 2, size[1] / 2)
     top = min(max(0, round(height / 2 - centre[0])), height - size[0])
     left = min(max(0, round(width / 2 - centre[1])), width - size[1])
@@ -149,25 +153,52 @@ def _place(
     return placed
 
 
-def _stretch(gray: NDArray[np.float64], background: float | None = None) -> NDArray[np.float64]:
-    """Map the background to 0 and the brightest pixel to 255."""
-    if background is None:
-        background = float(np.median(_border(gray)))
-    contrast = gray.max() - background
-    if contrast < 1:
-        raise ImageError("there is nothing on it: all of it is equally bright")
-    stretched: NDArray[np.float64] = ((gray - background) * (255 / contrast)).clip(0, 255)
-    return stretched
+def _shrink(gray: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
+    """Scale a large image down, so that the noise of single pixels averages out."""
+    factor = longest / max(gray.shape)
+    if factor >= 1:
+        return gray
+    return _resize(
+        gray, (max(1, round(gray.shape[0] * factor)), max(1, round(gray.shape[1] * factor)))
+    )
 
 
-def _crop(ink: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows, columns = np.nonzero(ink > _INK * 255)
+def _cut_out(gray: NDArray[np.float64], how: Preparation) -> NDArray[np.float64]:
+    """Make the background 0 and the brightest 255, and cut off the margin."""
+    if np.ptp(gray) < LEAST_CONTRAST:
+        raise ImageError("there is nothing on it: all of it is about equally bright")
+    black, white = _paper_and_pen(gray) if how == "mnist" else (_background(gray), gray.max())
+    ink: NDArray[np.float64] = ((gray - black) * (255 / (white - black))).clip(0, 255)
+    rows, columns = np.nonzero(ink > FAINT * 255)
     return ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
+def _background(gray: NDArray[np.float64]) -> float:
+    return float(np.median(_border(gray)))
+
+
+def _paper_and_pen(gray: NDArray[np.float64]) -> tuple[float, float]:
+    """Brightness up to which all is paper, and of full strokes, as MNIST's were black and white."""
+    light = gray > _threshold(gray)
+    paper, pen = float(np.median(gray[~light])), float(np.median(gray[light]))
+    return paper + FAINT * (pen - paper), pen
+
+
+def _threshold(gray: NDArray[np.float64]) -> float:
+    """Find the brightness that separates two kinds of pixels best (Otsu 1979)."""
+    counts, edges = np.histogram(gray, bins=256)
+    below = counts.cumsum()
+    above = below[-1] - below
+    total = (counts * edges[:-1]).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        distance = total / below - (total[-1] - total) / above
+        variance = np.nan_to_num(below * above * distance**2)
+    return float(edges[variance.argmax() + 1])
+
+
 def _centre_of_mass(ink: NDArray[np.float64]) -> tuple[float, float]:
-    """Row and column, where the first pixel reaches from 0 to 1."""
-    rows, columns = (np.arange(n) + 0.5 for n in ink.shape)
+    """Row and column, where the first pixel's are 0."""
+    rows, columns = (np.arange(n) for n in ink.shape)
     return (
         float(np.average(rows, weights=ink.sum(axis=1))),
         float(np.average(columns, weights=ink.sum(axis=0))),

@@ -38,13 +38,15 @@ def learning_curves(
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     if not len(history):
         raise ValueError("there are no learning curves before the first epoch is done")
     panels = [("loss", 1, history.loss, history.val_loss)]
     if history.accuracy:
         panels.append(("accuracy in %", 100, history.accuracy, history.val_accuracy))
-    figure = Figure(figsize=(5 * len(panels), 4), dpi=150, layout="constrained")
+    layout = ConstrainedLayoutEngine(wspace=0.06)
+    figure = Figure(figsize=(5 * len(panels), 4), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=13, fontweight="bold")
     for i, (name, scale, training, validated) in enumerate(panels):
@@ -69,7 +71,7 @@ def _label(axes: Axes, name: str, epochs: int) -> None:
 
     axes.set_xlabel("epoch")
     axes.set_ylabel(name)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(0.5, epochs + 0.5)
     axes.grid(axis="y", color="#e4e4e4")
     axes.set_axisbelow(True)

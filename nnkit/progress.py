@@ -44,9 +44,9 @@ class ProgressBar(Callback):
                 total=trainer.progress.examples,
                 leave=False,
                 dynamic_ncols=True,
+                desc=self._epoch(trainer),
                 bar_format="{desc} |{bar}| {percentage:3.0f} %{postfix}",
             )
-            self._draw(trainer, "")
 
     def on_progress(self, trainer: Trainer) -> None:
         """Draw the bar anew, a few times a second."""
@@ -73,10 +73,13 @@ class ProgressBar(Callback):
         assert trainer.progress is not None
         progress = trainer.progress
         self._bar.n = min(progress.step * progress.batch_size, progress.examples)
-        epoch = min(progress.epoch + 1, progress.epochs)
-        self._bar.set_description_str(f"epoch {epoch}/{progress.epochs}", refresh=False)
+        self._bar.set_description_str(self._epoch(trainer), refresh=False)
         self._bar.set_postfix_str(figures, refresh=False)
         self._bar.refresh()
+
+    def _epoch(self, trainer: Trainer) -> str:
+        assert trainer.progress is not None
+        return f"epoch {trainer.progress.epoch + 1}/{trainer.progress.epochs}"
 
     def _figures(self, trainer: Trainer, now: float) -> str:
         assert trainer.progress is not None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array
-from nnkit.backends.base import STEP
+from nnkit.backends.base import STEP, CaptureError
 from nnkit.layers import Workspace
 from nnkit.losses import Loss
 from nnkit.model import Sequential
@@ -118,15 +118,28 @@ class Steps:
         """Carry out `steps` steps of `rows` examples each."""
         self.optimizer.refresh()
         with self.model.using(self.workspace):
-            if not self._capture or rows < self.batch.size:
-                for _ in range(steps):
-                    self._step(rows)
+            if rows < self.batch.size:
+                self._one_by_one(steps, rows)
                 return
             if self._replay is None:
                 self._step(rows)
                 steps -= 1
-                self._replay = self.model.backend.capture(lambda: self._step(rows))
+                self._replay = self._captured()
             self._replay(steps)
+
+    def _captured(self) -> Callable[[int], None]:
+        """Return what repeats the step of a full batch."""
+        rows = self.batch.size
+        if self._capture:
+            try:
+                return self.model.backend.capture(lambda: self._step(rows))
+            except CaptureError as error:
+                _warn(str(error))
+        return lambda steps: self._one_by_one(steps, rows)
+
+    def _one_by_one(self, steps: int, rows: int) -> None:
+        for _ in range(steps):
+            self._step(rows)
 
     def _step(self, rows: int) -> None:
         """One step: gather, forward, loss, backward, update. Nothing is read back."""
@@ -148,10 +161,10 @@ def capturable(model: Sequential, loss: Loss) -> bool:
     parts = [layer for layer in model.leaves() if not layer.capturable]
     blame = [*map(repr, parts), *([] if loss.capturable else [repr(loss)])]
     if blame:
-        warnings.warn(
-            f"the training step is not captured, because {blame[0]} does not say "
-            "`capturable = True`: it runs step by step",
-            CaptureWarning,
-            stacklevel=2,
-        )
+        _warn(f"{blame[0]} does not say `capturable = True`")
     return not blame and not model.debug
+
+
+def _warn(reason: str) -> None:
+    message = f"the training step is not captured but run step by step: {reason}"
+    warnings.warn(message, CaptureWarning, stacklevel=3)

@@ -4,44 +4,52 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 import nnkit.backends
-from nnkit.backends import NAMES, Backend, BackendUnavailableError, get_backend
+from nnkit.backends import NAMES, Backend, BackendUnavailableError, cupy, get_backend
+from tests.device import fake_cupy, simulator
 
 BACKENDS = os.environ.get("NNKIT_TEST_BACKENDS", " ".join(NAMES)).replace(",", " ").split()
 """NNKIT_TEST_BACKENDS=cupy runs the suite on that backend alone, as on a machine with a GPU."""
 
 os.environ.setdefault(nnkit.backends.VARIABLE, "numpy")
 
-_simulated: list[str] = []
+_why_simulated: list[str] = []
 
 
 @pytest.fixture(scope="session", params=BACKENDS)
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Each backend in turn; cupy runs on the simulator where there is no GPU."""
-    if request.param == "cupy":
-        return _cupy_backend()
     if request.param == "numba" and importlib.util.find_spec("numba") is None:
         pytest.skip("Numba is not installed")
-    return get_backend(request.param)
-
-
-def _cupy_backend() -> Backend:
+    if request.param != "cupy":
+        return get_backend(request.param)
     try:
         return get_backend("cupy")
     except BackendUnavailableError as error:
-        _simulated.append(str(error))
-    if shutil.which("g++") is None:
-        pytest.skip("no GPU, and no g++ to compile the kernels for the simulator")
-    from tests.device import fake_cupy
+        if simulator.unavailable():
+            pytest.skip(f"{error}; nor can it be simulated: {simulator.unavailable()}")
+        _why_simulated.append(str(error))
+        return _simulated_cupy()
 
+
+def _simulated_cupy() -> Backend:
+    """Make the backend on the look-alike of CuPy, of which nothing else gets to know."""
     fake_cupy.install()
-    return get_backend("cupy")
+    try:
+        return cupy.create()
+    finally:
+        fake_cupy.uninstall()
+
+
+@pytest.fixture(scope="session")
+def simulated(backend: Backend) -> bool:
+    """Whether the backend runs on the simulator, where work costs a thousand times as much."""
+    return backend.name == "cupy" and bool(_why_simulated)
 
 
 @pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
@@ -66,5 +74,5 @@ def _same_default_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say when the cupy tests did not run on a GPU."""
-    if _simulated:
-        terminalreporter.write_line(f"cupy ran on the simulator: {_simulated[0]}")
+    if _why_simulated:
+        terminalreporter.write_line(f"cupy ran on the simulator: {_why_simulated[0]}")

@@ -13,9 +13,7 @@ def network(backend, dropout=0.0, dtype="float32"):
     layers = [nnkit.Linear(6, 16), nnkit.ReLU(), nnkit.Linear(16, 8), nnkit.Tanh()]
     if dropout:
         layers.append(nnkit.Dropout(dropout))
-    return nnkit.Sequential(
-        *layers, nnkit.Linear(8, 3), seed=0, backend=backend, dtype=dtype
-    )
+    return nnkit.Sequential(*layers, nnkit.Linear(8, 3), seed=0, backend=backend, dtype=dtype)
 
 
 @pytest.fixture
@@ -45,9 +43,7 @@ def test_captured_or_not_is_the_same_bit_for_bit(backend, data, optimizer, dropo
     for compile in (True, False):
         model = network(backend, dropout, dtype.name)
         trainer = nnkit.Trainer(model, optimizer=OPTIMIZERS[optimizer]())
-        history = trainer.fit(
-            *data, epochs=4, batch_size=8, validation_data=data, compile=compile
-        )
+        history = trainer.fit(*data, epochs=4, batch_size=8, validation_data=data, compile=compile)
         results.append((weights(model).tobytes(), history.step_loss, history.val_loss))
     assert results[0] == results[1]
 
@@ -125,7 +121,7 @@ class Doubled(nnkit.Layer):
 def test_a_layer_in_array_code_trains_uncaptured_and_says_so_once(backend, data):
     model = nnkit.Sequential(nnkit.Linear(6, 3), Doubled(), backend=backend, seed=0)
     trainer = nnkit.Trainer(model)
-    with pytest.warns(CaptureWarning, match=r"because Doubled\(\) does not say") as caught:
+    with pytest.warns(CaptureWarning, match=r"step by step: Doubled\(\) does not say") as caught:
         history = trainer.fit(*data, epochs=5, batch_size=8)
     assert len(caught) == 1
     assert history.loss[-1] < history.loss[0]

@@ -30,6 +30,10 @@ STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
 
 
+class CaptureError(RuntimeError):
+    """A step holds something that this backend cannot capture; the message says what."""
+
+
 class Backend(ABC):
     """Arrays and operations of one array library; see the module's text for the conventions."""
 
@@ -70,7 +74,8 @@ class Backend(ABC):
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the operations of `step`, and return a function that repeats them n times.
 
-        `step` must have run before, so that all its arrays exist. This version just calls it.
+        `step` must have run before, so that all its arrays exist. Raises CaptureError if it cannot
+        be captured. This version just calls it.
         """
 
         def replay(times: int) -> None:

@@ -1,0 +1,74 @@
+// Activations alone, and fused with the bias of a linear layer.
+#include "activations.cuh"
+#include "columns.cuh"
+
+// y = f(x)
+extern "C" __global__ void __launch_bounds__(THREADS)
+activation(int code, REAL alpha, const STORE* x, STORE* y, long long n) {
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(x, i, n);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = forward(code, pack.v[k], alpha);
+        store(y, i, n, pack);
+    }
+}
+
+// dx = dy * f'(saved)
+extern "C" __global__ void __launch_bounds__(THREADS)
+activation_backward(int code, REAL alpha, const STORE* dy, const STORE* saved, STORE* dx,
+                    long long n) {
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(dy, i, n), s = load(saved, i, n);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = gradient(code, pack.v[k], s.v[k], alpha);
+        store(dx, i, n, pack);
+    }
+}
+
+// WIDTH elements of a row vector from `column` on, which begins again at its end.
+__device__ __forceinline__ Pack load_cyclic(const STORE* x, long long column, long long columns) {
+    if (column + WIDTH <= columns) return load(x, column, columns);
+    Pack pack;
+    for (int k = 0; k < WIDTH; k++) {
+        pack.v[k] = x[column];
+        column = column + 1 < columns ? column + 1 : 0;
+    }
+    return pack;
+}
+
+// y = f(z + bias), and z += bias where the gradient needs it. The matrix is read as one array, so
+// that rows of any length are loaded 16 bytes at a time; the column is carried along, not divided.
+extern "C" __global__ void __launch_bounds__(THREADS)
+bias_activation(int code, REAL alpha, STORE* z, const STORE* bias, STORE* y, int keep_z,
+                long long n, long long columns) {
+    const long long advance = stride() % columns;
+    long long column = first() % columns;
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(z, i, n), b = load_cyclic(bias, column, columns);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] += b.v[k];
+        if (keep_z) store(z, i, n, pack);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = forward(code, pack.v[k], alpha);
+        store(y, i, n, pack);
+        column += advance;
+        if (column >= columns) column -= columns;
+    }
+}
+
+// dz = dy * f'(saved), dbias = sum of dz over rows
+extern "C" __global__ void __launch_bounds__(THREADS)
+bias_activation_backward(int code, REAL alpha, const STORE* dy, const STORE* saved, STORE* dz,
+                         STORE* dbias, long long rows, long long columns, REAL* partial,
+                         unsigned* done) {
+    column_sums(rows, columns, partial, done, dbias, [&](long long i, long long end) {
+        Pack pack = load(dy, i, end), s = load(saved, i, end);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = gradient(code, pack.v[k], s.v[k], alpha);
+        store(dz, i, end, pack);
+        return pack;
+    });
+}
+
+// dbias = sum of dy over rows
+extern "C" __global__ void __launch_bounds__(THREADS)
+bias_gradient(const STORE* dy, STORE* dbias, long long rows, long long columns, REAL* partial,
+              unsigned* done) {
+    column_sums(rows, columns, partial, done, dbias,
+                [&](long long i, long long end) { return load(dy, i, end); });
+}

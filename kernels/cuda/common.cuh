@@ -1,0 +1,67 @@
+// What every kernel uses: 16-byte accesses and the loop over an array.
+//
+// The compiler's options define REAL, the type of arithmetic, STORE, the type of numbers in memory,
+// and THREADS, the size of a block (see __init__.py). Kernels are written for any number of blocks.
+
+constexpr int WIDTH = 16 / sizeof(STORE);  // numbers in one access: 16 bytes are the GPU's longest
+
+enum { STEP, UPDATES, FORWARDS };  // places in `counters`, as in nnkit/backends/base.py
+
+#define INF ((REAL)__int_as_float(0x7f800000))
+
+// WIDTH neighbours in an array, to compute with.
+struct Pack {
+    REAL v[WIDTH];
+};
+
+// The same as they lie in memory. __ldca and __stwb move them by one vector type: of a plain
+// assignment the compiler made four accesses in some kernels.
+template <int BYTES> struct Access;
+template <> struct Access<16> { typedef uint4 type; };
+template <> struct Access<8> { typedef uint2 type; };
+template <> struct Access<4> { typedef unsigned type; };
+template <> struct Access<2> { typedef unsigned short type; };
+
+template <class T>
+union Stored {
+    T v[WIDTH];
+    typename Access<WIDTH * sizeof(T)>::type all;
+};
+
+// Whether one access moves all: views begin anywhere and end anywhere.
+template <class T>
+__device__ __forceinline__ bool fits(const T* address, long long count) {
+    return count >= WIDTH && (size_t)address % sizeof(Stored<T>) == 0;
+}
+
+// Elements i to i + WIDTH of an array that ends at `end`, beyond which they are `fill`.
+template <class T>
+__device__ __forceinline__ Pack load(const T* x, long long i, long long end, REAL fill = 0) {
+    Pack pack;
+    if (fits(x + i, end - i)) {
+        Stored<T> stored;
+        stored.all = __ldca(&((const Stored<T>*)(x + i))->all);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = stored.v[k];
+    } else {
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = i + k < end ? (REAL)x[i + k] : fill;
+    }
+    return pack;
+}
+
+__device__ __forceinline__ void store(STORE* x, long long i, long long end, const Pack& pack) {
+    if (fits(x + i, end - i)) {
+        Stored<STORE> stored;
+        for (int k = 0; k < WIDTH; k++) stored.v[k] = pack.v[k];
+        __stwb(&((Stored<STORE>*)(x + i))->all, stored.all);
+    } else {
+        for (int k = 0; k < WIDTH; k++)
+            if (i + k < end) x[i + k] = pack.v[k];
+    }
+}
+
+// for (long long i = first(); i < n; i += stride()): a pack for each thread, then the grid moves
+// on.
+__device__ __forceinline__ long long first() {
+    return (blockIdx.x * (long long)blockDim.x + threadIdx.x) * WIDTH;
+}
+__device__ __forceinline__ long long stride() { return gridDim.x * (long long)blockDim.x * WIDTH; }

@@ -1,0 +1,42 @@
+// Dropout whose mask is a function of the key, the stream and the place, and is never stored.
+#include "common.cuh"
+
+// Philox4x32-10 (Salmon et al. 2011), with the same bits as nnkit/backends/philox.py: four random
+// words of the counter (place, stream).
+__device__ __forceinline__ uint4 philox(unsigned long long place, unsigned long long stream,
+                                        unsigned key0, unsigned key1) {
+    uint4 c = {(unsigned)place, (unsigned)(place >> 32),
+               (unsigned)stream, (unsigned)(stream >> 32)};
+    for (int round = 0; round < 10; round++) {
+        const unsigned high0 = __umulhi(0xD2511F53u, c.x), low0 = 0xD2511F53u * c.x;
+        const unsigned high1 = __umulhi(0xCD9E8D57u, c.z), low1 = 0xCD9E8D57u * c.z;
+        c = {high1 ^ c.y ^ key0, low1, high0 ^ c.w ^ key1, low0};
+        key0 += 0x9E3779B9u;
+        key1 += 0xBB67AE85u;
+    }
+    return c;
+}
+
+// A thread's share: whole packs, and whole counters of four elements.
+constexpr int SHARE = WIDTH > 4 ? WIDTH : 4;
+
+// out = x * scale, or 0 where a uniform random number in [0, 1) is below p
+extern "C" __global__ void __launch_bounds__(THREADS)
+dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key1,
+        const long long* counters, STORE* out, long long n) {
+    const unsigned long long stream = counters[FORWARDS];
+    const long long threads = gridDim.x * (long long)blockDim.x;
+    for (long long i = first() / WIDTH * SHARE; i < n; i += threads * SHARE) {
+        bool keep[SHARE];
+        for (int k = 0; k < SHARE; k += 4) {
+            const uint4 word = philox((i + k) / 4, stream, key0, key1);
+            const unsigned words[] = {word.x, word.y, word.z, word.w};
+            for (int j = 0; j < 4; j++) keep[k + j] = (words[j] >> 8) * 0x1p-24f >= p;
+        }
+        for (int k = 0; k < SHARE; k += WIDTH) {
+            Pack pack = load(x, i + k, n);
+            for (int j = 0; j < WIDTH; j++) pack.v[j] = keep[k + j] ? pack.v[j] * scale : 0;
+            store(out, i + k, n, pack);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+// Updates of all parameters in one launch: p, g and the optimizer's state are flat buffers.
+#include "common.cuh"
+
+// Learning rate of this step: the schedule's element, or the only one.
+__device__ __forceinline__ double current(const double* lr, int rates, const long long* counters) {
+    return lr[rates > 1 ? counters[STEP] : 0];
+}
+
+// p -= lr * (g + weight_decay * p)
+extern "C" __global__ void __launch_bounds__(THREADS)
+sgd(STORE* p, const STORE* g, const double* lr, int rates, const long long* counters,
+    REAL weight_decay, long long n) {
+    const REAL rate = current(lr, rates, counters);
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(p, i, n), d = load(g, i, n);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] -= rate * (d.v[k] + weight_decay * pack.v[k]);
+        store(p, i, n, pack);
+    }
+}
+
+// g += weight_decay * p; v = momentum * v + g; p -= lr * v, or lr * (g + momentum * v) for Nesterov
+extern "C" __global__ void __launch_bounds__(THREADS)
+sgd_momentum(STORE* p, const STORE* g, STORE* velocity, const double* lr, int rates,
+             const long long* counters, REAL momentum, int nesterov, REAL weight_decay,
+             long long n) {
+    const REAL rate = current(lr, rates, counters);
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(p, i, n), d = load(g, i, n), v = load(velocity, i, n);
+        for (int k = 0; k < WIDTH; k++) {
+            const REAL slope = d.v[k] + weight_decay * pack.v[k];
+            const REAL speed = momentum * v.v[k] + slope;
+            pack.v[k] -= rate * (nesterov ? slope + momentum * speed : speed);
+            v.v[k] = speed;
+        }
+        store(velocity, i, n, v);
+        store(p, i, n, pack);
+    }
+}
+
+// With t = counters[UPDATES] + 1:
+// m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+// p -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+// Weight decay is added to g, or, decoupled, p *= 1 - lr * weight_decay comes first.
+extern "C" __global__ void __launch_bounds__(THREADS)
+adam(STORE* p, const STORE* g, STORE* m, STORE* v, const double* lr, int rates,
+     const long long* counters, double beta1, double beta2, double eps, double weight_decay,
+     int decoupled, long long n) {
+    // What depends on the step is computed once a block, and in double, because 1 - beta2^t loses
+    // four digits in float.
+    __shared__ REAL step, unbias, shrink;
+    if (threadIdx.x == 0) {
+        const double t = counters[UPDATES] + 1;
+        const double rate = current(lr, rates, counters);
+        step = rate / (1 - pow(beta1, t));
+        unbias = 1 / (1 - pow(beta2, t));
+        shrink = decoupled ? 1 - rate * weight_decay : 1;
+    }
+    __syncthreads();
+    const REAL decay = decoupled ? 0 : weight_decay;
+    const REAL b1 = beta1, new1 = 1 - beta1, b2 = beta2, new2 = 1 - beta2, tiny = eps;
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(p, i, n), d = load(g, i, n), mean = load(m, i, n), square = load(v, i, n);
+        for (int k = 0; k < WIDTH; k++) {
+            const REAL x = shrink * pack.v[k], slope = d.v[k] + decay * x;
+            const REAL first_moment = b1 * mean.v[k] + new1 * slope;
+            const REAL second_moment = b2 * square.v[k] + new2 * (slope * slope);
+            pack.v[k] = x - step * first_moment / (sqrt(second_moment * unbias) + tiny);
+            mean.v[k] = first_moment;
+            square.v[k] = second_moment;
+        }
+        store(m, i, n, mean);
+        store(v, i, n, square);
+        store(p, i, n, pack);
+    }
+}

@@ -1,0 +1,145 @@
+// Softmax, log-softmax, and softmax with cross-entropy. Each formula is written once, for teams of
+// either kind (see rows.cuh); the kernels at the end choose the team.
+#include "rows.cuh"
+
+// y = exp(x - max) / sum(exp(x - max))
+template <class Team>
+__device__ void softmax_rows(Team team, const STORE* x, STORE* y, long long rows, int columns) {
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(x, row, columns, -INF);
+        const Total total = row_total(team);
+        const REAL inverse = 1 / total.sum;
+        team.each([&](long long i, int column, Pack pack) {
+            for (int k = 0; k < WIDTH; k++) pack.v[k] = exp(pack.v[k] - total.max) * inverse;
+            store(y, i, team.end, pack);
+        });
+    }
+}
+
+// y = x - max - log(sum(exp(x - max)))
+template <class Team>
+__device__ void log_softmax_rows(Team team, const STORE* x, STORE* y, long long rows, int columns) {
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(x, row, columns, -INF);
+        const Total total = row_total(team);
+        const REAL log_sum = log(total.sum);
+        team.each([&](long long i, int column, Pack pack) {
+            for (int k = 0; k < WIDTH; k++) pack.v[k] = pack.v[k] - total.max - log_sum;
+            store(y, i, team.end, pack);
+        });
+    }
+}
+
+// dx = y * (dy - sum(dy * y))
+template <class Team>
+__device__ void softmax_backward_rows(Team team, const STORE* dy, const STORE* y, STORE* dx,
+                                      long long rows, int columns) {
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(y, row, columns, 0);
+        REAL dot = 0;
+        team.each([&](long long i, int column, const Pack& pack) {
+            const Pack d = load(dy, i, team.end);
+            for (int k = 0; k < WIDTH; k++) dot += d.v[k] * pack.v[k];
+        });
+        dot = team.sum(dot);
+        team.each([&](long long i, int column, Pack pack) {
+            const Pack d = load(dy, i, team.end);
+            for (int k = 0; k < WIDTH; k++) pack.v[k] *= d.v[k] - dot;
+            store(dx, i, team.end, pack);
+        });
+    }
+}
+
+// dz = (softmax(z) - target) / rows, loss = -mean(log softmax(z)[target]), for labels
+template <class Team>
+__device__ void label_rows(Team team, const STORE* z, const int* target, STORE* dz, long long rows,
+                           int columns, double* partial, unsigned* done, double* record,
+                           const long long* counters) {
+    const REAL scale = (REAL)1 / rows;
+    double loss = 0, correct = 0;
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        const int label = target[row];
+        team.start(z, row, columns, -INF);
+        const Total total = row_total(team);
+        const REAL inverse = 1 / total.sum;
+        team.each([&](long long i, int column, Pack pack) {
+            for (int k = 0; k < WIDTH; k++) {
+                const REAL p = exp(pack.v[k] - total.max) * inverse;
+                pack.v[k] = (p - REAL(column + k == label)) * scale;
+            }
+            store(dz, i, team.end, pack);
+        });
+        if (team.rank == 0) {
+            loss += log(total.sum) - ((REAL)z[team.begin + label] - total.max);
+            correct += total.place == label;
+        }
+    }
+    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+}
+
+// The same for a target of probabilities. An impossible class (target 0) costs nothing.
+template <class Team>
+__device__ void probability_rows(Team team, const STORE* z, const STORE* target, STORE* dz,
+                                 long long rows, int columns, double* partial, unsigned* done,
+                                 double* record, const long long* counters) {
+    const REAL scale = (REAL)1 / rows;
+    double loss = 0, correct = 0;
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(z, row, columns, -INF);
+        const Total total = row_total(team);
+        const REAL inverse = 1 / total.sum, log_sum = log(total.sum);
+        const REAL chosen = target[team.begin + total.place];
+        int larger_targets = 0;
+        team.each([&](long long i, int column, Pack pack) {
+            const Pack t = load(target, i, team.end);
+            for (int k = 0; k < WIDTH; k++) {
+                const REAL shifted = pack.v[k] - total.max, p = t.v[k];
+                if (p != 0) loss -= p * (shifted - log_sum);
+                larger_targets += larger(p, column + k, chosen, total.place);
+                pack.v[k] = (exp(shifted) * inverse - p) * scale;
+            }
+            store(dz, i, team.end, pack);
+        });
+        larger_targets = team.sum(larger_targets);
+        if (team.rank == 0) correct += larger_targets == 0;
+    }
+    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+}
+
+// Each kernel thrice: `name` for rows that 32 lanes hold with one pack each, `name_long` with eight
+// each, `name_wide` for any row. Eight packs take 32 registers of a lane. BLOCKS, the least number
+// on a multiprocessor, leaves it 128 of them, or 255 in double. The block of a wide row is large,
+// because there may be fewer rows than multiprocessors.
+constexpr int BLOCKS = 8 / sizeof(REAL), WIDE = 4096 / sizeof(REAL);
+
+#define LIST(...) __VA_ARGS__
+#define KERNELS(NAME, ROWS, PARAMETERS, ARGUMENTS)                                               \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME(LIST PARAMETERS) {        \
+        ROWS(Lanes<1>(columns), LIST ARGUMENTS);                                                 \
+    }                                                                                            \
+    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME##_long(LIST PARAMETERS) { \
+        ROWS(Lanes<8>(columns), LIST ARGUMENTS);                                                 \
+    }                                                                                            \
+    extern "C" __global__ void __launch_bounds__(WIDE, 1) NAME##_wide(LIST PARAMETERS) {         \
+        ROWS(Block(columns), LIST ARGUMENTS);                                                    \
+    }
+
+KERNELS(softmax, softmax_rows, (const STORE* x, STORE* y, long long rows, int columns),
+        (x, y, rows, columns))
+
+KERNELS(log_softmax, log_softmax_rows, (const STORE* x, STORE* y, long long rows, int columns),
+        (x, y, rows, columns))
+
+KERNELS(softmax_backward, softmax_backward_rows,
+        (const STORE* dy, const STORE* y, STORE* dx, long long rows, int columns),
+        (dy, y, dx, rows, columns))
+
+KERNELS(cross_entropy_labels, label_rows,
+        (const STORE* z, const int* target, STORE* dz, long long rows, int columns, double* partial,
+         unsigned* done, double* record, const long long* counters),
+        (z, target, dz, rows, columns, partial, done, record, counters))
+
+KERNELS(cross_entropy_probabilities, probability_rows,
+        (const STORE* z, const STORE* target, STORE* dz, long long rows, int columns,
+         double* partial, unsigned* done, double* record, const long long* counters),
+        (z, target, dz, rows, columns, partial, done, record, counters))

@@ -1,0 +1,493 @@
+"""The GPU backend: CUDA kernels of our own (kernels/cuda), and cuBLAS for the matrix products.
+
+Work is issued to CuPy's current stream and nothing waits for it. The kernels are compiled when
+first needed and share scratch memory, so that one stream at a time may use a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends.base import Array, Backend, CaptureError
+from nnkit.backends.cublaslt import CublasLt
+from nnkit.kernels import cuda
+from nnkit.kernels.cuda import THREADS
+from nnkit.kernels.table import ACTIVATIONS
+
+CODES = {kind: np.int32(activation.code) for kind, activation in ACTIVATIONS.items()}
+ACCESS_BYTES = 16
+BLOCKS_PER_MULTIPROCESSOR = 8
+"""Blocks of THREADS that fill one; larger grids would only make more partial sums."""
+ROWS_PER_THREAD = 16
+"""Rows that one thread adds up before a column sum is worth dividing among blocks."""
+STEPS_PER_GRAPH = 16
+"""Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
+LARGEST_BLOCK_BYTES = 4096
+"""One element for each thread of a block that works on a wide row."""
+
+
+class CupyBackend(Backend):
+    """CuPy on an NVIDIA GPU. Output arrays must be C-contiguous; inputs are made so."""
+
+    name = "cupy"
+
+    def __init__(self) -> None:
+        import cupy
+
+        self.xp = cupy
+        multiprocessors: int = cupy.cuda.Device().attributes["MultiProcessorCount"]
+        self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * multiprocessors
+        self._modules: dict[tuple[str, np.dtype[Any]], Any] = {}
+        self._kernels: dict[tuple[str, np.dtype[Any]], Any] = {}
+        self._products: CublasLt | None = None
+        self._no_capture = "cuBLASLt has not been tried"
+        self._buffers: dict[tuple[int, np.dtype[Any]], Array] = {}
+
+    # ------------------------------------------------------------------ arrays
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, self.xp.ndarray)
+
+    def asarray(self, array: Any, dtype: Any = None) -> Array:
+        known = (self.xp.ndarray, np.ndarray, np.generic, Sequence, int, float)
+        if not isinstance(array, known):
+            raise TypeError(
+                f"a {type(array).__module__}.{type(array).__name__} was given to the cupy backend: "
+                "convert it to a NumPy or CuPy array"
+            )
+        return self.xp.asarray(array, dtype, order="C")
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        host: np.ndarray[Any, Any] = self.xp.asnumpy(array)
+        return host
+
+    def synchronize(self) -> None:
+        self.xp.cuda.Device().synchronize()
+
+    # ------------------------------------------------------------------ launching
+
+    def _launch(
+        self,
+        file: str,
+        name: str,
+        dtype: np.dtype[Any],
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: tuple[Any, ...],
+    ) -> None:
+        """Launch a kernel. Scalars are NumPy's: a Python number would arrive as 64 bits."""
+        kernel = self._kernels.get((name, dtype))
+        if kernel is None:
+            kernel = self._kernels[name, dtype] = self._module(file, dtype).get_function(name)
+        kernel(grid, block, args)
+
+    def _module(self, file: str, dtype: np.dtype[Any]) -> Any:
+        if dtype.name not in cuda.DTYPES:
+            raise TypeError(f"the cupy backend computes in {' or '.join(cuda.DTYPES)}, not {dtype}")
+        if (file, dtype) not in self._modules:
+            self._modules[file, dtype] = self.xp.RawModule(
+                code=cuda.source(file), options=cuda.options(dtype.name)
+            )
+        return self._modules[file, dtype]
+
+    def _dense(self, array: Array) -> Array:
+        """Make an input contiguous, because a kernel knows nothing of strides."""
+        return array if array.flags.c_contiguous else self.xp.ascontiguousarray(array)
+
+    def _scratch(self, size: int, dtype: Any) -> Array:
+        """Return memory that begins as zeros and is kept: captured steps hold its address."""
+        key = size, np.dtype(dtype)
+        if key not in self._buffers:
+            self._buffers[key] = self.xp.zeros(size, dtype)
+        return self._buffers[key]
+
+    def _blocks(self, threads: int) -> int:
+        """Blocks for so many threads; kernels go on to what is left."""
+        return max(1, min(-(-threads // THREADS), self._most_blocks))
+
+    def _flat(self, file: str, name: str, array: Array, *args: Any) -> None:
+        """Launch a kernel on a flat array, if it has elements, with its size as last argument."""
+        size = array.size
+        if size:
+            grid = (self._blocks(_packs(size, array.dtype)),)
+            self._launch(file, name, array.dtype, grid, (THREADS,), (*args, np.int64(size)))
+
+    # ------------------------------------------------------------------ products
+
+    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+        if self._products is None:
+            return self.xp.matmul(a, b, out=out)
+        if out is None:
+            out = self.xp.empty((len(a), b.shape[1]), a.dtype)
+        self._products.matmul(self._dense_or_transposed(a), self._dense_or_transposed(b), out)
+        return out
+
+    def _dense_or_transposed(self, array: Array) -> Array:
+        flags = array.flags
+        return array if flags.c_contiguous or flags.f_contiguous else self._dense(array)
+
+    # ------------------------------------------------------------------ capturing
+
+    def use_cublaslt(self) -> None:
+        """Carry out products by cuBLASLt from now on, so that steps can be captured.
+
+        Where it is missing, refuses or computes something else than cuBLAS, cuBLAS stays.
+        """
+        try:
+            products = CublasLt(self.xp)
+            right = all(self._agrees(products, dtype) for dtype in (np.float32, np.float64))
+        except Exception as error:
+            self._no_capture = f"cuBLASLt cannot be used: {_reason(error)}"
+        else:
+            self._no_capture = "cuBLASLt computes wrong products"
+            self._products = products if right else None
+
+    def _agrees(self, products: CublasLt, dtype: Any) -> bool:
+        """Whether products of matrices and of their transposes are those of cuBLAS."""
+        xp = self.xp
+        a, b = xp.arange(15, dtype=dtype).reshape(5, 3), xp.arange(12, dtype=dtype).reshape(3, 4)
+        out = xp.empty((5, 4), dtype)
+        for left in (a, xp.ascontiguousarray(a.T).T):
+            for right in (b, xp.ascontiguousarray(b.T).T):
+                out.fill(np.nan)
+                products.matmul(left, right, out)
+                if not bool((out == xp.matmul(a, b)).all()):
+                    return False
+        return True
+
+    def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
+        """Capture `step` as a CUDA graph, and `STEPS_PER_GRAPH` of it as another.
+
+        The stream is a blocking one: CUDA itself orders its work and that of the default stream.
+        """
+        if self._products is None:
+            raise CaptureError(self._no_capture)
+        stream = self.xp.cuda.Stream()
+
+        def graph(steps: int) -> Any:
+            with stream:
+                stream.begin_capture()
+                try:
+                    for _ in range(steps):
+                        step()
+                finally:
+                    captured = stream.end_capture()
+            return captured
+
+        try:
+            one, many = graph(1), graph(STEPS_PER_GRAPH)
+        except Exception as error:
+            raise CaptureError(_reason(error)) from error
+
+        def replay(times: int) -> None:
+            for _ in range(times // STEPS_PER_GRAPH):
+                many.launch(stream)
+            for _ in range(times % STEPS_PER_GRAPH):
+                one.launch(stream)
+
+        return replay
+
+    # ------------------------------------------------------------------ activations
+
+    def bias_activation(
+        self, kind: str, z: Array, bias: Array | None, y: Array, alpha: float = 0.0
+    ) -> None:
+        if bias is None:
+            self._elementwise(kind, z, y, alpha)
+        elif z.size:
+            grid = (self._blocks(_packs(z.size, z.dtype)),)
+            keep_z = np.int32(ACTIVATIONS[kind].saved == "x")
+            args = CODES[kind], z.dtype.type(alpha), z, self._dense(bias), y, keep_z
+            sizes = np.int64(z.size), np.int64(z.shape[-1])
+            self._launch("activations", "bias_activation", z.dtype, grid, (THREADS,), args + sizes)
+
+    def bias_activation_backward(
+        self,
+        kind: str,
+        dy: Array,
+        saved: Array,
+        dz: Array,
+        dbias: Array | None,
+        alpha: float = 0.0,
+    ) -> None:
+        if dbias is None:
+            self._elementwise_backward(kind, dy, saved, dz, alpha)
+        else:
+            head = CODES[kind], dz.dtype.type(alpha), self._dense(dy), self._dense(saved), dz
+            self._column_sums("bias_activation_backward", head, dz.shape, dbias)
+
+    def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None:
+        args = CODES[kind], y.dtype.type(alpha), self._dense(x), y
+        self._flat("activations", "activation", y, *args)
+
+    def _elementwise_backward(
+        self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
+    ) -> None:
+        args = CODES[kind], dx.dtype.type(alpha), self._dense(dy), self._dense(saved), dx
+        self._flat("activations", "activation_backward", dx, *args)
+
+    def bias_gradient(self, dy: Array, dbias: Array) -> None:
+        self._column_sums("bias_gradient", (self._dense(dy),), dy.shape, dbias)
+
+    def _column_sums(
+        self, name: str, head: tuple[Any, ...], shape: tuple[int, int], dbias: Array
+    ) -> None:
+        """Launch a kernel of columns.cuh: blocks as wide as the matrix, up to a warp."""
+        rows, columns = shape
+        if not columns:
+            return
+        packs = _packs(columns, dbias.dtype)
+        width = min(32, _power_of_two(packs))
+        height = THREADS // width
+        tiles = -(-packs // width)
+        groups = min(-(-rows // (height * ROWS_PER_THREAD)), self._most_blocks // tiles)
+        grid = tiles, max(1, groups)
+        partial = self._scratch(grid[1] * columns, dbias.dtype)
+        tail = dbias, np.int64(rows), np.int64(columns), partial, self._scratch(tiles, np.uint32)
+        self._launch("activations", name, dbias.dtype, grid, (width, height), head + tail)
+
+    def softmax(self, x: Array, y: Array | None = None) -> Array:
+        y = self.empty(x.shape, x.dtype) if y is None else y
+        self._rows("softmax", y, self._dense(x), y)
+        return y
+
+    def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
+        self._rows("softmax_backward", dx, self._dense(dy), self._dense(y), dx)
+        return dx
+
+    def log_softmax(self, x: Array, y: Array | None = None) -> Array:
+        y = self.empty(x.shape, x.dtype) if y is None else y
+        self._rows("log_softmax", y, self._dense(x), y)
+        return y
+
+    def _rows(self, name: str, out: Array, *args: Any) -> None:
+        """Launch a kernel of rows.cuh that leaves nothing but `out`."""
+        if out.size:
+            columns = out.shape[-1]
+            rows = out.size // columns
+            suffix, blocks, threads = self._team(rows, columns, out.dtype)
+            sizes = np.int64(rows), np.int32(columns)
+            file, name = "softmax_cross_entropy", name + suffix
+            self._launch(file, name, out.dtype, (blocks,), (threads,), args + sizes)
+
+    def _team(self, rows: int, columns: int, dtype: np.dtype[Any]) -> tuple[str, int, int]:
+        """Choose who works on a row (see rows.cuh): the kernel's suffix, blocks and threads."""
+        packs = _packs(columns, dtype)
+        lanes = min(32, _power_of_two(packs))
+        if packs <= 8 * lanes:
+            return "" if packs <= lanes else "_long", self._blocks(rows * lanes), THREADS
+        most = LARGEST_BLOCK_BYTES // dtype.itemsize
+        threads = min(most, _power_of_two(-(-packs // 4)))  # four packs or more for each thread
+        return "_wide", max(1, min(rows, self._most_blocks)), threads
+
+    # ------------------------------------------------------------------ losses
+
+    def softmax_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        rows, columns = z.shape
+        suffix, blocks, threads = self._team(rows, columns, z.dtype)
+        kind = "labels" if target.ndim == 1 else "probabilities"
+        args = self._dense(z), self._dense(target), dz, np.int64(rows), np.int32(columns)
+        name = f"cross_entropy_{kind}{suffix}"
+        self._loss("softmax_cross_entropy", name, dz, blocks, threads, args, log, counters)
+
+    def sigmoid_cross_entropy(
+        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    ) -> None:
+        self._flat_loss("sigmoid_cross_entropy", z, target, dz, log, counters)
+
+    def mean_squared_error(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    ) -> None:
+        self._flat_loss("mean_squared_error", y, target, dy, log, counters)
+
+    def _flat_loss(
+        self, name: str, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    ) -> None:
+        blocks = self._blocks(_packs(dy.size, dy.dtype))
+        args = self._dense(y), self._dense(target), dy, np.int64(dy.size)
+        self._loss("losses", name, dy, blocks, THREADS, args, log, counters)
+
+    def _loss(
+        self,
+        file: str,
+        name: str,
+        dy: Array,
+        blocks: int,
+        threads: int,
+        args: tuple[Any, ...],
+        log: Array,
+        counters: Array,
+    ) -> None:
+        """Launch a kernel that ends with write_log() of reduce.cuh."""
+        partial = self._scratch(2 * blocks, np.float64)
+        tail = partial, self._scratch(1, np.uint32), log, counters
+        self._launch(file, name, dy.dtype, (blocks,), (threads,), args + tail)
+
+    # ------------------------------------------------------------------ training
+
+    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
+        keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+        scale = out.dtype.type(1 / (1 - p))
+        args = self._dense(x), np.float32(p), scale, *keys, counters, out
+        self._flat("dropout", "dropout", out, *args)
+
+    def sgd(
+        self,
+        p: Array,
+        g: Array,
+        velocity: Array | None,
+        lr: Array,
+        counters: Array,
+        momentum: float,
+        nesterov: bool,
+        weight_decay: float,
+    ) -> None:
+        real = p.dtype.type
+        rate = self._dense(lr), np.int32(lr.size), counters
+        g, decay = self._dense(g), real(weight_decay)
+        if velocity is None:
+            self._flat("optimizers", "sgd", p, p, g, *rate, decay)
+        else:
+            args = p, g, velocity, *rate, real(momentum), np.int32(nesterov), decay
+            self._flat("optimizers", "sgd_momentum", p, *args)
+
+    def adam(
+        self,
+        p: Array,
+        g: Array,
+        m: Array,
+        v: Array,
+        lr: Array,
+        counters: Array,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+    ) -> None:
+        rate = self._dense(lr), np.int32(lr.size), counters
+        constants = (np.float64(x) for x in (beta1, beta2, eps, weight_decay))
+        args = p, self._dense(g), m, v, *rate, *constants, np.int32(decoupled)
+        self._flat("optimizers", "adam", p, *args)
+
+    def gather(
+        self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
+    ) -> None:
+        if not out.size:
+            return
+        rows = len(out)
+        if source.dtype == out.dtype:
+            name, dtype, length = "gather_copy", np.dtype(np.float32), out.nbytes // rows
+            units = -(-length // ACCESS_BYTES)
+        elif source.dtype == np.uint8:
+            name, dtype, length = "gather_scaled", out.dtype, out.size // rows
+            units = _packs(length, dtype)
+        else:
+            raise TypeError(f"gather cannot make {out.dtype} of {source.dtype}, only of uint8")
+        width = min(THREADS, _power_of_two(units))
+        height = THREADS // width
+        grid = (min(-(-rows // height), self._most_blocks),)
+        batch = self._dense(source), self._dense(order), counters, np.int64(batch_size)
+        args = *batch, out, np.int64(rows), np.int64(length)
+        self._launch("gather", name, dtype, grid, (width, height), args)
+
+    def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
+        args = counters, np.int64(step), np.int64(updates), np.int64(forwards)
+        self._launch("gather", "advance", np.dtype(np.float32), (1,), (1,), args)
+
+
+def _packs(size: int, dtype: np.dtype[Any]) -> int:
+    """Accesses of 16 bytes that `size` elements take."""
+    return -(-size * dtype.itemsize // ACCESS_BYTES)
+
+
+def _power_of_two(n: int) -> int:
+    """Return the smallest power of two that is not below n (n >= 1)."""
+    return 1 << (n - 1).bit_length()
+
+
+def create() -> CupyBackend:
+    """Make the backend, once it is known that a GPU really works.
+
+    Raises ImportError or RuntimeError that says what is missing and how to get it.
+    """
+    cupy = _import_cupy()
+    _check_driver(cupy)
+    toolkit = f"pip install 'nnkit[cuda{cupy.cuda.runtime.runtimeGetVersion() // 1000}]'"
+    try:
+        backend = CupyBackend()
+        counters = backend.zeros(3, np.int64)
+    except Exception as error:
+        raise RuntimeError(f"the GPU cannot be used: {_reason(error)}") from error
+    try:
+        backend.advance(counters, 1, 2, 3)
+        right = backend.to_numpy(counters).tolist() == [1, 2, 3]
+    except Exception as error:
+        raise RuntimeError(
+            f"CUDA kernels cannot be compiled and run: {_reason(error)} "
+            f"(if NVRTC, the compiler, is missing: {toolkit})"
+        ) from error
+    try:
+        two = backend.asarray(np.array([[2.0]], np.float32))
+        right = right and backend.to_numpy(backend.matmul(two, two)).item() == 4
+    except Exception as error:
+        raise RuntimeError(
+            f"matrix products do not work: {_reason(error)} (if cuBLAS is missing: {toolkit})"
+        ) from error
+    if not right:
+        raise RuntimeError("the GPU computes wrong results: check its driver and its health")
+    backend.use_cublaslt()
+    return backend
+
+
+def _import_cupy() -> Any:
+    try:
+        import cupy
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise
+        raise ImportError(
+            "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where "
+            "nvidia-smi shows CUDA 13"
+        ) from error
+    except ImportError as error:
+        raise ImportError(f"CuPy is installed but cannot be imported: {_reason(error)}") from error
+    return cupy
+
+
+def _check_driver(cupy: Any) -> None:
+    runtime = cupy.cuda.runtime
+    driver, needed = runtime.driverGetVersion() // 1000, runtime.runtimeGetVersion() // 1000
+    if not driver:
+        raise RuntimeError(
+            "no NVIDIA driver is installed: install one (nvidia-smi must work), "
+            "or choose the numba or numpy backend"
+        )
+    if driver < needed:
+        raise RuntimeError(
+            f"the NVIDIA driver supports CUDA {driver}, but CuPy was built for CUDA {needed}: "
+            f"update the driver, or pip install 'nnkit[cuda{driver}]' in CuPy's place"
+        )
+    try:
+        count, reason = runtime.getDeviceCount(), "there is none"
+    except RuntimeError as error:
+        count, reason = 0, _reason(error)
+    if not count:
+        raise RuntimeError(
+            f"the NVIDIA driver finds no GPU ({reason}): see nvidia-smi, and whether "
+            "CUDA_VISIBLE_DEVICES hides it"
+        )
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first line of the error that started it all."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,50 @@
+"""The command line: one file a command; `nnkit.cli.command` has what they share."""
+
+from __future__ import annotations
+
+import click
+
+import nnkit
+from nnkit.cli.command import Nnkit, debug_option
+from nnkit.cli.datasets import datasets
+from nnkit.cli.evaluate import evaluate
+from nnkit.cli.info import info
+from nnkit.cli.predict import predict
+from nnkit.cli.train import train
+
+EXAMPLES = """
+nnkit train                                     train on MNIST
+nnkit train digits --hidden 64                  on the small digits that come with nnkit
+nnkit evaluate runs/mnist/model.safetensors     test it
+nnkit predict runs/mnist/model.safetensors seven.png
+NNKIT_BACKEND=cupy nnkit train                  on the GPU
+nnkit COMMAND --help                            all about one command
+"""
+
+
+@click.group(
+    cls=Nnkit,
+    examples=EXAMPLES,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(nnkit.__version__, message="nnkit %(version)s")
+@debug_option
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Train small neural networks on images, and use them.
+
+    Computes on NumPy, on Numba or on an NVIDIA GPU through CuPy, whichever works best here, or
+    the one that --backend or the environment variable NNKIT_BACKEND names.
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (train, evaluate, predict, info, datasets):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line, and exit the process with its code."""
+    cli()

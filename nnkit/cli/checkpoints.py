@@ -1,0 +1,86 @@
+"""What a checkpoint says beside the training state: on which data, and how to prepare images."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nnkit
+from nnkit.backends import Backend
+from nnkit.checkpoint import CheckpointError
+from nnkit.cli.command import Failure
+from nnkit.data import Dataset, available, load
+from nnkit.images import preparation
+from nnkit.layers import Linear
+from nnkit.losses import SoftmaxCrossEntropy
+from nnkit.training import Trainer
+
+MODEL = "model.safetensors"
+
+
+def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
+    """Describe the data of a run, for `Trainer.save`; `source` is its name or absolute path."""
+    images = dataset.x_train
+    as_bytes = images.dtype == np.uint8
+    return {
+        "data": source,
+        "checksum": checksum(dataset),
+        "image_shape": dataset.image_shape,
+        "pixel_range": [0.0, 1.0] if as_bytes else [float(images.min()), float(images.max())],
+        "class_names": dataset.class_names,
+        "preparation": preparation(dataset),
+        "backend": backend.name,
+    }
+
+
+def checksum(dataset: Dataset) -> int:
+    """CRC-32 of the training images and labels."""
+    return zlib.crc32(dataset.t_train.data, zlib.crc32(dataset.x_train.data))
+
+
+def load_dataset(name_or_path: str) -> tuple[Dataset, str]:
+    """Load a data set; return it with what `about` keeps to find it again from any folder."""
+    names = [info.name for info in available()]
+    dataset = load(name_or_path)
+    return dataset, name_or_path if name_or_path in names else str(Path(name_or_path).resolve())
+
+
+def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
+    """Load `data`, or where that is None the data the checkpoint `path` was trained on."""
+    if data is None:
+        data = trainer.extra.get("data")
+    if not isinstance(data, str):
+        raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
+    dataset, source = load_dataset(data)
+    features, expected = dataset.x_train.shape[1], input_features(trainer)
+    if expected not in {None, features}:
+        raise Failure(
+            f"{path} takes images of {expected} numbers, "
+            f"but those of {dataset.name} have {features}"
+        )
+    return dataset, source
+
+
+def input_features(trainer: Trainer) -> int | None:
+    """How many numbers an input row has, where there is a Linear that says so."""
+    return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
+
+
+def load_classifier(path: str, backend: Backend) -> Trainer:
+    """Load a trainer, or one around the model where the file holds no more than that."""
+    try:
+        trainer = Trainer.load(path, backend)
+    except CheckpointError:
+        trainer = Trainer(nnkit.load(path, backend))
+    if not isinstance(trainer.loss, SoftmaxCrossEntropy):
+        raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
+    return trainer
+
+
+def class_names(trainer: Trainer, outputs: int) -> tuple[str, ...]:
+    """Name each of the network's outputs, with its number where the checkpoint has no name."""
+    names = trainer.extra.get("class_names", ())
+    return (*names, *map(str, range(len(names), outputs)))

@@ -1,0 +1,129 @@
+"""What all commands share: help with examples, errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from nnkit.backends import NAMES, BackendUnavailableError
+
+_DEBUG = "nnkit.debug"
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class Failure(click.ClickException):
+    """An error with a message for the user; exit code 1."""
+
+
+class Interrupted(click.ClickException):
+    """Ctrl-C where there was nothing to save."""
+
+    exit_code = 130
+
+
+class Command(click.Command):
+    """A command whose help ends with examples, written as they are."""
+
+    def __init__(self, *args: Any, examples: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples."""
+        with formatter.section("Examples"):
+            for line in self.examples.strip().splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class Nnkit(Command, click.Group):
+    """The command ``nnkit`` itself: it turns every error into one line and an exit code.
+
+    0: all is well. 1: an error, or nobody reads the output any more. 2: wrong usage. 130: Ctrl-C.
+    """
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run, report errors, and exit the process."""
+        options: dict[str, Any] = {**kwargs, "prog_name": "nnkit", "standalone_mode": False}
+        try:
+            code = super().main(*args, **options) or 0
+        except Interrupted as error:
+            notice(error.message)
+            code = error.exit_code
+        except click.ClickException as error:
+            hint = ""
+            if isinstance(error, click.UsageError) and error.ctx is not None:
+                hint = f" (see {error.ctx.command_path} --help)"
+            report(error.format_message() + hint)
+            code = error.exit_code
+        except OSError as error:
+            report(explain(error))
+            code = 1
+        sys.exit(code)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it raises leaves as a `ClickException`."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.UsageError, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as error:
+            if ctx.meta.get(_DEBUG):
+                traceback.print_exc()
+            if isinstance(error, click.ClickException):
+                raise
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted("interrupted") from error
+            raise Failure(explain(error)) from error
+
+
+def debug_option(function: Decorated) -> Decorated:
+    """Add --debug, which is understood before and behind a command's name."""
+
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        ctx.meta[_DEBUG] = value or ctx.meta.get(_DEBUG, False)
+
+    return click.option(
+        "--debug",
+        is_flag=True,
+        expose_value=False,
+        callback=remember,
+        help="Show Python's traceback of an error.",
+    )(function)
+
+
+def backend_option(function: Decorated) -> Decorated:
+    """Add --backend."""
+    return click.option(
+        "--backend",
+        type=click.Choice([*NAMES, "auto"]),
+        help="What to compute with.  [default: $NNKIT_BACKEND, else auto, the best that works]",
+    )(function)
+
+
+def notice(message: str) -> None:
+    """Say something that is not the command's result."""
+    click.echo(f"nnkit: {message}", err=True)
+
+
+def report(message: str) -> None:
+    """Tell an error in one line."""
+    notice(f"error: {' '.join(message.splitlines())}")
+
+
+def explain(error: Exception) -> str:
+    """Say what is wrong, in the user's terms."""
+    match error:
+        case OSError(strerror=str(reason), filename=None):
+            return reason
+        case OSError(strerror=str(reason), filename=filename):
+            return f"{os.fsdecode(filename)}: {reason}"
+        case MemoryError():
+            return f"not enough memory. {error}".rstrip(". ")
+        case OSError() | ValueError() | BackendUnavailableError():
+            return str(error)
+    return f"{type(error).__name__}: {error} (unexpected: --debug shows where it happened)"

@@ -1,0 +1,177 @@
+"""Training a run, and telling about it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from nnkit.backends import Backend
+from nnkit.callbacks import Callback
+from nnkit.cli.command import Failure, notice
+from nnkit.cli.interruption import StopOnSignal
+from nnkit.cli.runs import Run
+from nnkit.layers import Linear
+from nnkit.model import Sequential
+from nnkit.plotting import learning_curves
+from nnkit.progress import ProgressBar
+from nnkit.schedules import Constant, Cosine
+from nnkit.training import Trainer
+
+
+def fit(run: Run, quiet: bool) -> float:
+    """Train to the end and return the seconds that took; stopped before, exit the process."""
+    trainer, data = run.trainer, run.dataset
+    start = time.perf_counter()
+    # Where training diverges, that is told once, and not by NumPy for every operation.
+    quiet_numpy = np.errstate(over="ignore", invalid="ignore")
+    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), quiet_numpy:
+        callbacks = [*([] if quiet else [ProgressBar("test")]), _Schedule(run), _Save(run), stop]
+        validation = (data.x_test, data.t_test)
+        if trainer.progress is None:
+            trainer.fit(
+                data.x_train,
+                data.t_train,
+                run.epochs,
+                run.batch_size,
+                validation_data=validation,
+                callbacks=callbacks,
+            )
+        else:
+            trainer.resume(
+                data.x_train,
+                data.t_train,
+                run.epochs,
+                validation_data=validation,
+                callbacks=callbacks,
+            )
+        assert trainer.progress is not None
+        if stop.signum is not None and not trainer.progress.finished:
+            _save(run)
+            _say_how_to_resume(run)
+            raise click.exceptions.Exit(128 + stop.signum)
+    return time.perf_counter() - start
+
+
+class _Schedule(Callback):
+    """Let the learning rate follow half a cosine, in one step per epoch."""
+
+    def __init__(self, run: Run) -> None:
+        self.lr = run.about["lr"]
+        self.schedule = Cosine() if run.about["schedule"] == "cosine" else Constant()
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        progress = trainer.progress
+        assert progress is not None
+        if not progress.finished:
+            trainer.optimizer.lr = self.lr * self.schedule(progress.epoch, progress.epochs)
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        self.on_fit_begin(trainer)
+
+
+class _Save(Callback):
+    """Write a checkpoint after every epoch, as long as training has not diverged."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        loss = trainer.history.loss[-1]
+        if not math.isfinite(loss):
+            raise Failure(
+                f"training diverged: the loss of epoch {len(trainer.history)} is {loss}. "
+                f"Try a learning rate (--lr) below {self.run.about['lr']:g}"
+            )
+        _save(self.run)
+
+
+def _save(run: Run) -> None:
+    try:
+        run.trainer.save(run.checkpoint, **run.about)
+    except OSError as error:
+        raise Failure(f"{run.checkpoint} cannot be written: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _remove_if_empty(folder: Path) -> Iterator[None]:
+    """Leave no folder behind in which nothing was saved."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _say_how_to_resume(run: Run) -> None:
+    progress = run.trainer.progress
+    assert progress is not None
+    notice(
+        f"stopped in epoch {progress.epoch + 1} of {progress.epochs}, after {progress.step} of "
+        f"{progress.steps} steps; saved {run.checkpoint}"
+    )
+    notice(f"to continue: nnkit train --resume {shlex.quote(str(run.checkpoint))}")
+
+
+def describe(run: Run) -> str:
+    """Say in a few lines what is going to be trained, on what, and where results go."""
+    trainer, data = run.trainer, run.dataset
+    model, optimizer = trainer.model, trainer.optimizer
+    shape = data.image_shape
+    images = f"images of {shape[0]}x{shape[1]}" if shape else f"rows of {data.x_train.shape[1]}"
+    steps = -(-len(data.x_train) // run.batch_size)
+    rows = {
+        "backend": f"{model.backend.name} on {_device(model.backend)}",
+        "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
+        f"{images}, {data.n_classes} classes",
+        "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
+        "training": f"{type(optimizer).__name__}, learning rate {run.about['lr']:g} "
+        f"({run.about['schedule']}), {run.epochs} epochs of {steps:,} steps, "
+        f"batch {run.batch_size}, seed {model.seed}",
+        "results": f"{run.checkpoint.parent}{os.sep}",
+    }
+    if (progress := trainer.progress) is not None:
+        rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
+    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items())
+
+
+def report(run: Run, seconds: float) -> None:
+    """Write the curves and figures beside the checkpoint, and say how training ended."""
+    folder, history = run.checkpoint.parent, run.trainer.history
+    files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
+    try:
+        files[1].write_text(json.dumps(history.to_dict()) + "\n")
+        learning_curves(history, files[2], title=run.dataset.name, validation="test")
+    except ImportError:
+        notice("no learning-curves.png without Matplotlib: pip install 'nnkit[plot]'")
+        del files[2]
+    except OSError as error:
+        raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error
+    last = history.last()
+    click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
+    click.echo(f"saved {', '.join(map(str, files))}")
+
+
+def _network(model: Sequential) -> str:
+    """Write a network as "784-256-128-10, ReLU"."""
+    linear = [layer for layer in model if isinstance(layer, Linear)]
+    widths = [layer.in_features for layer in linear[:1]] + [layer.out_features for layer in linear]
+    others = dict.fromkeys(type(layer).__name__ for layer in model if layer not in linear)
+    return ", ".join(["-".join(map(str, widths)), *others])
+
+
+def _device(backend: Backend) -> str:
+    if backend.name == "cupy":
+        from cupy.cuda import runtime
+
+        return str(runtime.getDeviceProperties(runtime.getDevice())["name"].decode())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{cores} CPU cores"

@@ -1,0 +1,174 @@
+"""What is to be trained: a new run from the command line's options, or one that goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
+from nnkit.cli import checkpoints
+from nnkit.cli.command import Failure, notice
+from nnkit.data import DataError, Dataset, available
+from nnkit.layers import Dropout, Layer, Linear, ReLU, Sigmoid, Tanh
+from nnkit.model import Sequential
+from nnkit.optimizers import SGD, Adam, AdamW, Optimizer
+from nnkit.training import Trainer
+
+RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
+"""Default learning rates."""
+
+SMALL = 10_000
+"""With fewer training images than this, the default is more epochs of smaller batches."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that make a network and its training; None is a default that depends on data."""
+
+    epochs: int | None
+    batch_size: int | None
+    hidden: tuple[int, ...]
+    activation: str
+    optimizer: str
+    lr: float | None
+    schedule: str
+    weight_decay: float | None
+    dropout: float
+    dtype: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trainer with its data and the place for its results."""
+
+    trainer: Trainer
+    dataset: Dataset
+    about: dict[str, Any]
+    """What the checkpoint is to say about the data and the learning rate."""
+    epochs: int
+    batch_size: int
+    checkpoint: Path
+
+
+def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
+    """Make a new run, and a folder for it; `data` None is the default data set."""
+    target = get_backend(backend)
+    dataset, source = _default_dataset() if data is None else checkpoints.load_dataset(data)
+    n = len(dataset.x_train)
+    epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
+    batch_size = settings.batch_size or batch_size
+    if batch_size > n:
+        raise Failure(f"--batch-size {batch_size} is more than the {n:,} training images")
+    model = _build_model(dataset.x_train.shape[1], dataset.n_classes, settings, target)
+    optimizer = _build_optimizer(settings)
+    about = checkpoints.about(dataset, source, target)
+    return Run(
+        Trainer(model, optimizer=optimizer),
+        dataset,
+        about | {"lr": optimizer.lr, "schedule": settings.schedule},
+        settings.epochs or epochs,
+        batch_size,
+        _claim_folder(out, dataset.name) / checkpoints.MODEL,
+    )
+
+
+def _default_dataset() -> tuple[Dataset, str]:
+    mnist = next(info for info in available() if info.name == "mnist")
+    if mnist.location is None:
+        notice("mnist is not on this machine: trying to download it")
+    try:
+        return checkpoints.load_dataset("mnist")
+    except DataError as error:
+        notice(f"training on digits instead: {error}")
+        return checkpoints.load_dataset("digits")
+
+
+def _build_model(features: int, classes: int, settings: Settings, backend: Backend) -> Sequential:
+    activation = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}[settings.activation]
+    layers: list[Layer] = []
+    for width in settings.hidden:
+        layers += [Linear(features, width), activation()]
+        if settings.dropout:
+            layers.append(Dropout(settings.dropout))
+        features = width
+    layers.append(Linear(features, classes))
+    return Sequential(*layers, seed=settings.seed, dtype=settings.dtype, backend=backend)
+
+
+def _build_optimizer(settings: Settings) -> Optimizer:
+    name = settings.optimizer
+    lr = RATES[name] if settings.lr is None else settings.lr
+    decay: dict[str, Any] = (
+        {} if settings.weight_decay is None else {"weight_decay": settings.weight_decay}
+    )
+    if name in {"sgd", "momentum"}:
+        return SGD(lr, momentum=0.9 if name == "momentum" else 0, **decay)
+    return {"adam": Adam, "adamw": AdamW}[name](lr, **decay)
+
+
+def _claim_folder(out: Path | None, name: str) -> Path:
+    """Make the folder for the results; never one that has a run in it."""
+    base = Path("runs", name.removesuffix(".npz") or "data")
+    try:
+        if out is None:
+            return _make_free_folder(base)
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Failure(
+            f"{out or base} cannot be made: {error.strerror}; choose a folder with --out"
+        ) from error
+    old = out / checkpoints.MODEL
+    if old.exists():
+        raise Failure(
+            f"{out} has a run already: choose another folder, or continue it with "
+            f"--resume {shlex.quote(str(old))}"
+        )
+    return out
+
+
+def _make_free_folder(base: Path) -> Path:
+    base.parent.mkdir(exist_ok=True)
+    for folder in (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 10_000))):
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+    raise Failure(f"{base.parent} is full of runs: choose a folder with --out")
+
+
+def resume(path: str, data: str | None, backend: str | None, epochs: int | None) -> Run:
+    """Read the run that the checkpoint `path` is of; `epochs` changes how many it shall have."""
+    trainer = Trainer.load(path, "numpy")
+    progress = trainer.progress
+    if progress is None:
+        raise Failure(f"{path} holds a network that was never trained: there is no run to resume")
+    total = progress.epochs if epochs is None else epochs
+    if total <= progress.epoch:
+        raise Failure(
+            f"{path} has done {progress.epoch} of {progress.epochs} epochs: to go on, give "
+            f"--epochs with more than {progress.epoch}"
+        )
+    target = _backend_of_run(trainer, backend)
+    dataset, source = checkpoints.dataset_of(trainer, path, data)
+    about = checkpoints.about(dataset, source, target)
+    if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
+        raise Failure(f"{path} was trained on other images or labels than {source} has now")
+    trainer.model.to(target)
+    about["lr"] = trainer.extra.get("lr", trainer.optimizer.lr)
+    about["schedule"] = trainer.extra.get("schedule", "constant")
+    return Run(trainer, dataset, about, total, progress.batch_size, Path(path))
+
+
+def _backend_of_run(trainer: Trainer, option: str | None) -> Backend:
+    """Return the chosen backend, else the one the run was on, which alone continues it exactly."""
+    before = trainer.extra.get("backend")
+    if option is None and not os.environ.get(VARIABLE) and before in NAMES:
+        try:
+            return get_backend(before)
+        except BackendUnavailableError as error:
+            notice(f"{error}; continuing without it")
+    return get_backend(option)

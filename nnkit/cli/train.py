@@ -1,0 +1,161 @@
+"""``nnkit train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from nnkit.cli.command import Command, backend_option, debug_option
+from nnkit.cli.fitting import describe, fit, report
+from nnkit.cli.runs import RATES, Settings, resume, start
+
+EXAMPLES = """
+nnkit train                                     MNIST, or digits where there is no MNIST
+nnkit train mnist --backend numba --epochs 10
+nnkit train fashion-mnist --hidden 512,512 --dropout 0.2 --optimizer adamw
+nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
+nnkit train letters.npz --out runs/letters      one's own images and labels
+nnkit train --resume runs/mnist/model.safetensors --epochs 20
+"""
+
+
+def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
+    """Read the widths of layers: "256,128", or "none" for no layer."""
+    if value == "none":
+        return ()
+    widths = [width.strip() for width in value.split(",")]
+    if not all(width.isascii() and width.isdigit() and int(width) for width in widths):
+        raise click.BadParameter(
+            f"{value!r} is neither widths such as 256,128 nor none", param=option
+        )
+    return tuple(map(int, widths))
+
+
+@click.command(cls=Command, examples=EXAMPLES)
+@click.argument("data", required=False, metavar="[DATA]")
+@backend_option
+@click.option(
+    "--epochs", type=click.IntRange(1), help="Passes over the data.  [default: 5, small data 20]"
+)
+@click.option(
+    "--batch-size", type=click.IntRange(1), help="Images per step.  [default: 128, small data 32]"
+)
+@click.option(
+    "--hidden",
+    callback=_widths,
+    metavar="WIDTHS",
+    default="256,128",
+    show_default=True,
+    help="Widths of the hidden layers; none for a network without.",
+)
+@click.option(
+    "--activation",
+    type=click.Choice(["relu", "sigmoid", "tanh"]),
+    default="relu",
+    show_default=True,
+    help="Behind each hidden layer.",
+)
+@click.option(
+    "--optimizer",
+    type=click.Choice(list(RATES)),
+    default="adam",
+    show_default=True,
+    help="How weights follow gradients; momentum is sgd with momentum 0.9.",
+)
+@click.option(
+    "--lr",
+    type=click.FloatRange(0, min_open=True),
+    help=f"Learning rate.  [default: {', '.join(f'{v} for {k}' for k, v in RATES.items())}]",
+)
+@click.option(
+    "--schedule",
+    type=click.Choice(["cosine", "constant"]),
+    default="cosine",
+    show_default=True,
+    help="With cosine the learning rate falls from epoch to epoch, almost to 0.",
+)
+@click.option(
+    "--weight-decay",
+    type=click.FloatRange(0),
+    help="Pull of the weights towards 0.  [default: 0, for adamw 0.01]",
+)
+@click.option(
+    "--dropout",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Fraction of each hidden layer that is left out at random in training.",
+)
+@click.option(
+    "--dtype",
+    type=click.Choice(["float32", "float64"]),
+    default="float32",
+    show_default=True,
+    help="What to compute in.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of initial weights, order of images and dropout: the same seed gives the same run.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder for the results.  [default: runs/DATA, or runs/DATA-2 and so on]",
+)
+@click.option(
+    "--resume",
+    "checkpoint",
+    metavar="CHECKPOINT",
+    help="Continue the run that wrote this file, to the --epochs given here or then.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print the result only.")
+@debug_option
+@click.pass_context
+def train(
+    context: click.Context,
+    /,
+    data: str | None,
+    backend: str | None,
+    out: Path | None,
+    checkpoint: str | None,
+    quiet: bool,
+    **settings: Any,
+) -> None:
+    """Train a network to tell images apart.
+
+    DATA is mnist, fashion-mnist or digits (see "nnkit datasets"), a folder with four IDX files, or
+    an .npz file with x_train, t_train, x_test and t_test. Without DATA it is mnist, or where that
+    can be neither found nor downloaded, digits.
+
+    The folder of results has model.safetensors, written after every epoch, learning-curves.png and
+    history.json. No other run is ever overwritten: where runs/DATA exists, the folder is
+    runs/DATA-2. Ctrl-C stops after the current step and saves; --resume then continues as if
+    nothing had happened, in the same folder. With --resume, of the other options only --epochs,
+    --backend and --quiet may be given, and DATA only if it has moved.
+    """
+    if checkpoint is None:
+        run = start(data, backend, out, Settings(**settings))
+    else:
+        _refuse_options(context)
+        run = resume(checkpoint, data, backend, settings["epochs"])
+    if not quiet:
+        click.echo(describe(run))
+    seconds = fit(run, quiet)
+    report(run, seconds)
+
+
+def _refuse_options(context: click.Context) -> None:
+    """Raise for an option that has no meaning with --resume."""
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and option.name not in {"data", "backend", "epochs", "checkpoint", "quiet"}:
+            raise click.UsageError(
+                f"{option.opts[0]} cannot be given with --resume: a run keeps its settings", context
+            )

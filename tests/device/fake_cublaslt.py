@@ -1,0 +1,133 @@
+"""A stand-in for libcublasLt on the CPU: descriptions are checked, products are NumPy's.
+
+It is called as `nnkit.backends.cublaslt` calls the real library, with ctypes arguments, and reads
+the matrices column by column as the real one does. So transposes, leading dimensions and the order
+of arguments are tested; algorithms and speed are not. While a stream captures, they are recorded.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from tests.device import fake_runtime as runtime
+
+SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
+TYPES = {0: (np.float32, ctypes.c_float), 1: (np.float64, ctypes.c_double)}
+COMPUTE = {68: 0, 70: 1}
+
+
+class Library:
+    """The functions of libcublasLt that nnkit uses. `calls` counts the matrix products."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._objects: dict[int, dict[str, Any]] = {}
+
+    def _make(self, pointer: Any, **fields: Any) -> int:
+        number = len(self._objects) + 1
+        self._objects[number] = fields
+        pointer._obj.value = number
+        return SUCCESS
+
+    def cublasLtCreate(self, handle: Any) -> int:
+        return self._make(handle, kind="handle")
+
+    def cublasLtMatmulDescCreate(self, pointer: Any, compute: Any, scale: Any) -> int:
+        if COMPUTE.get(compute.value) != scale.value:
+            return INVALID_VALUE
+        return self._make(pointer, kind="description", type=scale.value)
+
+    def cublasLtMatmulDescSetAttribute(
+        self, description: Any, attribute: Any, value: Any, size: Any
+    ) -> int:
+        assert size.value == ctypes.sizeof(value._obj)
+        self._objects[description.value][attribute.value] = value._obj.value
+        return SUCCESS
+
+    def cublasLtMatrixLayoutCreate(
+        self, pointer: Any, kind: Any, rows: Any, columns: Any, leading: Any
+    ) -> int:
+        if leading.value < rows.value or not rows.value or not columns.value:
+            return INVALID_VALUE
+        shape = rows.value, columns.value
+        return self._make(
+            pointer, kind="layout", type=kind.value, shape=shape, leading=leading.value
+        )
+
+    def cublasLtMatmulPreferenceCreate(self, pointer: Any) -> int:
+        return self._make(pointer, kind="preference")
+
+    def cublasLtMatmulPreferenceSetAttribute(
+        self, preference: Any, attribute: Any, value: Any, size: Any
+    ) -> int:
+        assert (attribute.value, size.value) == (1, 8)
+        self._objects[preference.value]["workspace"] = value._obj.value
+        return SUCCESS
+
+    def cublasLtMatmulPreferenceDestroy(self, preference: Any) -> int:
+        self._objects[preference.value] = {}
+        return SUCCESS
+
+    def cublasLtMatmulAlgoGetHeuristic(
+        self, handle: Any, description: Any, a: Any, b: Any, c: Any, d: Any, *rest: Any
+    ) -> int:
+        preference, wanted, result, found = rest
+        runtime.refuse_while_capturing("cuBLASLt's heuristics")
+        assert self._objects[handle.value]["kind"] == "handle"
+        assert self._objects[preference.value]["kind"] == "preference"
+        assert ctypes.sizeof(result._obj) == 96
+        assert wanted.value == 1
+        if not self._fits(description, a, b, c, d):
+            return INVALID_VALUE
+        result._obj.algorithm.data[0] = description.value
+        found._obj.value = 1
+        return SUCCESS
+
+    def _fits(self, description: Any, *layouts: Any) -> bool:
+        """Whether op(A) (m, k), op(B) (k, n), C and D (m, n) have shapes that go together."""
+        about = self._objects[description.value]
+        a, b, c, d = (self._objects[layout.value] for layout in layouts)
+        (m, k), (k2, n) = (
+            shape[::-1] if about.get(attribute) else shape
+            for shape, attribute in ((a["shape"], 3), (b["shape"], 4))
+        )
+        types = {about["type"], a["type"], b["type"], c["type"], d["type"]}
+        return k == k2 and c["shape"] == d["shape"] == (m, n) and len(types) == 1
+
+    def cublasLtMatmul(
+        self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, *rest: Any
+    ) -> int:
+        b, b_layout, beta, _, c_layout, d, d_layout, algorithm, workspace, size, stream = rest
+        layouts = a_layout, b_layout, c_layout, d_layout
+        if not self._fits(description, *layouts):
+            return INVALID_VALUE
+        if algorithm._obj.data[0] != description.value:
+            return NOT_SUPPORTED
+        assert workspace.value
+        assert size.value == 32 << 20
+        assert (stream.value or 0) == runtime.current_stream().ptr
+        about = self._objects[description.value]
+        scalar = TYPES[about["type"]][1]
+        assert type(alpha._obj) is type(beta._obj) is scalar
+        assert (alpha._obj.value, beta._obj.value) == (1, 0)
+        left, right, out = self._view(a, a_layout), self._view(b, b_layout), self._view(d, d_layout)
+        left = left.T if about.get(3) else left
+        right = right.T if about.get(4) else right
+        self.calls += 1
+        runtime.submit(lambda: np.matmul(left, right, out=out))
+        return SUCCESS
+
+    def _view(self, pointer: Any, layout: Any) -> np.ndarray:
+        """Show the memory at an address as a matrix whose columns are contiguous."""
+        about = self._objects[layout.value]
+        rows, columns = about["shape"]
+        kind, c_type = TYPES[about["type"]]
+        length = about["leading"] * (columns - 1) + rows
+        flat = np.ctypeslib.as_array((c_type * length).from_address(pointer.value))
+        item = np.dtype(kind).itemsize
+        return np.lib.stride_tricks.as_strided(
+            flat, (rows, columns), (item, item * about["leading"])
+        )

@@ -1,0 +1,518 @@
+"""What only the CUDA backend promises: any thread order, whole accesses, no waiting, clear errors.
+
+That its operations are right is tested in test_operations.py too, where it may run on a GPU. Here
+it always runs on the simulator, which decides in which order a kernel's threads take their turns.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnkit.backends import cupy as module
+from nnkit.backends.cupy import CupyBackend
+from nnkit.kernels import cuda
+from nnkit.kernels.table import ACTIVATIONS
+from tests.device import fake_cupy, nvrtc, simulator
+from tests.helpers import ALWAYS_FLOAT64, Check, assert_close, counters, random_array
+
+pytestmark = pytest.mark.skipif(
+    simulator.unavailable() is not None, reason=str(simulator.unavailable())
+)
+
+ALPHA = 0.3
+ULPS = 24
+LOG = np.full((4, 2), -7.0)
+WIDE = 1500
+"""More columns than the lanes of a warp hold, in either dtype."""
+
+
+def _create() -> CupyBackend:
+    with fake_cupy.installed():
+        return module.create()
+
+
+@pytest.fixture(scope="module", params=["small grids", "usual grids"])
+def gpu(request: pytest.FixtureRequest) -> CupyBackend:
+    """In small grids each thread has to come back for more, and a block for more rows."""
+    backend = _create()
+    if request.param == "small grids":
+        backend._most_blocks = 3
+    return backend
+
+
+@pytest.fixture(scope="module")
+def usual() -> CupyBackend:
+    return _create()
+
+
+# --------------------------------------------------------------------- every operation, every order
+
+
+def _labels(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    return rng.integers(0, max(shape[1], 1), shape[0]).astype(np.int32)
+
+
+def _probabilities(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
+    weights = rng.random(shape) + 0.01
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+    """Return for each operation how to run it, its inputs and its outputs."""
+    n, m = shape
+    x, y = random_array(rng, shape), random_array(rng, shape)
+    p, g, v = (random_array(rng, n * m) for _ in range(3))
+    lr, at = np.array([0.3, 0.2, 0.1]), np.array([1, 5, 9])
+    images = rng.integers(0, 256, (2 * n + 3, m)).astype(np.uint8)
+    order = rng.permutation(2 * n + 3).astype(np.int64)
+    loss = {"dz": shape, "log": LOG}
+    column_scale = {"scale": {"dbias": max(n, 1)}}
+    return {
+        **{
+            f"activation {kind}": (
+                lambda b, a, kind=kind: b.activation(kind, a.x, a.y, ALPHA),
+                {"x": x},
+                {"y": shape},
+            )
+            for kind in ACTIVATIONS
+        },
+        **{
+            f"bias_activation {kind}": (
+                lambda b, a, kind=kind: b.bias_activation(kind, a.y, a.bias, a.y, ALPHA),
+                {"bias": random_array(rng, m)},
+                {"y": x},
+            )
+            for kind in ACTIVATIONS
+        },
+        **{
+            f"bias_activation_backward {kind}": (
+                lambda b, a, kind=kind: b.bias_activation_backward(
+                    kind, a.dy, a.saved, a.dz, a.dbias, ALPHA
+                ),
+                {"dy": x, "saved": y},
+                {"dz": shape, "dbias": (m,)},
+                column_scale,
+            )
+            for kind, activation in ACTIVATIONS.items()
+            if activation.gradient is not None
+        },
+        "activation_backward": (
+            lambda b, a: b.activation_backward("tanh", a.dy, a.saved, a.dx),
+            {"dy": x, "saved": y},
+            {"dx": shape},
+        ),
+        "bias_gradient": (
+            lambda b, a: b.bias_gradient(a.dy, a.dbias),
+            {"dy": x},
+            {"dbias": (m,)},
+            column_scale,
+        ),
+        "softmax": (lambda b, a: b.softmax(a.x, a.y), {"x": x}, {"y": shape}),
+        "log_softmax": (lambda b, a: b.log_softmax(a.x, a.y), {"x": x}, {"y": shape}),
+        "softmax_backward": (
+            lambda b, a: b.softmax_backward(a.dy, a.y, a.dx),
+            {"dy": x, "y": _probabilities(rng, shape)},
+            {"dx": shape},
+        ),
+        **{
+            f"softmax_cross_entropy {name}": (
+                lambda b, a: b.softmax_cross_entropy(a.z, a.t, a.dz, a.log, a.at),
+                {"at": at, "z": x, "t": target(rng, shape)},
+                loss,
+            )
+            for name, target in (("labels", _labels), ("probabilities", _probabilities))
+        },
+        "sigmoid_cross_entropy": (
+            lambda b, a: b.sigmoid_cross_entropy(a.z, a.t, a.dz, a.log, a.at),
+            {"at": at, "z": x, "t": rng.random(shape)},
+            loss,
+        ),
+        "mean_squared_error": (
+            lambda b, a: b.mean_squared_error(a.z, a.t, a.dz, a.log, a.at),
+            {"at": at, "z": x, "t": y},
+            loss,
+        ),
+        "dropout": (
+            lambda b, a: b.dropout(a.x, 0.4, 2**33 + 5, a.at, a.y),
+            {"at": at, "x": x},
+            {"y": shape},
+        ),
+        "sgd": (
+            lambda b, a: b.sgd(a.p, a.g, None, a.lr, a.at, 0.0, False, 0.01),
+            {"at": at, "g": g, "lr": lr},
+            {"p": p},
+        ),
+        "sgd nesterov": (
+            lambda b, a: b.sgd(a.p, a.g, a.v, a.lr, a.at, 0.9, True, 0.01),
+            {"at": at, "g": g, "lr": lr},
+            {"p": p, "v": v},
+        ),
+        "adam": (
+            lambda b, a: b.adam(a.p, a.g, a.m, a.v, a.lr, a.at, 0.9, 0.999, 1e-8, 0.01, True),
+            {"at": at, "g": g, "lr": lr},
+            {"p": p, "m": random_array(rng, n * m), "v": v**2},
+        ),
+        "gather scaled": (
+            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
+            {"at": at, "source": images, "order": order},
+            {"y": shape},
+        ),
+        "gather": (
+            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
+            {"at": at, "source": random_array(rng, images.shape), "order": order},
+            {"y": shape},
+        ),
+    }
+
+
+SHAPES = [(1, 1), (3, 31), (33, 3), (1, 1000), (5, 130), (290, 70), (2, WIDE)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("layout", ["contiguous", "offset"])
+def test_operations_in_every_thread_order(gpu, dtype, layout, shape):
+    """Every order gives the right result, and the same bits."""
+    bits: dict[str, set[bytes]] = {}
+    for order in simulator.ORDERS:
+        with simulator.thread_order(order):
+            operations = _operations(np.random.default_rng(7), shape)
+            for name, (run, inputs, outputs, *options) in operations.items():
+                check = Check(gpu, dtype, layout)
+                got = check(run, inputs, outputs, ulps=ULPS, **(options[0] if options else {}))
+                bits.setdefault(name, set()).add(b"".join(a.tobytes() for a in got.values()))
+    assert len(bits) >= 25
+    assert {name for name, results in bits.items() if len(results) > 1} == set()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)], ids=str)
+def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
+    for name, (run, inputs, outputs, *_) in _operations(np.random.default_rng(7), shape).items():
+        if "log" in outputs or not shape[1]:  # a mean, or labels, of nothing
+            continue
+        before = simulator.launch_count
+        Check(usual, dtype)(run, inputs, outputs)
+        sums_of_no_rows = 2 if "dbias" in outputs else 0  # zeros, written in both runs
+        assert simulator.launch_count - before == sums_of_no_rows, name
+
+
+def test_a_loss_of_no_rows_is_nan(usual):
+    log = usual.zeros((1, 2), np.float64)
+    z = usual.empty((0, 3), np.float32)
+    labels = usual.empty(0, np.int32)
+    usual.softmax_cross_entropy(z, labels, z, log, counters(usual))
+    assert np.isnan(usual.to_numpy(log)[0, 0])
+    assert usual.to_numpy(log)[0, 1] == 0
+
+
+def _team_borders() -> Iterator[tuple[str, int, str]]:
+    for dtype, packs in (("float32", 4), ("float64", 2)):
+        for columns, suffix in ((1, ""), (32, ""), (256, "_long"), (257, "_wide"), (1100, "_wide")):
+            yield dtype, columns * packs, suffix
+        yield dtype, 32 * packs + 1, "_long"
+
+
+@pytest.mark.parametrize(("dtype", "columns", "suffix"), list(_team_borders()))
+def test_rows_at_the_borders_of_the_teams(usual, dtype, columns, suffix):
+    """One pack for each lane, eight packs, a block: each takes over where the one before ends."""
+    assert usual._team(5, columns, np.dtype(dtype))[0] == suffix
+    rng = np.random.default_rng(columns)
+    z = random_array(rng, (3, columns)) * 4
+    z[1, rng.integers(columns)] = -np.inf
+    z[2] = z[2, 0]
+    labels = np.array([z[0].argmax(), z[1].argmax(), 0], np.int32)
+    for target in (labels, np.eye(columns)[labels]):
+        got = Check(usual, np.dtype(dtype))(
+            lambda b, a: b.softmax_cross_entropy(a.z, a.t, a.dz, a.log, counters(b, 2)),
+            {"z": z, "t": target},
+            {"dz": z.shape, "log": LOG},
+            ulps=ULPS,
+        )
+        assert got["log"][2, 1] == 3, "the first of equals is the prediction"
+
+
+@pytest.mark.parametrize("shape", [(60, 5), (9, 300), (9, WIDE)], ids=str)
+def test_answers_are_counted_as_numpy_would(usual, dtype, shape):
+    """The first of equals is the answer and NaN the largest, in the logits and in the target."""
+    rng = np.random.default_rng(3)
+    z = rng.choice([0, 1, np.nan], shape, p=[0.5, 0.4, 0.1]).astype(dtype)
+    target = rng.integers(0, 2, shape).astype(dtype)
+    labels = np.where(rng.random(len(z)) < 0.5, z.argmax(axis=1), _labels(rng, shape))
+    log, dz = usual.zeros((1, 2), np.float64), usual.empty(shape, dtype)
+    for t, answers in ((target, target.argmax(axis=1)), (labels.astype(np.int32), labels)):
+        usual.softmax_cross_entropy(usual.asarray(z), usual.asarray(t), dz, log, counters(usual))
+        assert usual.to_numpy(log)[0, 1] == (z.argmax(axis=1) == answers).sum()
+
+
+def test_column_sums_by_more_blocks_than_one_adds_up_at_once(usual):
+    dy = np.random.default_rng(4).integers(-9, 9, (1200, 128)).astype(np.float32)
+    dbias = usual.empty(128, np.float32)
+    usual.bias_gradient(usual.asarray(dy), dbias)
+    assert usual.to_numpy(dbias).tolist() == dy.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("columns", [7, 300, WIDE])
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_one_bad_logit_spoils_its_row_only(usual, dtype, columns, place, bad):
+    x = np.zeros((3, columns), dtype)
+    x[1, place] = bad
+    for operation in (usual.softmax, usual.log_softmax):
+        y = usual.to_numpy(operation(usual.asarray(x)))
+        assert np.isnan(y[1]).all()
+        assert np.isfinite(y[[0, 2]]).all()
+
+
+def test_the_input_of_an_activation_is_kept_where_its_gradient_needs_it(usual, monkeypatch):
+    monkeypatch.setitem(ACTIVATIONS, "tanh", ACTIVATIONS["tanh"]._replace(saved="x"))
+    z, y = usual.zeros((3, 5), np.float32), usual.empty((3, 5), np.float32)
+    bias = usual.asarray(np.arange(5), np.float32)
+    usual.bias_activation("tanh", z, bias, y)
+    assert usual.to_numpy(z).tolist() == [[0, 1, 2, 3, 4]] * 3
+    assert_close(usual.to_numpy(y), np.tanh([[0.0, 1, 2, 3, 4]] * 3), np.float32)
+
+
+# --------------------------------------------------------------------- no waiting, no allocating
+
+
+def _all_operations(backend: CupyBackend) -> tuple[Callable[[], None], dict[str, Any]]:
+    """Return a function that runs every operation but the products, and the outputs by name."""
+    work, results = [], {}
+    for name, (run, inputs, outputs, *_) in _operations(np.random.default_rng(7), (6, 33)).items():
+        arrays = {key: _to_device(backend, key, value) for key, value in inputs.items()}
+        for key, value in outputs.items():
+            host = value if isinstance(value, np.ndarray) else np.zeros(value)
+            results[f"{name}: {key}"] = arrays[key] = _to_device(backend, key, host)
+        work.append((run, SimpleNamespace(**arrays)))
+    results["counters"] = at = counters(backend, 1, 5, 9)
+
+    def step() -> None:
+        for run, arrays in work:
+            run(backend, arrays)
+        backend.advance(at, 1, 1, 1)
+
+    return step, results
+
+
+def _to_device(backend: CupyBackend, name: str, host: np.ndarray) -> Any:
+    is_real = host.dtype.kind == "f" and name not in ALWAYS_FLOAT64
+    return backend.asarray(host, np.float32 if is_real else host.dtype)
+
+
+def test_operations_transfer_and_allocate_nothing(usual):
+    step, _ = _all_operations(usual)
+    step()
+    before = simulator.launch_count
+    with fake_cupy.count() as made:
+        step()
+    assert simulator.launch_count - before > 25
+    assert made == fake_cupy.runtime.Counters()
+
+
+def test_operations_can_be_captured(usual):
+    """A replayed graph computes from what is in the arrays then, and leaves the same bits."""
+    (captured, results), (plain, expected) = _all_operations(usual), _all_operations(usual)
+    captured()
+    with usual.xp.cuda.Stream(non_blocking=True) as stream:
+        stream.begin_capture()
+        captured()
+        graph = stream.end_capture()
+    for array in results.values():
+        assert usual.to_numpy(array).size
+    for _ in range(2):
+        graph.launch(stream)
+    for _ in range(3):
+        plain()
+    for name, array in results.items():
+        same = usual.to_numpy(array).tobytes() == usual.to_numpy(expected[name]).tobytes()
+        assert same, name
+    assert usual.to_numpy(results["counters"]).tolist() == [4, 8, 12]
+
+
+# --------------------------------------------------------------------- arrays
+
+
+def test_asarray_refuses_arrays_of_other_libraries(usual):
+    tensor = type("Tensor", (), {"__module__": "torch"})()
+    with pytest.raises(TypeError, match=r"^a torch\.Tensor was given to the cupy backend: convert"):
+        usual.asarray(tensor)
+
+
+def test_other_dtypes_are_refused(usual):
+    x = usual.zeros(4, np.float16)
+    with pytest.raises(TypeError, match="computes in float32 or float64, not float16"):
+        usual.activation("relu", x)
+
+
+def test_gather_does_not_convert(usual):
+    source, out = usual.zeros((4, 2), np.float64), usual.empty((2, 2), np.float32)
+    order = usual.asarray(np.arange(4))
+    with pytest.raises(TypeError, match="cannot make float32 of float64"):
+        usual.gather(source, order, counters(usual), 2, out)
+
+
+# --------------------------------------------------------------------- sources
+
+
+@pytest.mark.parametrize("name", cuda.FILES)
+def test_a_source_is_one_string_with_each_header_once(name):
+    code = cuda.source(name)
+    files = re.findall(r'^#line 1 "(.*)"$', code, re.MULTILINE)
+    assert files[0] == f"{name}.cu"
+    assert "common.cuh" in files
+    assert len(files) == len(set(files))
+    assert "#include" not in code
+
+
+def test_options_name_the_types():
+    assert "-DREAL=float" in cuda.options("float32")
+    assert "-DREAL=double" in cuda.options("float64")
+    with pytest.raises(KeyError):
+        cuda.options("int32")
+
+
+def test_compiler_messages_name_the_file_and_line(usual):
+    """Where a header was put in place of its #include, the lines after it keep their numbers."""
+    code = cuda.source("losses").replace(
+        "const REAL difference =", "const REAL difference = oops +"
+    )
+    lines = cuda.source("losses").split('#line 4 "losses.cu"\n')[1].splitlines()
+    number = 4 + next(i for i, line in enumerate(lines) if "const REAL difference =" in line)
+    with pytest.raises(simulator.CompileError, match=rf"losses\.cu:{number}:.*oops"):
+        simulator.RawModule(code=code, options=cuda.options("float32"))
+
+
+@pytest.mark.parametrize("name", cuda.FILES)
+@pytest.mark.parametrize("dtype", cuda.DTYPES)
+def test_memory_is_accessed_16_bytes_at_a_time(name, dtype):
+    """The compiler does make such accesses, of which a GPU has no longer ones."""
+    if reason := nvrtc.unavailable():
+        pytest.skip(reason)
+    ptx = nvrtc.compile_nvrtc(cuda.source(name), "compute_80", cuda.options(dtype))[0].decode()
+    kernels = {entry.partition("(")[0]: entry for entry in ptx.split(".visible .entry ")[1:]}
+    kernels.pop("advance", None)
+    assert kernels
+    for kernel, text in kernels.items():
+        if kernel != "gather_scaled":  # reads bytes
+            assert re.search(r"ld\.global[.\w]*\.v4\.u32", text), kernel
+        if kernel != "bias_gradient":  # writes one row
+            assert re.search(r"st\.global[.\w]*\.v4\.u32", text), kernel
+
+
+# --------------------------------------------------------------------- what may be missing
+
+
+@pytest.fixture
+def fake() -> Iterator[Any]:
+    with fake_cupy.installed() as cupy:
+        yield cupy
+
+
+def test_no_cupy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(ImportError) as error:
+        module.create()
+    assert str(error.value) == (
+        "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where nvidia-smi "
+        "shows CUDA 13"
+    )
+
+
+def test_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
+    package = tmp_path / "cupy"
+    package.mkdir()
+    banner = "raise ImportError('=====\\nFailed to import CuPy.')"
+    (package / "__init__.py").write_text(
+        f"try:\n    raise ImportError('libc.so: no such file')\nexcept ImportError as e:\n"
+        f"    {banner} from e\n"
+    )
+    with fake_cupy.suspended(), monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "cupy", raising=False)
+        patch.syspath_prepend(tmp_path)
+        with pytest.raises(ImportError) as error:
+            module.create()
+    assert str(error.value) == ("CuPy is installed but cannot be imported: libc.so: no such file")
+
+
+def test_no_driver(fake, monkeypatch):
+    monkeypatch.setattr(fake.cuda.runtime, "driverGetVersion", lambda: 0)
+    with pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == (
+        "no NVIDIA driver is installed: install one (nvidia-smi must work), or choose the numba or "
+        "numpy backend"
+    )
+
+
+def test_old_driver(fake, monkeypatch):
+    monkeypatch.setattr(fake.cuda.runtime, "driverGetVersion", lambda: 12080)
+    monkeypatch.setattr(fake.cuda.runtime, "runtimeGetVersion", lambda: 13000)
+    with pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == (
+        "the NVIDIA driver supports CUDA 12, but CuPy was built for CUDA 13: update the driver, or "
+        "pip install 'nnkit[cuda12]' in CuPy's place"
+    )
+
+
+def test_no_gpu():
+    with fake_cupy.installed(device_error=100), pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == (
+        "the NVIDIA driver finds no GPU (cudaErrorNoDevice: no CUDA-capable device is detected): "
+        "see nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides it"
+    )
+
+
+def test_a_count_of_no_gpus(fake, monkeypatch):
+    monkeypatch.setattr(fake.cuda.runtime, "getDeviceCount", lambda: 0)
+    with pytest.raises(RuntimeError, match=r"finds no GPU \(there is none\): see nvidia-smi"):
+        module.create()
+
+
+def _failing(error: Exception) -> Callable[..., Any]:
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_gpu_out_of_memory(fake, monkeypatch):
+    monkeypatch.setattr(fake, "zeros", _failing(MemoryError("out of memory: 24 bytes\nlimit 0")))
+    with pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == "the GPU cannot be used: out of memory: 24 bytes"
+
+
+def test_no_nvrtc(fake, monkeypatch):
+    missing = RuntimeError('Failure finding "libnvrtc.so.12": No such file: libnvrtc.so.12\n\n')
+    monkeypatch.setattr(fake, "RawModule", _failing(missing))
+    with pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == (
+        'CUDA kernels cannot be compiled and run: Failure finding "libnvrtc.so.12": No such file: '
+        "libnvrtc.so.12 (if NVRTC, the compiler, is missing: pip install 'nnkit[cuda12]')"
+    )
+
+
+def test_no_cublas(fake, monkeypatch):
+    missing = ImportError('Failure finding "libcublas.so.12": No such file: libcublas.so.12\n')
+    monkeypatch.setattr(fake, "matmul", _failing(missing))
+    with pytest.raises(RuntimeError) as error:
+        module.create()
+    assert str(error.value) == (
+        'matrix products do not work: Failure finding "libcublas.so.12": No such file: '
+        "libcublas.so.12 (if cuBLAS is missing: pip install 'nnkit[cuda12]')"
+    )
+
+
+def test_wrong_results(fake, monkeypatch):
+    monkeypatch.setattr(fake, "matmul", lambda a, b, out=None: a)
+    with pytest.raises(RuntimeError, match="the GPU computes wrong results"):
+        module.create()

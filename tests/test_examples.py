@@ -1,0 +1,130 @@
+"""The examples: each runs on each backend, prints what it promises, and is short enough to read."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnkit.backends import BackendUnavailableError, get_backend
+from tests.conftest import BACKENDS
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+LINES = 60
+
+PROMISED = {
+    "01_perceptron": [r"0  0 \| +0 +1 +0", r"0  1 \| +0 +1 +1", r"1  1 \| +1 +0 +1"],
+    "02_perceptron_learning": [r"AND: learned", r"NAND: learned", r"OR: learned", r"XOR: not"],
+    "03_xor": [r"14 of the 16", r"1  0 \| +1 +1 \| +1", r"1  1 \| +0 +1 \| +0"],
+    "04_activations": [r"0\.11920292 0\.73105858 0\.95257413", r"sigmoid' is at most 0\.25"],
+    "05_linear_collapse": [r"1\.5\^3 x = 3\.375 x: +\[-6\.75 +3\.375 10\.125\]"],
+    "06_three_layers": [r"at once: \[0\.31682\d+ +0\.69627\d+\]"],
+    "07_softmax": [r"plain +\[nan nan nan\]", r"9\.99954600e-01 4\.53978686e-05 2\.06106005e-09"],
+    "08_losses": [r"squares 0\.0975, cross-entropy 0\.510825", r"squares 0\.5975"],
+    "09_numerical_gradient": [r"0\.36281009", r"gradients agree"],
+    "10_gradient_descent": [r"full batch +20", r"mini-batch +200 .* 2\.96\d", r"on-line +4000"],
+    "11_xor_central_differences": [r"0 XOR 0 = 0", r"0 XOR 1 = 1", r"1 XOR 0 = 1", r"1 XOR 1 = 0"],
+    "12_backpropagation": [r"0\.09907 0\.79761 0\.39714 0\.59265", r"0\.09916 0\.79783"],
+    "13_xor_backpropagation": [r"0 XOR 0 = 0", r"0 XOR 1 = 1", r"1 XOR 0 = 1", r"1 XOR 1 = 0"],
+    "14_vanishing_gradients": [r"30 +\d\.\de-20 +.* \d\.\de-01"],
+    "15_dying_relu": [r"300 more, .* 29 of 30 +0\.0e\+00"],
+    "16_optimizers": [r"SGD +\(-6\.3[34], -1\.80\) \(-5\.73,  1\.62\)", r"Adam"],
+    "17_initial_weights": [r"deviation 0\.01 .*\|@ {9}\| 0\.000", r"He +\|"],
+    "18_regularisation": [r"as it is +80 +9\d\.\d%", r"dropout 0\.5"],
+    "20_digits": [r"of +1: 9\d\.\d% right", r"of 100: 9\d\.\d% right"],
+    "21_own_layer": [r"gradients agree", r"9\d\.\d% of the points"],
+    "22_save_and_resume": [r"stopped after 2 epochs and 8 steps", r"bit for bit: True"],
+}
+"""What each example must print, as regular expressions."""
+
+
+RUN_ALL = """
+import contextlib, io, json, pathlib, runpy, sys, traceback
+printed = {}
+for path in map(pathlib.Path, sys.argv[1:]):
+    sys.argv, out = [str(path)], io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except Exception:
+            traceback.print_exc(file=out)
+    printed[path.stem] = out.getvalue()
+print(json.dumps(printed))
+"""
+"""One process for all examples: a compiled backend is loaded once."""
+
+
+def run(*arguments, backend, cwd):
+    """Run Python as a user does; return what it prints."""
+    environment = {
+        **os.environ,
+        "NNKIT_BACKEND": backend,
+        "NNKIT_DATA_DIR": str(cwd),
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "XDG_CACHE_HOME": str(cwd / "cache"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        check=False, capture_output=True, text=True, timeout=600, cwd=cwd, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def printed(request, tmp_path_factory):
+    """What each example prints on a backend that really works; simulated, it would take minutes."""
+    if request.param == "numba" and importlib.util.find_spec("numba") is None:
+        pytest.skip("Numba is not installed")
+    try:
+        get_backend(request.param)
+    except BackendUnavailableError as error:
+        pytest.skip(str(error))
+    folder = tmp_path_factory.mktemp(request.param)
+    return json.loads(run("-c", RUN_ALL, *EXAMPLES, backend=request.param, cwd=folder))
+
+
+@pytest.mark.parametrize("example", PROMISED)
+def test_example_prints_what_it_promises(example, printed):
+    for pattern in PROMISED[example]:
+        assert re.search(pattern, printed[example]), f"{pattern} is not in:\n{printed[example]}"
+
+
+def test_every_promise_is_of_an_example():
+    assert set(PROMISED) == {path.stem for path in EXAMPLES}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_example_is_short_and_begins_with_its_subject(example):
+    text = example.read_text("utf-8")
+    assert len(text.splitlines()) <= LINES
+    assert text.startswith('"""')
+
+
+@pytest.mark.parametrize(
+    "example",
+    [path for path in EXAMPLES if "--plot" in path.read_text("utf-8")],
+    ids=lambda path: path.stem,
+)
+def test_example_draws(example, tmp_path):
+    pytest.importorskip("matplotlib")
+    run(example, "--plot", "figure.png", backend="numpy", cwd=tmp_path)
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_learners_path_lists_every_example_and_files_that_exist():
+    page = (ROOT / "docs" / "learners.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if re.match(r"\| \d+ \|", line)]
+    paths = [path for row in rows for path in re.findall(r"\[`([^`]+)`\]", row)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    listed = [path for path in paths if path.startswith("examples/")]
+    assert listed == [path.relative_to(ROOT).as_posix() for path in EXAMPLES]

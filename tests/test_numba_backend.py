@@ -1,0 +1,466 @@
+"""What is the Numba backend's own: the cache on disk, threads, accuracy, determinism, denormals."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnkit.backends.numba import NumbaBackend, create
+from nnkit.kernels.table import ACTIVATIONS
+from tests.helpers import REFERENCE
+
+numba = pytest.importorskip("numba")
+
+from nnkit.kernels.numba import activations, denormals, maths, tasks  # noqa: E402
+from nnkit.kernels.numba.jit import FAST  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
+LARGE = (300, 1000)
+"""Enough elements for several threads and tasks in every kernel."""
+
+
+@pytest.fixture(scope="module")
+def backend() -> NumbaBackend:
+    return create()
+
+
+@pytest.fixture
+def threads(backend: NumbaBackend, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Set the number of threads until the end of the test."""
+    return lambda n: monkeypatch.setattr(backend, "threads", n)
+
+
+def run(code: str, path: Path = ROOT, **environment: str) -> str:
+    """Run Python code in a fresh process, and return what it prints."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("NNKIT_", "NUMBA_"))}
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean | {"PYTHONPATH": str(path)} | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+# ---------------------------------------------------------------------- operations, large
+
+OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
+    "bias_activation": lambda b, v: b.bias_activation("sigmoid", v["z"], v["bias"], v["z"]),
+    "bias_activation_backward": lambda b, v: b.bias_activation_backward(
+        "tanh", v["x"], v["p"], v["z"], v["bias"]
+    ),
+    "activation": lambda b, v: b.activation("tanh", v["x"], v["z"]),
+    "activation_backward": lambda b, v: b.activation_backward("relu", v["x"], v["p"], v["z"]),
+    "bias_gradient": lambda b, v: b.bias_gradient(v["x"], v["bias"]),
+    "softmax": lambda b, v: b.softmax(v["x"], v["z"]),
+    "softmax_backward": lambda b, v: b.softmax_backward(v["x"], v["p"], v["z"]),
+    "log_softmax": lambda b, v: b.log_softmax(v["x"], v["z"]),
+    "softmax_cross_entropy labels": lambda b, v: b.softmax_cross_entropy(
+        v["x"], v["labels"], v["z"], v["log"], v["counters"]
+    ),
+    "softmax_cross_entropy rows": lambda b, v: b.softmax_cross_entropy(
+        v["x"], v["p"], v["z"], v["log"], v["counters"]
+    ),
+    "sigmoid_cross_entropy": lambda b, v: b.sigmoid_cross_entropy(
+        v["x"], v["p"], v["z"], v["log"], v["counters"]
+    ),
+    "mean_squared_error": lambda b, v: b.mean_squared_error(
+        v["x"], v["p"], v["z"], v["log"], v["counters"]
+    ),
+    "dropout": lambda b, v: b.dropout(v["x"], 0.3, 0xFEDCBA9876543210, v["counters"], v["z"]),
+    "sgd": lambda b, v: b.sgd(v["flat"], v["g"], None, v["lr"], v["counters"], 0.0, False, 0.1),
+    "sgd momentum": lambda b, v: b.sgd(
+        v["flat"], v["g"], v["m"], v["lr"], v["counters"], 0.9, True, 0.1
+    ),
+    "adam": lambda b, v: b.adam(
+        v["flat"], v["g"], v["m"], v["v"], v["lr"], v["counters"], 0.9, 0.999, 1e-8, 0.1, True
+    ),
+    "gather": lambda b, v: b.gather(v["x"], v["order"], v["counters"], 7, v["z"][:250]),
+    "gather bytes": lambda b, v: b.gather(v["bytes"], v["order"], v["counters"], 7, v["z"][:250]),
+}
+
+
+def arguments() -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(5)
+    n, m = LARGE
+    p = np.exp(rng.standard_normal(LARGE))
+    size = n * m
+    real = {
+        "x": 3 * rng.standard_normal(LARGE),
+        "z": rng.standard_normal(LARGE),
+        "p": p / p.sum(axis=1, keepdims=True),
+        "bias": rng.standard_normal(m),
+        "flat": rng.standard_normal(size),
+        "g": rng.standard_normal(size),
+        "m": rng.standard_normal(size),
+        "v": rng.random(size),
+    }
+    return {name: value.astype(np.float32) for name, value in real.items()} | {
+        "labels": rng.integers(0, m, n).astype(np.int32),
+        "order": rng.permutation(n),
+        "bytes": rng.integers(0, 256, LARGE).astype(np.uint8),
+        "lr": np.array([0.01]),
+        "log": np.zeros((3, 2)),
+        "counters": np.array([2, 5, 7]),
+    }
+
+
+every_operation = pytest.mark.parametrize("name", OPERATIONS)
+
+
+@every_operation
+def test_bits_do_not_depend_on_the_number_of_threads(backend, threads, name):
+    results = []
+    for n in (1, 2, 2, 5):
+        threads(n)
+        values = arguments()
+        OPERATIONS[name](backend, values)
+        results.append(values)
+    for other in results[1:]:
+        for key, value in results[0].items():
+            np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+@every_operation
+def test_large_arrays_match_the_reference(backend, threads, name):
+    threads(3)
+    got, want = arguments(), arguments()
+    OPERATIONS[name](backend, got)
+    wide = {k: v.astype(np.float64) if v.dtype == np.float32 else v for k, v in want.items()}
+    OPERATIONS[name](REFERENCE, wide)
+    for key, value in wide.items():
+        # Loss gradients are of the size of 1 / elements.
+        scale = 1 / value.shape[0] if "entropy" in name or "error" in name else 1.0
+        np.testing.assert_allclose(got[key], value, rtol=2e-5, atol=2e-6 * scale, err_msg=key)
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_in_place(backend, kind):
+    x = arguments()["x"]
+    expected = backend.activation(kind, x)
+    y = x.copy()
+    backend.activation(kind, y, y)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_backward_and_dropout_in_place(backend):
+    v = arguments()
+    z, bias, counters = np.empty_like(v["x"]), v["bias"], v["counters"]
+    for run_on in (
+        lambda dy, dz: backend.bias_activation_backward("sigmoid", dy, v["p"], dz, bias),
+        lambda dy, dz: backend.activation_backward("sigmoid", dy, v["p"], dz),
+        lambda dy, dz: backend.dropout(dy, 0.5, 3, counters, dz),
+    ):
+        run_on(v["x"], z)
+        dy = v["x"].copy()
+        run_on(dy, dy)
+        np.testing.assert_array_equal(dy, z)
+
+
+def test_every_activation_has_its_formulas():
+    assert activations.FORWARD.keys() == ACTIVATIONS.keys()
+    trainable = {kind for kind, row in ACTIVATIONS.items() if row.gradient is not None}
+    assert activations.GRADIENT.keys() == trainable
+
+
+# ---------------------------------------------------------------------- compiling
+
+USE = """
+import numpy as np
+from nnkit.backends.numba import create
+from nnkit.kernels.numba import activations, counters
+backend = create()
+x = np.array([[1.0, -2.0]], np.float32)
+backend.bias_activation("relu", x, np.ones(2, np.float32), x)
+backend.advance(np.zeros(3, np.int64), 1, 2, 3)
+assert x.tolist() == [[2.0, 0.0]]
+for kernel in (activations.bias_activation("relu").serial, counters.advance):
+    print(sum(kernel.stats.cache_hits.values()), sum(kernel.stats.cache_misses.values()))
+"""
+
+
+def test_a_second_process_does_not_compile_until_a_source_changes(tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__", "kernels")
+    shutil.copytree(ROOT / "nnkit", tmp_path / "nnkit", ignore=ignored)
+    kernels = tmp_path / "nnkit" / "kernels"
+    shutil.copytree(ROOT / "kernels", kernels, ignore=shutil.ignore_patterns("__pycache__"))
+
+    assert run(USE, tmp_path).splitlines() == ["0 1", "0 1"]
+    assert run(USE, tmp_path).splitlines() == ["1 0", "1 0"]
+    with (kernels / "numba" / "maths.py").open("a") as source:
+        source.write("\nCHANGED = True\n")
+    assert run(USE, tmp_path).splitlines() == ["0 1", "0 1"]
+
+
+def test_works_where_nothing_can_be_cached():
+    code = f"""
+from numba.core import caching
+def refuse(*args): return None
+for locator in caching.CacheImpl._locator_classes: locator.from_function = refuse
+{USE}"""
+    assert run(code).splitlines() == ["0 0", "0 0"]
+
+
+def test_shapes_do_not_compile_anew(backend):
+    kernel = activations.bias_activation("relu").serial
+    for shape in ((8, 10), (0, 10), (300, 7), (1, 1), (5, 3000)):
+        z = np.ones(shape, np.float32)
+        backend.bias_activation("relu", z, np.ones(shape[1], np.float32), z)
+        assert (z == 2).all()
+    assert len([s for s in kernel.signatures if s[0].dtype == numba.float32]) == 1
+
+
+def test_loops_over_exp_are_vector_code():
+    if not denormals.X86:
+        pytest.skip("the names of the instructions are those of x86")
+
+    @numba.njit(**FAST)
+    def loop(x, y):
+        for i in range(x.size):
+            y[i] = maths.exp_nonpositive(x[i])
+
+    x = np.zeros(3, np.float32)
+    loop(x, x)
+    assembly = next(iter(loop.inspect_asm().values()))
+    assert re.search(r"(mul|fmadd\w*)ps\s.*[yz]mm", assembly)
+
+
+def test_without_numba(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    with pytest.raises(ImportError, match=r"^numba is not installed: pip install 'nnkit\[numba\]'"):
+        create()
+
+
+# ---------------------------------------------------------------------- threads
+
+COUNT = """
+from nnkit.backends.numba import create
+backend = create()
+import numba, scipy.linalg, threadpoolctl
+blas = {lib["num_threads"] for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"}
+print(numba.threading_layer(), backend.threads, *blas)
+"""
+
+
+def needs_tbb() -> None:
+    if numba.threading_layer() != "tbb":
+        pytest.skip("TBB is not installed")
+
+
+@pytest.mark.parametrize("first", ["", "import numba\n"], ids=["nnkit first", "numba first"])
+def test_one_limit_for_kernels_and_blas(backend, first):
+    needs_tbb()
+    assert run(first + COUNT, NNKIT_NUM_THREADS="1") == "tbb 1 1\n"
+
+
+def test_more_threads_than_cores(backend):
+    needs_tbb()
+    assert run(COUNT, NNKIT_NUM_THREADS="3") == "tbb 3 3\n"
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_a_limit_that_is_no_number(value, monkeypatch):
+    monkeypatch.setenv("NNKIT_NUM_THREADS", value)
+    with pytest.raises(ValueError, match=f"^NNKIT_NUM_THREADS={value}: give a positive whole"):
+        create()
+
+
+def test_without_tbb_kernels_are_serial():
+    pytest.importorskip("numba.np.ufunc.workqueue")
+    assert run(COUNT, NUMBA_THREADING_LAYER="workqueue").startswith("workqueue 1 ")
+
+
+def test_several_python_threads_call_in_at_once(backend, threads):
+    threads(2)
+
+    def train(_: int) -> list[np.ndarray]:
+        values = arguments()
+        for _ in range(10):
+            for name in ("softmax_cross_entropy labels", "bias_activation_backward", "adam"):
+                OPERATIONS[name](backend, values)
+        return list(values.values())
+
+    expected = train(0)
+    with ThreadPoolExecutor(4) as pool:
+        for results in pool.map(train, range(8)):
+            for value, want in zip(results, expected, strict=True):
+                np.testing.assert_array_equal(value, want)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_kernels_work_after_a_fork():
+    code = """
+import os
+import numpy as np
+from nnkit.backends.numba import create
+backend = create()
+x, total = np.full((300, 1000), 0.5, np.float32), np.empty(1000, np.float32)
+def work():
+    backend.bias_gradient(x, total)
+    return bool((total == 150).all())
+assert work()
+child = os.fork()
+if child == 0:
+    os._exit(0 if work() and work() else 1)
+_, status = os.waitpid(child, 0)
+print(status, work())
+"""
+    assert run(code) == "0 True\n"
+
+
+# ---------------------------------------------------------------------- accuracy
+
+
+def compiled(function: Any) -> Callable[[np.ndarray], np.ndarray]:
+    """Make a function of arrays from one of single elements."""
+
+    @numba.njit(**FAST)
+    def loop(x, y):
+        for i in range(x.size):
+            y[i] = function(x[i])
+
+    def call(x: np.ndarray) -> np.ndarray:
+        y = np.empty_like(x)
+        loop(x, y)
+        return y
+
+    return call
+
+
+def every_thousandth(least: float, most: float) -> np.ndarray:
+    """Every 1009th float32 from `least` to `most`, both not negative."""
+    first, last = np.array([least, most], np.float32).view(np.int32)
+    return np.arange(first, last, 1009, dtype=np.int32).view(np.float32)
+
+
+def assert_ulps(got: np.ndarray, want: np.ndarray, most: float) -> None:
+    """Assert an error of at most so many units in the last place, denormals included."""
+    tiny = np.finfo(got.dtype).tiny
+    unit = np.spacing(np.maximum(np.abs(want), tiny).astype(got.dtype))
+    error = np.abs(got.astype(want.dtype) - want) / unit
+    assert error.max() <= most
+
+
+def test_exp_over_all_of_float32():
+    x = -every_thousandth(0, 1000)
+    assert_ulps(compiled(maths.exp_nonpositive)(x), np.exp(x.astype(np.float64)), 1.1)
+    assert_ulps(compiled(maths.expm1_nonpositive)(x), np.expm1(x.astype(np.float64)), 1.1)
+
+
+def test_log1p_over_all_of_its_range():
+    x = every_thousandth(0, 1)
+    assert_ulps(compiled(maths.log1p_unit)(x), np.log1p(x.astype(np.float64)), 2.1)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_sigmoid_and_tanh_over_all_of_float32(backend, sign):
+    x = sign * every_thousandth(0, np.finfo(np.float32).max)
+    wide = x.astype(np.float64)
+    assert_ulps(backend.activation("sigmoid", x), REFERENCE.activation("sigmoid", wide), 2.6)
+    assert_ulps(backend.activation("tanh", x), np.tanh(wide), 2.6)
+
+
+def test_float64_functions(rng):
+    x = -(10 ** rng.uniform(-12, 2.87, 100_000))
+    assert_ulps(compiled(maths.exp_nonpositive)(x), np.exp(x), 2)
+    assert_ulps(compiled(maths.expm1_nonpositive)(x), np.expm1(x), 2)
+    x = 10 ** rng.uniform(-12, 0, 100_000)
+    assert_ulps(compiled(maths.log1p_unit)(x), np.log1p(x), 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_at_the_extremes(dtype):
+    x = np.array([0, -0.0, -1e4, -np.inf, np.nan], dtype)
+    np.testing.assert_array_equal(compiled(maths.exp_nonpositive)(x), np.exp(x))
+    np.testing.assert_array_equal(compiled(maths.expm1_nonpositive)(x), np.expm1(x))
+    x = np.array([0, 1, np.nan], dtype)
+    np.testing.assert_allclose(compiled(maths.log1p_unit)(x), np.log1p(x), rtol=1e-7)
+
+
+def test_log_softmax_keeps_its_digits_beside_large_logits(backend):
+    x = np.array([[1e4, 1e4 - 1, 1e4 + 1]] * 2, np.float32)
+    got = backend.log_softmax(x)
+    np.testing.assert_allclose(got, REFERENCE.log_softmax(x.astype(np.float64)), rtol=1e-6)
+
+
+def test_answers_are_counted_as_argmax_finds_them(backend):
+    z = np.array(
+        [[1, 3, 3], [3, 3, 1], [0.0, -0.0, -1], [np.nan, 1, 2], [1, -np.inf, np.inf]], np.float32
+    )
+    for labels in ([1, 0, 0, 0, 2], [2, 1, 1, 2, 0]):
+        log, counters = np.zeros((1, 2)), np.zeros(3, np.int64)
+        target = np.array(labels, np.int32)
+        backend.softmax_cross_entropy(z, target, np.empty_like(z), log, counters)
+        assert log[0, 1] == (z.argmax(axis=1) == target).sum()
+
+
+# ---------------------------------------------------------------------- denormals
+
+x86_only = pytest.mark.skipif(not denormals.X86, reason="only x86 is told to flush denormals")
+
+
+@x86_only
+def test_decaying_averages_reach_zero(backend):
+    p, g = np.ones(100, np.float32), np.zeros(100, np.float32)
+    m, v = np.full(100, 1e-36, np.float32), np.full(100, 1e-37, np.float32)
+    velocity = m.copy()
+    lr, counters = np.array([0.01]), np.zeros(3, np.int64)
+    for _ in range(2500):
+        backend.adam(p, g, m, v, lr, counters, 0.9, 0.999, 1e-8, 0.0, False)
+        backend.sgd(p, g, velocity, lr, counters, 0.9, False, 0.0)
+    assert not m.any() and not v.any() and not velocity.any()
+    assert (p == 1).all()
+
+
+@x86_only
+def test_vanishing_gradients_become_zero(backend):
+    dy = np.array([[1e-38, 1.0]], np.float32)
+    y, dz, db = np.full((1, 2), 0.5, np.float32), np.empty((1, 2), np.float32), np.empty(2, "f4")
+    backend.bias_activation_backward("sigmoid", dy, y, dz, db)
+    assert dz.tolist() == [[0.0, 0.25]] and db.tolist() == [0.0, 0.25]
+
+
+def test_forward_activations_keep_denormals(backend):
+    x = np.array([1e-40, -95.0], np.float32)
+    assert backend.activation("relu", x)[0] == x[0]
+    assert backend.activation("sigmoid", x)[1] > 0
+
+
+@every_operation
+def test_flushing_ends_with_the_kernel(backend, threads, name):
+    threads(1)
+    OPERATIONS[name](backend, arguments())
+    assert (np.full(100, 1e-40, np.float32) * np.float32(0.5)).all()
+
+
+# ---------------------------------------------------------------------- tiles
+
+
+@pytest.mark.parametrize(("rows", "m"), [(1, 1), (5, 3), (40, 100), (3, 2000), (0, 4), (4, 0)])
+def test_tiles(rows, m):
+    @numba.njit(**FAST)
+    def sums(x, row):
+        tile = np.zeros(tasks.tile_width(x.size, row.size), x.dtype)
+        flat = x.reshape(x.size)
+        for i in range(x.size):
+            tile[i % tile.size] += flat[i]
+        tasks.fold_tile(tile, row)
+        return tile.size
+
+    x, row = np.arange(rows * m, dtype=np.float64).reshape(rows, m), np.empty(m)
+    width = sums(x, row)
+    np.testing.assert_array_equal(row, x.sum(axis=0))
+    assert m == 0 or width % m == 0

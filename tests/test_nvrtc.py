@@ -1,0 +1,73 @@
+"""NVRTC accepts every CUDA kernel, for every dtype and GPU, and none spills registers."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from nnkit.kernels import cuda
+from tests.device import fake_cupy
+from tests.device.nvrtc import compile_nvrtc, unavailable
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nvrtc() -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+
+
+SMALL = """
+extern "C" __global__ void sum(const REAL* x, REAL* y) {
+    __shared__ REAL s[64];
+    s[threadIdx.x] = x[threadIdx.x];
+    __syncthreads();
+    if (threadIdx.x == 0) for (int i = 0; i < 64; i++) y[0] += s[i];
+}
+"""
+
+
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "compute_80"])
+@pytest.mark.parametrize("dtype", cuda.DTYPES)
+@pytest.mark.parametrize("name", cuda.FILES)
+def test_kernels_compile_without_spills(name, dtype, arch):
+    binary, kernels = compile_nvrtc(cuda.source(name), arch, cuda.options(dtype))
+    if arch.startswith("sm_"):
+        assert kernels, "the compiler names no kernel"
+        assert binary.startswith(b"\x7fELF")
+        assert {kernel: used["spill"] for kernel, used in kernels.items() if used["spill"]} == {}
+        assert all(used["shared"] <= 48 * 1024 for used in kernels.values())
+    else:
+        assert b".target sm_80" in binary
+
+
+def test_usage_is_reported():
+    _, kernels = compile_nvrtc(SMALL, "sm_80", ("-DREAL=double",))
+    assert kernels["sum"].keys() == {"registers", "spill", "shared", "stack"}
+    assert kernels["sum"]["shared"] == 512
+    assert 8 <= kernels["sum"]["registers"] <= 255
+    assert kernels["sum"]["stack"] == kernels["sum"]["spill"] == 0
+
+
+def test_spills_are_reported():
+    body = " ".join(f"float v{i} = x[{i}];" for i in range(64))
+    total = " + ".join(f"v{i} * v{(i * 7 + 1) % 64}" for i in range(64))
+    bounds = "__launch_bounds__(1024, 2)"  # 32 registers a thread
+    source = (
+        f'extern "C" __global__ void {bounds} k(volatile float* x) {{ {body} x[0] = {total}; }}'
+    )
+    _, kernels = compile_nvrtc(source, "sm_80")
+    assert kernels["k"]["spill"] > 0
+
+
+def test_errors_carry_the_log():
+    with pytest.raises(
+        AssertionError, match=r"kernel\.cu\(1\): error: identifier .REAL. is undefi"
+    ):
+        compile_nvrtc(SMALL.strip(), "sm_80")
+
+
+def test_the_look_alike_of_cupy_is_not_in_the_way():
+    with fake_cupy.installed() as cupy:
+        compile_nvrtc(SMALL, "compute_80", ("-DREAL=float",))
+        assert sys.modules["cupy"] is cupy

@@ -1,0 +1,1215 @@
+"""The conformance suite: every operation, on every backend, against the float64 reference.
+
+`check` (see helpers.py) runs an operation on the backend under test and on the reference. The
+fixtures below give it shapes and memory layouts; the tests add what an operation promises besides.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from nnkit.backends import Backend
+from nnkit.backends.base import FORWARDS, STEP, UPDATES
+from nnkit.backends.philox import uniform
+from nnkit.kernels.table import ACTIVATIONS
+from tests.device import simulator
+from tests.helpers import LAYOUTS, REFERENCE, Check, assert_close, counters, place, random_array
+
+EMPTY = [(0, 10)]
+SHAPES = [(1, 1), (5, 3), (2, 31), (7, 33), (2100, 10), (3, 1000), (257, 129)]
+CASES = [(shape, "contiguous") for shape in EMPTY + SHAPES]
+CASES += [((31, 33), layout) for layout in LAYOUTS]
+INNER = 19
+"""Columns of x where a layer has INNER inputs."""
+ALPHA = 0.3
+KINDS = list(ACTIVATIONS)
+TRAINABLE = [kind for kind in KINDS if ACTIVATIONS[kind].gradient is not None]
+EXTREMES = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, 1e4, -1e4, np.inf, -np.inf, np.nan])
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+every_trainable = pytest.mark.parametrize("kind", TRAINABLE)
+
+
+def _name(case: tuple[tuple[int, int], str]) -> str:
+    (rows, columns), layout = case
+    return f"{rows}x{columns}" + ("" if layout == "contiguous" else f"-{layout}")
+
+
+@pytest.fixture(params=CASES, ids=_name)
+def case(request: pytest.FixtureRequest) -> tuple[tuple[int, int], str]:
+    return request.param
+
+
+def _cases(keep: Callable[[tuple[int, int], str], bool]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "case", [case for case in CASES if keep(*case)], ids=_name, indirect=True
+    )
+
+
+losses_only = _cases(lambda shape, layout: shape not in EMPTY)
+"""A mean over no rows is no number, so that losses are not asked for one."""
+
+flat_only = _cases(lambda shape, layout: layout in ("contiguous", "offset"))
+"""Optimizers work on flat buffers, which are contiguous."""
+
+
+@pytest.fixture
+def shape(case) -> tuple[int, int]:
+    return case[0]
+
+
+@pytest.fixture
+def check(backend: Backend, dtype: np.dtype, case) -> Check:
+    return Check(backend, dtype, case[1])
+
+
+@pytest.fixture
+def simple_check(backend: Backend, dtype: np.dtype) -> Check:
+    return Check(backend, dtype)
+
+
+def test_every_operation_has_a_conformance_test():
+    """Every method of the contract but the two hooks behind `activation` is tested by its name."""
+    operations = [
+        name
+        for name, _ in inspect.getmembers(Backend, inspect.isfunction)
+        if name not in ("_elementwise", "_elementwise_backward")
+    ]
+    assert len(operations) >= 25
+    missing = [name for name in operations if not inspect.isfunction(globals().get(f"test_{name}"))]
+    assert not missing, f"operations of the contract without a test here: {missing}"
+
+
+# ---------------------------------------------------------------------------------------- arrays
+
+
+def test_owns(backend):
+    array = backend.empty(3, np.float32)
+    assert backend.owns(array)
+    assert not backend.owns([1.0, 2.0])
+    assert not backend.owns(1.0)
+    assert backend.owns(np.ones(3)) == (backend.xp is np)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64, np.uint8, np.bool_])
+def test_asarray(backend, dtype):
+    host = np.arange(6).reshape(2, 3).astype(dtype)
+    array = backend.asarray(host)
+    assert backend.owns(array)
+    assert array.dtype == dtype
+    assert np.array_equal(backend.to_numpy(array), host)
+    assert backend.asarray(array) is array
+    assert backend.asarray(array, dtype) is array
+
+
+def test_asarray_converts_and_copies_where_it_must(backend):
+    host = np.arange(6, dtype=np.float64).reshape(2, 3)
+    for array in (backend.asarray(host.T), backend.asarray(backend.asarray(host).T)):
+        assert array.flags.c_contiguous
+        assert np.array_equal(backend.to_numpy(array), host.T)
+    for source in (host, backend.asarray(host)):
+        assert backend.asarray(source, np.float32).dtype == np.float32
+    assert backend.to_numpy(backend.asarray([[1, 2], [3, 4]], np.int32)).tolist() == [
+        [1, 2],
+        [3, 4],
+    ]
+    assert backend.asarray(2.5, np.float64).shape == ()
+    assert backend.asarray(np.empty((0, 4))).shape == (0, 4)
+
+
+def test_to_numpy(backend, dtype, rng):
+    host = random_array(rng, (4, 5), dtype)
+    for layout in ("contiguous", *LAYOUTS):
+        array = backend.to_numpy(place(backend, host, layout))
+        assert type(array) is np.ndarray
+        assert array.dtype == dtype
+        assert np.array_equal(array, host)
+
+
+def test_empty(backend, dtype):
+    for shape in (3, (2, 3), (0, 3), ()):
+        array = backend.empty(shape, dtype)
+        assert array.shape == (shape if isinstance(shape, tuple) else (shape,))
+        assert array.dtype == dtype
+        assert array.flags.c_contiguous
+
+
+def test_zeros(backend, dtype):
+    array = backend.zeros((2, 3), dtype)
+    assert array.dtype == dtype
+    assert np.array_equal(backend.to_numpy(array), np.zeros((2, 3)))
+
+
+def test_synchronize(backend):
+    array = backend.activation("relu", backend.asarray([-1.0, 2.0]))
+    backend.synchronize()
+    assert backend.to_numpy(array).tolist() == [0, 2]
+
+
+def test_capture(backend, dtype, rng):
+    """Replaying the step of a small network is like carrying it out, again and again.
+
+    Whatever differs between steps comes from device memory: batch, mask, learning rate, time.
+    """
+    replayed, plain = (_TinyRun(backend, dtype, np.random.default_rng(7)) for _ in range(2))
+    replayed.step()
+    replay = backend.capture(replayed.step)
+    assert backend.to_numpy(replayed.counters).tolist() == [1, 1, 1], "capturing is not doing"
+    for times in (2, 0, 1):
+        replay(times)
+    for _ in range(4):
+        plain.step()
+    for name, value in replayed.results().items():
+        assert_close(value, plain.results()[name], dtype, 64, what=name)
+    assert len(set(replayed.results()["log"][:, 0])) == 4, "each step has its own loss"
+
+    for run in (replayed, plain):
+        run.counters[...] = backend.asarray(np.zeros(3, np.int64))
+        run.lr[...] = backend.asarray(np.full(4, 0.5))
+    replay(2)
+    plain.step()
+    plain.step()
+    for name, value in replayed.results().items():
+        assert_close(value, plain.results()[name], dtype, 64, what=name)
+
+
+class _TinyRun:
+    """A network with dropout in mini-batches, as operations on arrays made beforehand."""
+
+    def __init__(self, backend: Backend, dtype: np.dtype, rng: np.random.Generator) -> None:
+        self.backend = backend
+        self.images = backend.asarray(rng.integers(0, 256, (12, 5)).astype(np.uint8))
+        self.labels = backend.asarray(rng.integers(0, 4, 12).astype(np.int32))
+        self.order = backend.asarray(rng.permutation(12).astype(np.int64))
+        self.p = backend.asarray(random_array(rng, 24, dtype))
+        self.g, self.m, self.v = (backend.zeros(24, dtype) for _ in range(3))
+        self.x, self.dropped = backend.empty((3, 5), dtype), backend.empty((3, 5), dtype)
+        self.t = backend.empty(3, np.int32)
+        self.z, self.dz = backend.empty((3, 4), dtype), backend.empty((3, 4), dtype)
+        self.lr, self.log = backend.asarray(SCHEDULE[:4]), backend.zeros((4, 2), np.float64)
+        self.counters = counters(backend)
+
+    def step(self) -> None:
+        b, at = self.backend, self.counters
+        weight, bias = self.p[:20].reshape(5, 4), self.p[20:]
+        dweight, dbias = self.g[:20].reshape(5, 4), self.g[20:]
+        b.gather(self.images, self.order, at, 3, self.x)
+        b.gather(self.labels, self.order, at, 3, self.t)
+        b.dropout(self.x, 0.25, 11, at, self.dropped)
+        b.linear_forward("tanh", self.dropped, weight, bias, self.z, self.z)
+        b.softmax_cross_entropy(self.z, self.t, self.dz, self.log, at)
+        b.linear_backward(
+            *("tanh", self.dz, self.dropped, weight, self.z, self.dz, dweight, dbias, None)
+        )
+        b.adam(self.p, self.g, self.m, self.v, self.lr, at, 0.9, 0.99, 1e-4, 0.0, False)
+        b.advance(at, 1, 1, 1)
+
+    def results(self) -> dict[str, np.ndarray]:
+        names = ("p", "m", "v", "log", "counters")
+        return {name: np.array(self.backend.to_numpy(getattr(self, name))) for name in names}
+
+
+# -------------------------------------------------------------------------------------- products
+
+
+def test_matmul(check, shape, rng):
+    n, m = shape
+    inputs = {"a": random_array(rng, (n, INNER)), "b": random_array(rng, (INNER, m))}
+    check(lambda b, v: b.matmul(v.a, v.b, v.out), inputs, {"out": shape}, scale=INNER)
+
+
+@pytest.mark.parametrize("left", ["contiguous", *LAYOUTS])
+@pytest.mark.parametrize("right", ["contiguous", *LAYOUTS])
+def test_matmul_of_views(backend, dtype, rng, left, right):
+    a, b = random_array(rng, (7, 5), dtype), random_array(rng, (5, 3), dtype)
+    product = backend.matmul(place(backend, a, left), place(backend, b, right))
+    assert product.dtype == dtype
+    assert_close(backend.to_numpy(product), a.astype(float) @ b.astype(float), dtype, scale=5)
+
+
+def test_matmul_keeps_nan(backend, dtype):
+    a = backend.asarray(np.array([[0, 1], [2, 3]]), dtype)
+    b = backend.asarray(np.array([[np.nan, 1], [1, np.inf]]), dtype)
+    with np.errstate(invalid="ignore"):
+        product = backend.to_numpy(backend.matmul(a, b))
+    assert np.array_equal(product, [[np.nan, np.inf], [np.nan, np.inf]], equal_nan=True)
+
+
+def _quarters(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Make random numbers whose products and sums are exact in float32, in any order."""
+    return rng.integers(-4, 5, shape) / 4
+
+
+@every_kind
+def test_linear_forward(check, shape, rng, kind):
+    n, m = shape
+    inputs = {
+        "x": _quarters(rng, n, INNER),
+        "weight": _quarters(rng, INNER, m),
+        "bias": _quarters(rng, m),
+    }
+    saves_input = ACTIVATIONS[kind].saved == "x"
+
+    def separate(b, v):
+        b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.z, ALPHA)
+
+    outputs = {"y": shape, "z": shape}
+    check(separate, inputs, outputs, ulps=16, scratch=() if saves_input else ("z",))
+    if not saves_input:
+        check(
+            lambda b, v: b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.y, ALPHA),
+            inputs,
+            {"y": shape},
+            ulps=16,
+        )
+
+
+def test_linear_forward_without_bias(simple_check, rng):
+    simple_check(
+        lambda b, v: b.linear_forward("tanh", v.x, v.weight, None, v.y, v.y),
+        {"x": random_array(rng, (5, 3)), "weight": random_array(rng, (3, 4))},
+        {"y": (5, 4)},
+    )
+
+
+def _saved(kind: str, x: np.ndarray) -> np.ndarray:
+    """Return what the gradient of `kind` is computed from, for random x."""
+    if ACTIVATIONS[kind].saved == "x":
+        return x
+    with np.errstate(invalid="ignore"):
+        return REFERENCE.activation(kind, x, alpha=ALPHA)
+
+
+@every_trainable
+def test_linear_backward(check, shape, rng, kind):
+    n, m = shape
+    inputs = {
+        "dy": random_array(rng, shape),
+        "x": random_array(rng, (n, INNER)),
+        "weight": random_array(rng, (INNER, m)),
+        "saved": _saved(kind, random_array(rng, shape)),
+    }
+    outputs = {"dz": shape, "dweight": (INNER, m), "dbias": (m,), "dx": (n, INNER)}
+    check(
+        lambda b, v: b.linear_backward(
+            kind, v.dy, v.x, v.weight, v.saved, v.dz, v.dweight, v.dbias, v.dx, ALPHA
+        ),
+        inputs,
+        outputs,
+        scale={"dweight": max(n, 1), "dbias": max(n, 1), "dx": m},
+    )
+
+
+def test_linear_backward_of_the_first_layer(simple_check, rng):
+    arrays = ("dy", (5, 4)), ("x", (5, 3)), ("weight", (3, 4)), ("saved", (5, 4))
+    simple_check(
+        lambda b, v: b.linear_backward(
+            "relu", v.dy, v.x, v.weight, v.saved, v.dz, v.dweight, None, None
+        ),
+        {name: random_array(rng, size) for name, size in arrays},
+        {"dz": (5, 4), "dweight": (3, 4)},
+    )
+
+
+@every_trainable
+def test_linear_backward_equals_central_differences(backend, rng, kind):
+    host = {
+        "x": random_array(rng, (4, 3)),
+        "weight": random_array(rng, (3, 5)),
+        "bias": random_array(rng, 5),
+    }
+    dy = random_array(rng, (4, 5))
+
+    def forward(x, weight, bias):
+        z, y = backend.empty((4, 5), np.float64), backend.empty((4, 5), np.float64)
+        backend.linear_forward(kind, *map(backend.asarray, (x, weight, bias)), y, z, ALPHA)
+        return y, z
+
+    y, z = forward(**host)
+    gradients = {name: backend.empty(value.shape, np.float64) for name, value in host.items()}
+    backend.linear_backward(
+        kind,
+        backend.asarray(dy),
+        backend.asarray(host["x"]),
+        backend.asarray(host["weight"]),
+        z if ACTIVATIONS[kind].saved == "x" else y,
+        backend.empty((4, 5), np.float64),
+        gradients["weight"],
+        gradients["bias"],
+        gradients["x"],
+        ALPHA,
+    )
+    for name, gradient in gradients.items():
+        numeric = central_difference(
+            lambda value, name=name: (
+                backend.to_numpy(forward(**(host | {name: value}))[0]) * dy
+            ).sum(),
+            host[name],
+        )
+        np.testing.assert_allclose(backend.to_numpy(gradient), numeric, rtol=1e-6, atol=1e-7)
+
+
+def central_difference(f: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """Gradient of a scalar function at x, one element at a time."""
+    gradient = np.empty_like(x)
+    h = 1e-6
+    for place_ in np.ndindex(x.shape):
+        up, down = x.copy(), x.copy()
+        up[place_] += h
+        down[place_] -= h
+        gradient[place_] = (f(up) - f(down)) / (up[place_] - down[place_])
+    return gradient
+
+
+# ----------------------------------------------------------------------------------- activations
+
+
+def _away_from_kinks(x: np.ndarray) -> np.ndarray:
+    return np.where(np.abs(x) < 0.1, 0.5, x)
+
+
+@every_kind
+def test_bias_activation(check, shape, rng, kind):
+    inputs, z = {"bias": _quarters(rng, shape[1])}, 2 * _quarters(rng, *shape)
+    saves_input = ACTIVATIONS[kind].saved == "x"
+    check(
+        lambda b, v: b.bias_activation(kind, v.z, v.bias, v.y, ALPHA),
+        inputs,
+        {"z": z, "y": shape},
+        ulps=16,
+        scratch=() if saves_input else ("z",),
+    )
+    if not saves_input:
+        check(
+            lambda b, v: b.bias_activation(kind, v.y, v.bias, v.y, ALPHA),
+            inputs,
+            {"y": z},
+            ulps=16,
+        )
+
+
+@every_kind
+def test_bias_activation_without_bias(simple_check, rng, kind):
+    simple_check(
+        lambda b, v: b.bias_activation(kind, v.z, None, v.y, ALPHA),
+        {},
+        {"z": random_array(rng, (7, 5)), "y": (7, 5)},
+        ulps=16,
+        scratch=("z",),
+    )
+
+
+@every_trainable
+def test_bias_activation_backward(check, shape, rng, kind):
+    dy, saved = random_array(rng, shape), _saved(kind, random_array(rng, shape))
+    scale = {"dbias": max(shape[0], 1)}
+    check(
+        lambda b, v: b.bias_activation_backward(kind, v.dy, v.saved, v.dz, v.dbias, ALPHA),
+        {"dy": dy, "saved": saved},
+        {"dz": shape, "dbias": shape[1:]},
+        scale=scale,
+    )
+    check(
+        lambda b, v: b.bias_activation_backward(kind, v.dz, v.saved, v.dz, v.dbias, ALPHA),
+        {"saved": saved},
+        {"dz": dy, "dbias": shape[1:]},
+        scale=scale,
+    )
+    check(
+        lambda b, v: b.bias_activation_backward(kind, v.dy, v.saved, v.dz, None, ALPHA),
+        {"dy": dy, "saved": saved},
+        {"dz": shape},
+    )
+
+
+@every_kind
+def test_activation(check, shape, rng, kind):
+    """The error is relative: tiny values count as much as large ones."""
+    check(
+        lambda b, v: b.activation(kind, v.x, v.y, ALPHA),
+        {"x": random_array(rng, shape) * 4},
+        {"y": shape},
+        ulps=24,
+        scale=0,
+    )
+
+
+@every_kind
+@pytest.mark.parametrize("shape", [(), (7,), (2, 3, 4), (2, 0, 4)], ids=str)
+def test_activation_of_any_shape(simple_check, rng, kind, shape):
+    simple_check(
+        lambda b, v: b.activation(kind, v.x, v.y, ALPHA),
+        {"x": np.asarray(random_array(rng, shape))},
+        {"y": shape},
+        ulps=24,
+    )
+
+
+@every_kind
+def test_activation_at_extremes(simple_check, kind):
+    with np.errstate(invalid="ignore"):
+        values = simple_check(
+            lambda b, v: b.activation(kind, v.x, v.y, ALPHA),
+            {"x": EXTREMES},
+            {"y": EXTREMES.shape},
+            scale=0,
+            ulps=24,
+        )["y"]
+    assert np.isnan(values[-1]), "NaN in, NaN out"
+
+
+@pytest.mark.parametrize(
+    ("kind", "x", "y"),
+    [
+        ("sigmoid", [1e4, -1e4, np.inf, -np.inf, 0], [1, 0, 1, 0, 0.5]),
+        ("tanh", [1e4, -1e4, np.inf, -np.inf, 0], [1, -1, 1, -1, 0]),
+        ("relu", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, 0, np.inf, 0, 0]),
+        ("step", [1e-30, -1e4, np.inf, -np.inf, 0], [1, 0, 1, 0, 0]),
+        ("identity", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, -1e4, np.inf, -np.inf, 0]),
+    ],
+)
+def test_activation_is_exact_at_its_ends(backend, dtype, kind, x, y):
+    values = backend.to_numpy(backend.activation(kind, backend.asarray(x, dtype)))
+    assert values.tolist() == y
+
+
+@every_trainable
+def test_activation_backward(check, shape, rng, kind):
+    check(
+        lambda b, v: b.activation_backward(kind, v.dy, v.saved, v.dx, ALPHA),
+        {"dy": random_array(rng, shape), "saved": _saved(kind, random_array(rng, shape))},
+        {"dx": shape},
+    )
+
+
+@every_trainable
+def test_activation_backward_at_extremes(simple_check, kind):
+    """Also where the gradient itself is infinite or NaN: relu masks it, the others multiply."""
+    dy, saved = np.meshgrid([1, -np.inf, np.nan], _saved(kind, EXTREMES), indexing="ij")
+    with np.errstate(invalid="ignore", over="ignore"):
+        dx = simple_check(
+            lambda b, v: b.activation_backward(kind, v.dy, v.saved, v.dx, ALPHA),
+            {"dy": dy, "saved": saved},
+            {"dx": dy.shape},
+        )["dx"]
+    assert np.isnan(dx[2, 4]), "a NaN gradient stays NaN"
+
+
+def test_activation_backward_of_relu_is_a_mask(backend, dtype):
+    dy = backend.asarray([1.0, 2.0, -np.inf, np.nan, np.inf], dtype)
+    y = backend.asarray([1.0, 0.0, 0.0, 0.0, 1e-30], dtype)
+    dx = backend.activation_backward("relu", dy, y)
+    assert backend.to_numpy(dx).tolist() == [1, 0, 0, 0, np.inf]
+
+
+@every_trainable
+def test_activation_backward_equals_central_differences(backend, rng, kind):
+    x, h = _away_from_kinks(random_array(rng, (5, 7))), 1e-6
+    dy = random_array(rng, (5, 7))
+
+    def f(values):
+        return backend.to_numpy(backend.activation(kind, backend.asarray(values), alpha=ALPHA))
+
+    saved = x if ACTIVATIONS[kind].saved == "x" else f(x)
+    dx = backend.activation_backward(kind, backend.asarray(dy), backend.asarray(saved), alpha=ALPHA)
+    numeric = dy * (f(x + h) - f(x - h)) / ((x + h) - (x - h))
+    np.testing.assert_allclose(backend.to_numpy(dx), numeric, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in TRAINABLE])
+def test_activation_backward_refuses_what_has_no_gradient(backend, kind):
+    array = backend.zeros(3, np.float32)
+    with pytest.raises(ValueError, match=f"{kind!r} has no gradient"):
+        backend.activation_backward(kind, array, array)
+
+
+def test_bias_gradient(check, shape, rng):
+    check(
+        lambda b, v: b.bias_gradient(v.dy, v.dbias),
+        {"dy": random_array(rng, shape)},
+        {"dbias": shape[1:]},
+        scale=max(shape[0], 1),
+    )
+
+
+def test_bias_gradient_keeps_nan(backend, dtype):
+    dbias = backend.empty(3, dtype)
+    backend.bias_gradient(backend.asarray([[1, np.nan, np.inf], [2, 3, 4]], dtype), dbias)
+    assert np.array_equal(backend.to_numpy(dbias), [3, np.nan, np.inf], equal_nan=True)
+
+
+# --------------------------------------------------------------------------------------- softmax
+
+
+def test_softmax(check, shape, rng):
+    y = check(
+        lambda b, v: b.softmax(v.x, v.y),
+        {"x": random_array(rng, shape) * 4},
+        {"y": shape},
+        ulps=32,
+        scale=0,
+    )["y"]
+    assert_close(y.sum(axis=1), np.ones(len(y)), y.dtype)
+
+
+def test_softmax_backward(check, shape, rng):
+    probabilities = np.exp(random_array(rng, shape))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    check(
+        lambda b, v: b.softmax_backward(v.dy, v.y, v.dx),
+        {"dy": random_array(rng, shape), "y": probabilities},
+        {"dx": shape},
+    )
+
+
+def test_softmax_backward_equals_central_differences(backend, rng):
+    x, dy = random_array(rng, (3, 4)), random_array(rng, (3, 4))
+
+    def f(values):
+        return backend.to_numpy(backend.softmax(backend.asarray(values)))
+
+    dx = backend.softmax_backward(backend.asarray(dy), backend.asarray(f(x)))
+    numeric = central_difference(lambda values: (f(values) * dy).sum(), x)
+    np.testing.assert_allclose(backend.to_numpy(dx), numeric, rtol=1e-7, atol=1e-9)
+
+
+def test_log_softmax(check, shape, rng):
+    check(
+        lambda b, v: b.log_softmax(v.x, v.y),
+        {"x": random_array(rng, shape) * 4},
+        {"y": shape},
+        ulps=16,
+    )
+
+
+ROWS = np.array(
+    [
+        [1e4, -1e4, 0],
+        [-1e4, -1e4, -1e4],
+        [1e4, 1e4, 1e4],
+        [-1000, 1, 1],
+        [1.5e38, -1.5e38, 0],
+        [-np.inf, 0, 0],
+        [1, 2, 3],
+        [np.inf, 0, 0],
+        [np.nan, 0, 0],
+        [0, 0, np.nan],
+        [1, 2, 3],
+    ]
+)
+BROKEN = [7, 8, 9]
+"""Rows with +inf or NaN."""
+
+
+@pytest.mark.parametrize("operation", ["softmax", "log_softmax"])
+def test_softmax_at_extremes(simple_check, operation):
+    with np.errstate(all="ignore"):
+        y = simple_check(
+            lambda b, v: getattr(b, operation)(v.x, v.y), {"x": ROWS}, {"y": ROWS.shape}, ulps=16
+        )["y"]
+    assert np.isnan(y[BROKEN]).all()
+    assert not np.isnan(np.delete(y, BROKEN, axis=0)).any(), "a row concerns no other row"
+
+
+logits = arrays(
+    np.float64,
+    st.tuples(st.integers(1, 5), st.integers(1, 9)),
+    elements=st.floats(-1e4, 1e4, allow_subnormal=False),
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(x=logits, shift=st.floats(-1e4, 1e4))
+def test_softmax_properties(backend, x, shift):
+    y, log_y = (
+        backend.to_numpy(f(backend.asarray(x))) for f in (backend.softmax, backend.log_softmax)
+    )
+    shifted = backend.to_numpy(backend.softmax(backend.asarray(x + shift)))
+    assert ((y >= 0) & (y <= 1)).all()
+    assert (log_y <= 0).all()
+    np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(shifted, y, atol=1e-10)
+    np.testing.assert_allclose(np.exp(log_y), y, atol=1e-11)
+    rows = np.arange(len(x))
+    assert (y[rows, x.argmax(axis=1)] == y.max(axis=1)).all()
+
+
+# ---------------------------------------------------------------------------------------- losses
+
+LOG = np.full((4, 2), -7.0)
+"""A log of four steps, of which a loss may write its own only."""
+
+
+def _loss(operation: str, step: int = 2) -> Callable[[Backend, Any], None]:
+    return lambda b, v: getattr(b, operation)(v.z, v.target, v.dz, v.log, counters(b, step, 5, 9))
+
+
+def _check_loss(check, operation, z, target, **options):
+    outputs = {"dz": z.shape, "log": LOG}
+    got = check(_loss(operation), {"z": z, "target": target}, outputs, **options)
+    assert (np.delete(got["log"], 2, axis=0) == -7).all(), "wrote the log of another step"
+    return got
+
+
+@losses_only
+def test_softmax_cross_entropy(check, shape, rng):
+    n, m = shape
+    z, scale = random_array(rng, shape) * 3, {"dz": 1 / n}
+    labels = rng.integers(0, m, n).astype(np.int32)
+    soft = rng.random(shape) + 0.01
+    soft /= soft.sum(axis=1, keepdims=True)
+    by_label = _check_loss(check, "softmax_cross_entropy", z, labels, ulps=16, scale=scale)
+    one_hot = np.eye(m)[labels]
+    by_row = _check_loss(check, "softmax_cross_entropy", z, one_hot, ulps=16, scale=scale)
+    for name, value in by_label.items():
+        assert_close(by_row[name], value, check.dtype, 16, scale.get(name, 1), name)
+    _check_loss(check, "softmax_cross_entropy", z, soft, ulps=16, scale=scale)
+
+
+def test_softmax_cross_entropy_by_hand(backend, dtype):
+    """Two rows of equal logits cost log 2 each; the first of equals is the prediction."""
+    z, dz = backend.zeros((2, 2), dtype), backend.empty((2, 2), dtype)
+    log = backend.zeros((1, 2), np.float64)
+    labels = backend.asarray([0, 1], np.int32)
+    backend.softmax_cross_entropy(z, labels, dz, log, counters(backend))
+    assert backend.to_numpy(dz).tolist() == [[-0.25, 0.25], [0.25, -0.25]]
+    loss, correct = backend.to_numpy(log)[0]
+    assert_close(loss, np.log(2), dtype)
+    assert correct == 1
+
+
+def test_softmax_cross_entropy_counts_the_first_of_equals(simple_check):
+    z = np.array([[1.0, 3, 3], [3, 1, 3], [2, 2, 2], [0, 1, 2]])
+    labels = np.array([1, 2, 0, 2], np.int32)
+    ties = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.4, 0.3, 0.3]])
+    for target, correct in [(labels, 3), (np.eye(3)[labels], 3), (ties, 2)]:
+        log = _check_loss(simple_check, "softmax_cross_entropy", z, target)["log"]
+        assert log[2, 1] == correct
+
+
+def test_softmax_cross_entropy_at_extremes(simple_check):
+    """A class with a logit of -inf is impossible; where its target is 0 that costs nothing."""
+    z = np.array([[1e4, -1e4, 0], [-1000, 1, 1], [-np.inf, 0, 0], [0, -np.inf, -np.inf]])
+    labels = np.array([1, 2, 1, 0], np.int32)
+    for target in (labels, np.eye(3)[labels]):
+        with np.errstate(all="ignore"):
+            got = _check_loss(simple_check, "softmax_cross_entropy", z, target)
+        assert np.isfinite(got["dz"]).all()
+        assert np.isfinite(got["log"]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_softmax_cross_entropy_never_hides_nan(simple_check, bad):
+    z = np.array([[1.0, 2, 3], [0, bad, 1], [3, 2, 1]])
+    labels = np.array([2, 0, 0], np.int32)
+    for target in (labels, np.eye(3)[labels]):
+        outputs = {"dz": z.shape, "log": LOG}
+        with np.errstate(invalid="ignore"):
+            got = simple_check(
+                _loss("softmax_cross_entropy"),
+                {"z": z, "target": target},
+                outputs,
+                scratch=("log",),
+            )
+        assert np.isnan(got["log"][2, 0])
+        assert np.isnan(got["dz"][1]).all()
+        assert np.isfinite(got["dz"][[0, 2]]).all()
+
+
+def test_softmax_cross_entropy_of_an_impossible_label_is_infinite(simple_check):
+    z, labels = np.array([[-np.inf, 0.0], [1, 2]]), np.array([0, 1], np.int32)
+    with np.errstate(all="ignore"):
+        got = _check_loss(simple_check, "softmax_cross_entropy", z, labels)
+    assert got["log"][2, 0] == np.inf
+
+
+@losses_only
+def test_sigmoid_cross_entropy(check, shape, rng):
+    z, scale = random_array(rng, shape) * 3, {"dz": 1 / (shape[0] * shape[1])}
+    for target in (rng.integers(0, 2, shape).astype(float), rng.random(shape)):
+        _check_loss(check, "sigmoid_cross_entropy", z, target, ulps=16, scale=scale)
+
+
+def test_sigmoid_cross_entropy_at_extremes(simple_check):
+    z = np.array([[1e4, -1e4, 0, 1e4, -1e4, 88, -88, -1, -1, 1]])
+    target = np.array([[1.0, 0, 1, 0, 1, 1, 0, 0.5, 0.5, 0.95]])
+    got = _check_loss(simple_check, "sigmoid_cross_entropy", z, target, scale={"dz": 0})
+    assert got["log"][2, 1] == 7, "a logit of 0 and a target of 0.5 count as no"
+    z[0, 2] = np.nan
+    with np.errstate(invalid="ignore"):
+        got = _check_loss(simple_check, "sigmoid_cross_entropy", z, target)
+    assert np.isnan(got["log"][2, 0])
+    assert np.isnan(got["dz"]).sum() == 1
+
+
+@losses_only
+def test_mean_squared_error(check, shape, rng):
+    inputs = {"y": random_array(rng, shape), "target": random_array(rng, shape)}
+    got = check(
+        lambda b, v: b.mean_squared_error(v.y, v.target, v.dy, v.log, counters(b, 1)),
+        inputs,
+        {"dy": shape, "log": LOG},
+        scale={"dy": 1 / (shape[0] * shape[1])},
+        ulps=16,
+    )
+    assert (np.delete(got["log"], 1, axis=0) == -7).all(), "wrote the log of another step"
+    assert got["log"][1, 1] == 0
+
+
+def test_mean_squared_error_keeps_nan(simple_check):
+    with np.errstate(invalid="ignore", over="ignore"):
+        got = simple_check(
+            lambda b, v: b.mean_squared_error(v.y, v.target, v.dy, v.log, counters(b)),
+            {"y": np.array([[np.nan, np.inf, 1]]), "target": np.zeros((1, 3))},
+            {"dy": (1, 3), "log": LOG},
+        )
+    assert np.isnan(got["log"][0, 0])
+
+
+LOSSES = ["softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"]
+
+
+@pytest.mark.parametrize("operation", LOSSES)
+def test_loss_gradient_equals_central_differences(backend, rng, operation):
+    z, target = random_array(rng, (3, 4)), rng.random((3, 4))
+    target /= target.sum(axis=1, keepdims=True)
+    gradient = backend.empty(z.shape, np.float64)
+
+    def loss(values):
+        log = backend.zeros((1, 2), np.float64)
+        arrays_ = map(backend.asarray, (values, target))
+        getattr(backend, operation)(*arrays_, gradient, log, counters(backend))
+        return float(backend.to_numpy(log)[0, 0])
+
+    numeric = central_difference(loss, z)
+    loss(z)
+    np.testing.assert_allclose(backend.to_numpy(gradient), numeric, rtol=1e-6, atol=1e-9)
+
+
+# --------------------------------------------------------------------------------------- dropout
+
+KEYS = [(0, 0), (1, 7), (2**32 + 7, 2**32 + 3), (2**64 - 1, 2**40)]
+"""(key, stream), to the ends of what the generator takes."""
+
+
+def test_dropout(check, shape, rng):
+    check(
+        lambda b, v: b.dropout(v.x, 0.3, 42, counters(b, forwards=5), v.out),
+        {"x": random_array(rng, shape)},
+        {"out": shape},
+        scale=0,
+    )
+
+
+@pytest.mark.parametrize(("key", "stream"), KEYS)
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_mask_is_the_same_bit_for_bit(backend, dtype, key, stream, p):
+    shape = (13, 7)
+    out = backend.empty(shape, dtype)
+    x = backend.asarray(np.ones(shape, dtype))
+    backend.dropout(x, p, key, counters(backend, forwards=stream), out)
+    keep = uniform(13 * 7, key, stream).reshape(shape) >= np.float32(p)
+    assert np.array_equal(backend.to_numpy(out), np.where(keep, dtype.type(1 / (1 - p)), 0))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_keep_rate(backend, p):
+    n = 20_000
+    out = backend.empty(n, np.float32)
+    backend.dropout(backend.asarray(np.ones(n, np.float32)), p, 1, counters(backend), out)
+    kept = backend.to_numpy(out) != 0
+    assert abs(kept.mean() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / n)
+
+
+def test_dropout_keeps_a_number_equal_to_p(backend):
+    p, out = float(uniform(32, 5, 0)[17]), backend.empty(32, np.float32)
+    backend.dropout(backend.asarray(np.ones(32, np.float32)), p, 5, counters(backend), out)
+    assert backend.to_numpy(out)[17] > 0
+
+
+def test_dropout_of_nothing_changes_nothing(backend, dtype, rng):
+    x = np.append(random_array(rng, 40, dtype), dtype.type(np.nan))
+    out = backend.empty(x.shape, dtype)
+    backend.dropout(backend.asarray(x), 0.0, 3, counters(backend), out)
+    assert backend.to_numpy(out).tobytes() == x.tobytes()
+
+
+def test_dropout_masks_differ_between_forwards_and_keys(backend):
+    x = backend.asarray(np.ones(64, np.float32))
+    masks = []
+    for key, forwards in [(1, 0), (1, 1), (2, 0)]:
+        out = backend.empty(64, np.float32)
+        backend.dropout(x, 0.5, key, counters(backend, 3, 4, forwards), out)
+        masks.append(backend.to_numpy(out).tobytes())
+    assert len(set(masks)) == 3
+
+
+def test_dropout_of_nan(simple_check):
+    """A dropped element is 0 whatever it was; a kept one stays NaN or infinite."""
+    x = np.tile([np.nan, np.inf, -np.inf, 1], 8)
+    simple_check(
+        lambda b, v: b.dropout(v.x, 0.5, 9, counters(b), v.out), {"x": x}, {"out": x.shape}
+    )
+
+
+# ------------------------------------------------------------------------------------ optimizers
+
+SCHEDULE = np.array([0.3, 0.2, 0.1, 0.05, 0.01])
+SGD = [  # momentum, nesterov, weight decay
+    (None, False, 0.0),
+    (None, False, 0.01),
+    (0.9, False, 0.0),
+    (0.9, False, 0.01),
+    (0.9, True, 0.0),
+    (0.9, True, 0.01),
+]
+ADAM = [(0.0, False), (0.01, False), (0.0, True), (0.01, True)]  # weight decay, decoupled
+
+
+def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay):
+    velocity = None if momentum is None else velocity
+    b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay)
+
+
+@pytest.mark.parametrize(("momentum", "nesterov", "weight_decay"), SGD)
+@flat_only
+def test_sgd(check, shape, rng, momentum, nesterov, weight_decay):
+    size = shape[0] * shape[1]
+    check(
+        lambda b, v: _sgd(
+            b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), momentum, nesterov, weight_decay
+        ),
+        {"g": random_array(rng, size), "lr": SCHEDULE},
+        {"p": random_array(rng, size), "v": random_array(rng, size)},
+    )
+
+
+@pytest.mark.parametrize(("weight_decay", "decoupled"), ADAM)
+@flat_only
+def test_adam(check, shape, rng, weight_decay, decoupled):
+    size = shape[0] * shape[1]
+    check(
+        lambda b, v: b.adam(
+            *(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000)),
+            *(0.9, 0.999, 1e-8, weight_decay, decoupled),
+        ),
+        {"g": random_array(rng, size), "lr": SCHEDULE},
+        {
+            "p": random_array(rng, size),
+            "m": random_array(rng, size),
+            "v": random_array(rng, size) ** 2,
+        },
+    )
+
+
+def _train(backend, dtype, rng, lr, start, update, states):
+    """Make five updates on a backend; return the parameters after each, and the gradients."""
+    p0 = random_array(rng, 37, dtype)
+    gradients = [random_array(rng, 37, dtype) for _ in range(5)]
+    p, lr = backend.asarray(p0.copy()), backend.asarray(np.array(lr))
+    state = [backend.zeros(37, dtype) for _ in range(states)]
+    at, history = counters(backend, *start), [p0.astype(np.float64)]
+    for g in gradients:
+        update(p, backend.asarray(g), *state, lr, at)
+        backend.advance(at, 1, 1, 0)
+        history.append(np.array(backend.to_numpy(p), np.float64))
+    return history, [g.astype(np.float64) for g in gradients]
+
+
+@pytest.mark.parametrize("lr", [[0.1], [9.0, 9.0, *SCHEDULE]], ids=["constant", "schedule"])
+@pytest.mark.parametrize(("momentum", "nesterov", "weight_decay"), SGD)
+def test_sgd_by_hand(backend, dtype, rng, lr, momentum, nesterov, weight_decay):
+    history, gradients = _train(
+        *(backend, dtype, rng, lr, (2, 10, 0)),
+        lambda p, g, v, rates, at: _sgd(
+            backend, p, g, v, rates, at, momentum, nesterov, weight_decay
+        ),
+        states=1,
+    )
+    mu = momentum or 0.0
+    p, v = history[0], np.zeros(37)
+    for t, (g, got) in enumerate(zip(gradients, history[1:], strict=True)):
+        d = g + weight_decay * p
+        v = mu * v + d
+        p = p - (lr * 7)[2 + t] * (d + mu * v if nesterov else v)
+        assert_close(got, p, dtype, 32, what=f"update {t}")
+
+
+@pytest.mark.parametrize("lr", [[0.1], [9.0, 9.0, *SCHEDULE]], ids=["constant", "schedule"])
+@pytest.mark.parametrize("updates", [0, 100_000])
+@pytest.mark.parametrize(("weight_decay", "decoupled"), ADAM)
+def test_adam_by_hand(backend, dtype, rng, lr, updates, weight_decay, decoupled):
+    b1, b2, eps = 0.8, 0.99, 1e-3
+    history, gradients = _train(
+        *(backend, dtype, rng, lr, (2, updates, 0)),
+        lambda p, g, m, v, rates, at: backend.adam(
+            p, g, m, v, rates, at, b1, b2, eps, weight_decay, decoupled
+        ),
+        states=2,
+    )
+    p, m, v = history[0], np.zeros(37), np.zeros(37)
+    for i, (g, got) in enumerate(zip(gradients, history[1:], strict=True)):
+        rate, t = (lr * 7)[2 + i], updates + i + 1
+        d = g if decoupled else g + weight_decay * p
+        p = p - rate * weight_decay * p if decoupled else p
+        m, v = b1 * m + (1 - b1) * d, b2 * v + (1 - b2) * d * d
+        p = p - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
+        assert_close(got, p, dtype, 64, what=f"update {i}")
+
+
+@pytest.mark.parametrize("updates", [0, 1, 9])
+def test_adam_bias_correction_is_precise(backend, dtype, updates):
+    """``1 - 0.999**t`` loses three digits of any dtype; of float32 none can be spared."""
+    g = np.array([1e-3, 0.5, -2, 30], dtype)
+    p, m, v = (backend.zeros(4, dtype) for _ in range(3))
+    at = counters(backend, 0, updates)
+    rate = backend.asarray(np.array([0.25]))
+    backend.adam(p, backend.asarray(g), m, v, rate, at, 0.9, 0.999, 1e-8, 0.0, False)
+    t = updates + 1
+    m_hat = 0.1 * g.astype(np.float64) / (1 - 0.9**t)
+    v_hat = 0.001 * g.astype(np.float64) ** 2 / (1 - 0.999**t)
+    want = -0.25 * m_hat / (np.sqrt(v_hat) + 1e-8)
+    ulps = 16 if dtype == np.float32 else 2000
+    assert_close(backend.to_numpy(p), want, dtype, ulps, scale=0)
+
+
+def test_optimizers_keep_nan(backend, dtype):
+    lr, at = backend.asarray(np.array([0.1])), counters(backend)
+    g = backend.asarray([np.nan, 1.0], dtype)
+    p, m, v = (backend.asarray([1.0, 1.0], dtype) for _ in range(3))
+    backend.sgd(p, g, None, lr, at, 0.0, False, 0.0)
+    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+    p = backend.asarray([1.0, 1.0], dtype)
+    backend.adam(p, g, m, v, lr, at, 0.9, 0.999, 1e-8, 0.0, False)
+    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+
+
+# ------------------------------------------------------------------------- batches and counters
+
+
+@pytest.mark.parametrize("columns", [1, 3, 31, 784])
+def test_gather(backend, dtype, rng, columns):
+    images = rng.integers(0, 256, (29, columns)).astype(np.uint8)
+    order = rng.permutation(29).astype(np.int64)
+    for step, rows in [(0, 8), (2, 8), (3, 5)]:
+        chosen = order[8 * step : 8 * step + rows]
+        Check(backend, dtype)(
+            lambda b, v, step=step: b.gather(v.source, v.order, counters(b, step, 6, 7), 8, v.out),
+            {"source": images, "order": order},
+            {"out": (rows, columns)},
+            scale=0,
+            ulps=1,
+        )
+        out = backend.empty((rows, columns), dtype)
+        arrays_ = backend.asarray(images), backend.asarray(order)
+        backend.gather(*arrays_, counters(backend, step), 8, out)
+        assert_close(backend.to_numpy(out), images[chosen] / 255, dtype, ulps=1, scale=0)
+
+
+def test_gather_scales_white_to_one(backend, dtype):
+    out = backend.empty((1, 2), dtype)
+    source = backend.asarray(np.array([[0, 255]], np.uint8))
+    backend.gather(source, backend.asarray(np.zeros(1, np.int64)), counters(backend), 1, out)
+    assert backend.to_numpy(out).tolist() == [[0, 1]]
+
+
+@pytest.mark.parametrize("layout", ["contiguous", *LAYOUTS])
+@pytest.mark.parametrize(
+    "source",
+    [
+        np.arange(21, dtype=np.int32),
+        np.arange(63, dtype=np.float32).reshape(21, 3),
+        np.arange(63, dtype=np.float64).reshape(21, 3),
+        np.arange(21 * 2 * 3, dtype=np.float32).reshape(21, 2, 3),
+        np.arange(63, dtype=np.uint8).reshape(21, 3),
+    ],
+    ids=["labels", "float32", "float64", "float32-3d", "uint8"],
+)
+def test_gather_copies_what_needs_no_scaling(backend, rng, source, layout):
+    order = rng.permutation(21).astype(np.int64)
+    for step, rows in [(0, 8), (2, 5)]:
+        out = backend.empty((rows, *source.shape[1:]), source.dtype)
+        backend.gather(
+            place(backend, source, layout),
+            backend.asarray(order),
+            counters(backend, step),
+            8,
+            out,
+        )
+        want = source[order[8 * step : 8 * step + rows]]
+        assert backend.to_numpy(out).tobytes() == want.tobytes()
+
+
+def test_gather_may_repeat_rows(backend):
+    source, out = backend.asarray(np.arange(4, dtype=np.int32)), backend.empty(6, np.int32)
+    order = backend.asarray(np.array([3, 3, 0, 3, 0, 0], np.int64))
+    backend.gather(source, order, counters(backend), 6, out)
+    assert backend.to_numpy(out).tolist() == [3, 3, 0, 3, 0, 0]
+
+
+def test_advance(backend):
+    at = counters(backend, 1, 2, 2**40)
+    backend.advance(at, 1, 1, 3)
+    backend.advance(at, -2, 0, 0)
+    assert at.dtype == np.int64
+    values = backend.to_numpy(at)
+    assert (values[STEP], values[UPDATES], values[FORWARDS]) == (0, 3, 2**40 + 3)
+
+
+# ---------------------------------------------------------------------------------- large arrays
+
+LARGE = {
+    "bias_activation": ("bias", "y", lambda b, v: b.bias_activation("relu", v.y, v.bias, v.y)),
+    "bias_activation_backward": (
+        "dy x",
+        "y columns",
+        lambda b, v: b.bias_activation_backward("relu", v.dy, v.x, v.y, v.columns),
+    ),
+    "activation": ("x", "y", lambda b, v: b.activation("sigmoid", v.x, v.y)),
+    "activation_backward": (
+        "dy x",
+        "y",
+        lambda b, v: b.activation_backward("tanh", v.dy, v.x, v.y),
+    ),
+    "bias_gradient": ("x", "columns", lambda b, v: b.bias_gradient(v.x, v.columns)),
+    "softmax": ("x", "y", lambda b, v: b.softmax(v.x, v.y)),
+    "log_softmax": ("x", "y", lambda b, v: b.log_softmax(v.x, v.y)),
+    "softmax_backward": ("dy p", "y", lambda b, v: b.softmax_backward(v.dy, v.p, v.y)),
+    "softmax_cross_entropy-labels": (
+        "x labels",
+        "y log",
+        lambda b, v: b.softmax_cross_entropy(v.x, v.labels, v.y, v.log, counters(b)),
+    ),
+    "softmax_cross_entropy-rows": (
+        "x p",
+        "y log",
+        lambda b, v: b.softmax_cross_entropy(v.x, v.p, v.y, v.log, counters(b)),
+    ),
+    "sigmoid_cross_entropy": (
+        "x p",
+        "y log",
+        lambda b, v: b.sigmoid_cross_entropy(v.x, v.p, v.y, v.log, counters(b)),
+    ),
+    "mean_squared_error": (
+        "x dy",
+        "y log",
+        lambda b, v: b.mean_squared_error(v.x, v.dy, v.y, v.log, counters(b)),
+    ),
+    "dropout": ("x", "y", lambda b, v: b.dropout(v.x, 0.5, 1, counters(b), v.y)),
+    "sgd": ("dy lr", "y", lambda b, v: b.sgd(*_flat(v.y, v.dy), None, v.lr, counters(b), 0, 0, 0)),
+    "sgd-momentum": (
+        "dy lr",
+        "y m",
+        lambda b, v: b.sgd(*_flat(v.y, v.dy, v.m), v.lr, counters(b), 0.9, True, 0.01),
+    ),
+    "adam": (
+        "dy lr",
+        "y m v",
+        lambda b, v: b.adam(
+            *(*_flat(v.y, v.dy, v.m, v.v), v.lr, counters(b)), *(0.9, 0.999, 1e-8, 0.01, True)
+        ),
+    ),
+    "gather-scaled": (
+        "images order",
+        "y",
+        lambda b, v: b.gather(v.images, v.order, counters(b), len(v.y), v.y),
+    ),
+    "gather": ("x order", "y", lambda b, v: b.gather(v.x, v.order, counters(b), len(v.y), v.y)),
+}
+"""Operation: inputs, outputs, call."""
+
+
+def _flat(*matrices):
+    return [matrix.reshape(-1) for matrix in matrices]
+
+
+@pytest.fixture(scope="module", params=["wide", "middle", "narrow"])
+def large_arrays(request, simulated) -> dict[str, np.ndarray]:
+    """Inputs, and outputs as they are before."""
+    rng = np.random.default_rng(5)
+    if simulated:
+        n, m = {"wide": (15, 1100), "middle": (67, 130), "narrow": (600, 10)}[request.param]
+    else:
+        n, m = {"wide": (1100, 1025), "middle": (9001, 130), "narrow": (100_003, 10)}[request.param]
+    matrix = {name: random_array(rng, (n, m), np.float32) for name in ("x", "dy", "y", "m")}
+    p = rng.random((n, m), np.float32)
+    return matrix | {
+        "v": matrix["m"] ** 2,
+        "p": p / p.sum(axis=1, keepdims=True),
+        "bias": random_array(rng, m, np.float32),
+        "labels": rng.integers(0, m, n).astype(np.int32),
+        "images": rng.integers(0, 256, (n, m)).astype(np.uint8),
+        "order": rng.permutation(n),
+        "lr": np.array([0.1]),
+        "columns": np.ones(m),
+        "log": LOG,
+    }
+
+
+@pytest.mark.parametrize("operation", LARGE)
+def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
+    """Enough work that threads share it on a CPU, and that CUDA blocks come round for more.
+
+    The simulator has small arrays and few blocks instead, and runs threads in a random order.
+    """
+    inputs, outputs, call = LARGE[operation]
+    if simulated:
+        monkeypatch.setattr(backend, "_most_blocks", 2)
+    with simulator.thread_order("shuffled", seed=1):
+        Check(backend, np.float32)(
+            call,
+            {name: large_arrays[name] for name in inputs.split()},
+            {name: large_arrays[name] for name in outputs.split()},
+            ulps=16,
+            scale={"columns": len(large_arrays["x"])},
+        )
+
+
+# ------------------------------------------------------------------------------ results returned
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda b, x, y: b.matmul(x, x.T, y),
+        lambda b, x, y: b.activation("tanh", x, y),
+        lambda b, x, y: b.activation_backward("tanh", x, x, y),
+        lambda b, x, y: b.softmax(x, y),
+        lambda b, x, y: b.softmax_backward(x, x, y),
+        lambda b, x, y: b.log_softmax(x, y),
+    ],
+    ids=[
+        "matmul",
+        "activation",
+        "activation_backward",
+        "softmax",
+        "softmax_backward",
+        "log_softmax",
+    ],
+)
+def test_results_are_new_arrays_or_the_given_one(backend, dtype, rng, call):
+    x = backend.asarray(random_array(rng, (4, 4), dtype))
+    given_ = backend.empty((4, 4), dtype)
+    new, returned = call(backend, x, None), call(backend, x, given_)
+    assert returned is given_
+    assert backend.owns(new)
+    assert new.dtype == dtype
+    assert new.flags.c_contiguous
+    assert backend.to_numpy(new).tobytes() == backend.to_numpy(given_).tobytes()
+
+
+def test_operations_do_not_share_hidden_state(backend, dtype, rng):
+    """Repeating an operation with other sizes in between gives the same bits."""
+    arrays_ = [backend.asarray(random_array(rng, (n, 33), dtype)) for n in (5, 300, 5, 1)]
+    first = [backend.to_numpy(backend.softmax(x)).tobytes() for x in arrays_]
+    second = [backend.to_numpy(backend.softmax(x)).tobytes() for x in reversed(arrays_)]
+    assert first == second[::-1]
+    assert len(set(first)) == len(first)
