@@ -54,9 +54,15 @@ def gradcheck(
     samples
         Elements tried in each array; all of them if it has no more.
 
-    Returns the largest errors ``|a - n| / max(|a|, |n|, floor)``, true if all are within tolerance.
-    The floor is 1e-3 of the array's largest gradient, so that zeros compare to what matters. At a
-    kink (ReLU at exactly 0) the two may rightly differ.
+    Returns
+    -------
+    GradientCheck
+        The largest errors ``|a - n| / max(|a|, |n|, floor)``; true if all are within tolerance. The
+        floor is 1e-3 of the array's largest gradient, so that zeros compare to what matters.
+
+    Notes
+    -----
+    At a kink (ReLU at exactly 0) the two may rightly differ.
     """
     single = model.dtype == np.float32
     delta = (1e-2 if single else 1e-6) if delta is None else delta

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 import nnkit
 from nnkit import data
 from nnkit.cli import cli
+from nnkit.cli.fitting import _device
 from nnkit.progress import ProgressBar
 from nnkit.training import Trainer
 
@@ -165,6 +166,15 @@ def test_without_a_terminal_there_is_one_plain_line_per_epoch(tiny):
 def test_quiet_prints_the_result_only(tiny):
     lines = nnkit_ok("train", tiny, *TINY, "--quiet").splitlines()
     assert [line.split()[0] for line in lines] == ["test", "saved"]
+
+
+def test_the_gpu_is_named(monkeypatch):
+    runtime = SimpleNamespace(
+        getDevice=lambda: 1, getDeviceProperties=lambda i: {"name": f"GPU number {i}".encode()}
+    )
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "cupy.cuda", SimpleNamespace(runtime=runtime))
+    assert _device(SimpleNamespace(name="cupy")) == "GPU number 1"
 
 
 def test_small_data_sets_get_more_epochs_of_smaller_batches(monkeypatch, tiny):

@@ -24,7 +24,8 @@ class _Capturing(threading.local):
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
 
-    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``).
+    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``). The
+    results' bits do not depend on it.
     Numba is imported when the object is made. Each kernel is compiled at its first use on a
     machine, and kept on disk.
     """
@@ -34,7 +35,7 @@ class NumbaBackend(NumpyBackend):
     def __init__(self) -> None:
         from nnkit.kernels.numba import threads
 
-        self.threads = threads.start()
+        self.threads, self._parallel = threads.start()
         from nnkit.kernels.numba import (
             activations,
             counters,

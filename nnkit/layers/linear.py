@@ -25,6 +25,8 @@ class Linear(Layer):
         Initial W: "he", "xavier", "zeros", a function of (generator, shape), or an array. None
         takes He before ReLU and Xavier otherwise. b starts at zero.
 
+    Notes
+    -----
     Its gradients, for dy (n, out_features): ``dW = x.T @ dy``, ``db = sum of dy over rows``,
     ``dx = dy @ W.T``.
     """
