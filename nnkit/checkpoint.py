@@ -214,7 +214,7 @@ def _check(path: str | PathLike[str], tensors: Tensors, name: str, shape: tuple[
 
 def _write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -> None:
     """Write to a temporary file beside the target, flush it to disk, then rename it."""
-    import tempfile
+    from secrets import token_hex
 
     from safetensors.numpy import save
 
@@ -222,16 +222,16 @@ def _write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) 
     data = save(contiguous, {"format": "nnkit", "nnkit": json.dumps({"version": FORMAT, **config})})
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    temporary = target.with_name(f".{target.name}.{token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).replace(target)
+        temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise
 
 

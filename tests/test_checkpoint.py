@@ -171,3 +171,12 @@ def test_a_full_disk_leaves_the_old_file(saved, monkeypatch):
 def test_folders_are_made(tmp_path):
     network().save(tmp_path / "a" / "b" / "model.safetensors")
     assert nnkit.load(tmp_path / "a" / "b" / "model.safetensors", backend="numpy")
+
+
+def test_others_may_read_what_the_umask_allows(tmp_path):
+    before = os.umask(0o022)
+    try:
+        network().save(tmp_path / "model.safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
