@@ -172,7 +172,7 @@ def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, t
     }
 
 
-SHAPES = [(1, 1), (3, 31), (33, 3), (1, 1000), (5, 130), (290, 70), (2, WIDE)]
+SHAPES = [(1, 1), (3, 31), (33, 3), (1, 1000), (5, 130), (290, 70), (7, WIDE)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)

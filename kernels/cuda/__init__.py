@@ -9,6 +9,7 @@ FILES = (
     "softmax_cross_entropy",
     "losses",
     "optimizers",
+    "gradients",
     "dropout",
     "gather",
 )

@@ -2,41 +2,45 @@
 #include "activations.cuh"
 #include "reduce.cuh"
 
-// loss = mean(max(z, 0) - z * target + log(1 + exp(-|z|))), dz = (sigmoid(z) - target) / n
-extern "C" __global__ void __launch_bounds__(THREADS)
-sigmoid_cross_entropy(const STORE* z, const STORE* target, STORE* dz, long long n, double* partial,
-                      unsigned* done, double* record, const long long* counters) {
-    const REAL scale = (REAL)1 / n;
-    double loss = 0, correct = 0;
-    for (long long i = first(); i < n; i += stride()) {
-        Pack pack = load(z, i, n), t = load(target, i, n);
-        for (int k = 0; k < WIDTH; k++) {
-            const REAL x = pack.v[k], p = t.v[k];
-            if (i + k < n) {
-                loss += (x < 0 ? 0 : x) - x * p + log1p(exp(-fabs(x)));
-                correct += (x > 0) == (p > (REAL)0.5);
-            }
-            pack.v[k] = (sigmoid(x) - p) * scale;
-        }
-        store(dz, i, n, pack);
+// A loss and its derivative by y.
+struct Slope {
+    REAL loss, gradient;
+};
+
+// Every loss, by its code in kernels/table.py; `a` is its number.
+__device__ __forceinline__ Slope elementwise(int code, REAL y, REAL t, REAL a) {
+    const REAL difference = y - t, size = fabs(difference);
+    const REAL yes = y + a, no = 1 - y + a, margin = 1 - t * y;
+    switch (code) {
+        case 0: return {(y < 0 ? 0 : y) - y * t + log1p(exp(-fabs(y))), sigmoid(y) - t};
+        case 1: return {-t * log(yes) - (1 - t) * log(no), (1 - t) / no - t / yes};
+        case 2: return {difference * difference, 2 * difference};
+        case 3: return {difference * difference / 2, difference};
+        case 4: return {margin <= 0 ? 0 : margin, t * y < 1 ? -t : 0};
+        default: return {size > a ? a * (size - a / 2) : difference * difference / 2,
+                         size > a ? copysign(a, difference) : difference};  // huber
     }
-    write_log(loss, correct, 1.0 / n, partial, done, record, counters);
 }
 
-// loss = mean((y - target)^2), dy = 2 * (y - target) / n
+// dy = the derivatives over `count`, the loss logged = the sum over `count`. If `counts`, answers
+// are right where (y > threshold) == (t > 0.5).
 extern "C" __global__ void __launch_bounds__(THREADS)
-mean_squared_error(const STORE* y, const STORE* target, STORE* dy, long long n, double* partial,
-                   unsigned* done, double* record, const long long* counters) {
-    const REAL scale = (REAL)2 / n;
-    double loss = 0;
+elementwise_loss(int code, const STORE* y, const STORE* target, STORE* dy, REAL a, int counts,
+                 REAL threshold, long long count, long long n, double* partial, unsigned* done,
+                 double* record, const long long* counters) {
+    const REAL scale = (REAL)1 / count;
+    double loss = 0, correct = 0;
     for (long long i = first(); i < n; i += stride()) {
         Pack pack = load(y, i, n), t = load(target, i, n);
         for (int k = 0; k < WIDTH; k++) {
-            const REAL difference = pack.v[k] - t.v[k];
-            loss += (double)difference * difference;
-            pack.v[k] = difference * scale;
+            const Slope slope = elementwise(code, pack.v[k], t.v[k], a);
+            if (i + k < n) {
+                loss += slope.loss;
+                correct += counts && (pack.v[k] > threshold) == (t.v[k] > (REAL)0.5);
+            }
+            pack.v[k] = slope.gradient * scale;
         }
         store(dy, i, n, pack);
     }
-    write_log(loss, 0, 1.0 / n, partial, done, record, counters);
+    write_log(loss, correct, 1.0 / count, partial, done, record, counters);
 }

@@ -6,28 +6,34 @@ __device__ __forceinline__ double current(const double* lr, int rates, const lon
     return lr[rates > 1 ? counters[STEP] : 0];
 }
 
-// p -= lr * (g + weight_decay * p)
+// Gradient with that of the penalties weight_decay p^2 / 2 and l1 |p|
+__device__ __forceinline__ REAL penalized(REAL g, REAL p, REAL weight_decay, REAL l1) {
+    return g + weight_decay * p + l1 * (REAL(p > 0) - REAL(p < 0));
+}
+
+// p -= lr * (g + weight_decay * p + l1 * sign(p))
 extern "C" __global__ void __launch_bounds__(THREADS)
 sgd(STORE* p, const STORE* g, const double* lr, int rates, const long long* counters,
-    REAL weight_decay, long long n) {
+    REAL weight_decay, REAL l1, long long n) {
     const REAL rate = current(lr, rates, counters);
     for (long long i = first(); i < n; i += stride()) {
         Pack pack = load(p, i, n), d = load(g, i, n);
-        for (int k = 0; k < WIDTH; k++) pack.v[k] -= rate * (d.v[k] + weight_decay * pack.v[k]);
+        for (int k = 0; k < WIDTH; k++)
+            pack.v[k] -= rate * penalized(d.v[k], pack.v[k], weight_decay, l1);
         store(p, i, n, pack);
     }
 }
 
-// g += weight_decay * p; v = momentum * v + g; p -= lr * v, or lr * (g + momentum * v) for Nesterov
+// g += penalties; v = momentum * v + g; p -= lr * v, or lr * (g + momentum * v) for Nesterov
 extern "C" __global__ void __launch_bounds__(THREADS)
 sgd_momentum(STORE* p, const STORE* g, STORE* velocity, const double* lr, int rates,
              const long long* counters, REAL momentum, int nesterov, REAL weight_decay,
-             long long n) {
+             REAL l1, long long n) {
     const REAL rate = current(lr, rates, counters);
     for (long long i = first(); i < n; i += stride()) {
         Pack pack = load(p, i, n), d = load(g, i, n), v = load(velocity, i, n);
         for (int k = 0; k < WIDTH; k++) {
-            const REAL slope = d.v[k] + weight_decay * pack.v[k];
+            const REAL slope = penalized(d.v[k], pack.v[k], weight_decay, l1);
             const REAL speed = momentum * v.v[k] + slope;
             pack.v[k] -= rate * (nesterov ? slope + momentum * speed : speed);
             v.v[k] = speed;
@@ -37,14 +43,32 @@ sgd_momentum(STORE* p, const STORE* g, STORE* velocity, const double* lr, int ra
     }
 }
 
+// g += penalties; squares = keep * squares + add * g^2; p -= lr * g / (sqrt(squares) + eps)
+extern "C" __global__ void __launch_bounds__(THREADS)
+adaptive(STORE* p, const STORE* g, STORE* squares, const double* lr, int rates,
+         const long long* counters, REAL keep, REAL add, REAL eps, REAL weight_decay, REAL l1,
+         long long n) {
+    const REAL rate = current(lr, rates, counters);
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(p, i, n), d = load(g, i, n), square = load(squares, i, n);
+        for (int k = 0; k < WIDTH; k++) {
+            const REAL slope = penalized(d.v[k], pack.v[k], weight_decay, l1);
+            square.v[k] = keep * square.v[k] + add * (slope * slope);
+            pack.v[k] -= rate * slope / (sqrt(square.v[k]) + eps);
+        }
+        store(squares, i, n, square);
+        store(p, i, n, pack);
+    }
+}
+
 // With t = counters[UPDATES] + 1:
 // m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
 // p -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
-// Weight decay is added to g, or, decoupled, p *= 1 - lr * weight_decay comes first.
+// Penalties are added to g; decoupled, p *= 1 - lr * weight_decay comes first instead of the one.
 extern "C" __global__ void __launch_bounds__(THREADS)
 adam(STORE* p, const STORE* g, STORE* m, STORE* v, const double* lr, int rates,
      const long long* counters, double beta1, double beta2, double eps, double weight_decay,
-     int decoupled, long long n) {
+     int decoupled, REAL l1, long long n) {
     // What depends on the step is computed once a block, and in double, because 1 - beta2^t loses
     // four digits in float.
     __shared__ REAL step, unbias, shrink;
@@ -61,7 +85,8 @@ adam(STORE* p, const STORE* g, STORE* m, STORE* v, const double* lr, int rates,
     for (long long i = first(); i < n; i += stride()) {
         Pack pack = load(p, i, n), d = load(g, i, n), mean = load(m, i, n), square = load(v, i, n);
         for (int k = 0; k < WIDTH; k++) {
-            const REAL x = shrink * pack.v[k], slope = d.v[k] + decay * x;
+            const REAL x = shrink * pack.v[k];
+            const REAL slope = penalized(d.v[k], pack.v[k], decay, l1);
             const REAL first_moment = b1 * mean.v[k] + new1 * slope;
             const REAL second_moment = b2 * square.v[k] + new2 * (slope * slope);
             pack.v[k] = x - step * first_moment / (sqrt(second_moment * unbias) + tiny);

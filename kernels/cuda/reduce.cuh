@@ -2,13 +2,12 @@
 #include "common.cuh"
 
 // Sum over a block of whole warps, which every thread receives.
-template <class T>
-__device__ T block_sum(T value) {
-    __shared__ T warp_sums[32];
+__device__ double block_sum(double value) {
+    __shared__ double warp_sums[32];
     for (int offset = 16; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
     if (threadIdx.x % 32 == 0) warp_sums[threadIdx.x / 32] = value;
     __syncthreads();
-    T sum = 0;
+    double sum = 0;
     for (int warp = 0; warp < blockDim.x / 32; warp++) sum += warp_sums[warp];
     __syncthreads();  // before the next sum overwrites warp_sums
     return sum;

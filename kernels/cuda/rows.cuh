@@ -108,8 +108,7 @@ struct Lanes : Row {
         for (int p = 0; p < PACKS; p++)
             if (p * size * WIDTH < columns) f(begin + column(p), column(p), held[p]);
     }
-    template <class T>
-    __device__ T sum(T value) const {
+    __device__ REAL sum(REAL value) const {
         for (int offset = size / 2; offset > 0; offset /= 2)
             value += __shfl_xor_sync(mask, value, offset);
         return value;
@@ -138,10 +137,7 @@ struct Block : Row {
         for (int column = rank * WIDTH; column < columns; column += blockDim.x * WIDTH)
             f(begin + column, column, load(x, begin + column, end, fill));
     }
-    template <class T>
-    __device__ T sum(T value) const {
-        return block_sum(value);
-    }
+    __device__ REAL sum(REAL value) const { return block_sum(value); }
     __device__ Total combined(Total part) const {
         __shared__ Total warps[32];
         part = lanes_total(part, ~0u, 32);

@@ -1,4 +1,4 @@
-// Softmax, log-softmax, and softmax with cross-entropy. Each formula is written once, for teams of
+// Softmax, log-softmax, and cross-entropy of logits and of probabilities. Each formula is written once, for teams of
 // either kind (see rows.cuh); the kernels at the end choose the team.
 #include "rows.cuh"
 
@@ -89,7 +89,7 @@ __device__ void probability_rows(Team team, const STORE* z, const STORE* target,
         const Total total = row_total(team);
         const REAL inverse = 1 / total.sum, log_sum = log(total.sum);
         const REAL chosen = target[team.begin + total.place];
-        int larger_targets = 0;
+        REAL larger_targets = 0;
         team.each([&](long long i, int column, Pack pack) {
             const Pack t = load(target, i, team.end);
             for (int k = 0; k < WIDTH; k++) {
@@ -99,6 +99,33 @@ __device__ void probability_rows(Team team, const STORE* z, const STORE* target,
                 pack.v[k] = (exp(shifted) * inverse - p) * scale;
             }
             store(dz, i, team.end, pack);
+        });
+        larger_targets = team.sum(larger_targets);
+        if (team.rank == 0) correct += larger_targets == 0;
+    }
+    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+}
+
+// dy = -target / (y + delta) / rows, loss = -sum(target * log(y + delta)) / rows, for probabilities
+template <class Team>
+__device__ void categorical_rows(Team team, const STORE* y, const STORE* target, STORE* dy,
+                                 REAL delta, long long rows, int columns, double* partial,
+                                 unsigned* done, double* record, const long long* counters) {
+    const REAL scale = (REAL)1 / rows;
+    double loss = 0, correct = 0;
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(y, row, columns, -INF);
+        const int place = row_total(team).place;
+        const REAL chosen = target[team.begin + place];
+        REAL larger_targets = 0;
+        team.each([&](long long i, int column, Pack pack) {
+            const Pack t = load(target, i, team.end);
+            for (int k = 0; k < WIDTH; k++) {
+                if (column + k < columns) loss -= t.v[k] * log(pack.v[k] + delta);
+                larger_targets += larger(t.v[k], column + k, chosen, place);
+                pack.v[k] = -t.v[k] / (pack.v[k] + delta) * scale;
+            }
+            store(dy, i, team.end, pack);
         });
         larger_targets = team.sum(larger_targets);
         if (team.rank == 0) correct += larger_targets == 0;
@@ -143,3 +170,8 @@ KERNELS(cross_entropy_probabilities, probability_rows,
         (const STORE* z, const STORE* target, STORE* dz, long long rows, int columns,
          double* partial, unsigned* done, double* record, const long long* counters),
         (z, target, dz, rows, columns, partial, done, record, counters))
+
+KERNELS(categorical_cross_entropy, categorical_rows,
+        (const STORE* y, const STORE* target, STORE* dy, REAL delta, long long rows, int columns,
+         double* partial, unsigned* done, double* record, const long long* counters),
+        (y, target, dy, delta, rows, columns, partial, done, record, counters))
