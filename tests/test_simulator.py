@@ -30,6 +30,7 @@ template <typename T> __device__ T block_sum(T value) {
     __syncthreads();
     return sum;
 }
+template <typename T> __device__ T unset() { __shared__ T s[32]; return s[threadIdx.x]; }
 __device__ __noinline__ float deep(int n) { return n == 0 ? 0.0f : 1.0f + deep(n - 1) * 2.0f; }
 """
 
@@ -60,6 +61,7 @@ BODIES = {
     "template_shared": "x[t] = block_sum((float)t) + block_sum(2);",
     "dynamic": "extern __shared__ __align__(16) float s[];"
     " s[t] = t; __syncthreads(); x[t] = s[31 - t];",
+    "template_unset": "x[t] = unset<float>();",
     "dynamic_unset": "extern __shared__ double s[]; x[t] = s[t];",
     "static_unset": "__shared__ float s[32]; x[t] = s[t];",
     "read_around": "x[t] = x[t + 64];",
@@ -236,6 +238,7 @@ class TestSynchronization:
 
     def test_uninitialised_memory_is_nan(self):
         assert np.isnan(run("static_unset")[:32]).all()
+        assert np.isnan(run("template_unset")[:32]).all()
         assert np.isnan(run("dynamic_unset", shared_mem=256)[:32]).all()
         assert np.isnan(run("read_around")[:32]).all()
 

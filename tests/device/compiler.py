@@ -96,9 +96,8 @@ def _preprocess(code: str, options: Sequence[str]) -> str:
 def _translate(preprocessed: str, kernels: dict[str, str]) -> str:
     """Turn preprocessed CUDA into C++ that exports a launcher for each kernel.
 
-    The namespaces let kernels have the names of C functions, and give templates and inline
-    functions internal linkage, without which their static __shared__ arrays could not be placed in
-    one section.
+    The namespaces let kernels have the names of C functions, and keep equal functions of two
+    libraries apart.
     """
     body = _DYNAMIC_SHARED.sub(r"\1* const \2 = (\1*)coc::dynamic_shared;", preprocessed)
     body = re.sub(r'extern\s+"C"\s+(?=__global__)', "", body)

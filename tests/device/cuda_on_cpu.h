@@ -33,7 +33,8 @@
 #define __grid_constant__
 #define __align__(n) __attribute__((aligned(n)))
 #define __builtin_assume(condition) ((void)0)
-#define __shared__ static __attribute__((section("coc_shared")))
+// see scheduler.h; "used", because the compiler takes what is never written for zero
+#define __shared__ static thread_local __attribute__((used))
 
 namespace coc {
 

@@ -10,11 +10,9 @@
 // MAX_RESIDENT blocks alternate. A kernel without races gives the same result in every order, up to
 // the order of floating-point atomics.
 #pragma once
-#include "signals.h"
+#include <link.h>
 
-// Static __shared__ arrays live in one section of their own, so that each block finds them poisoned.
-extern "C" char __start_coc_shared[] __attribute__((weak, visibility("hidden")));
-extern "C" char __stop_coc_shared[] __attribute__((weak, visibility("hidden")));
+#include "signals.h"
 
 namespace coc {
 
@@ -155,11 +153,27 @@ static void run_warp(unsigned base) {
 
 // ------------------------------------------------------------------------- shared memory
 
-static size_t static_bytes() {
-    return __start_coc_shared ? __stop_coc_shared - __start_coc_shared : 0;
+// Static __shared__ variables are thread_local, so that all of them, in templates too, lie in one
+// piece of memory: the thread-local storage of this library. Sections cannot do that in GCC 12.
+static thread_local char any_shared;
+static size_t static_offset, static_bytes;  // of any_shared in that storage; the storage's size
+
+static int measure_storage(dl_phdr_info* library, size_t, void*) {
+    const char* begin = (const char*)library->dlpi_tls_data;
+    for (int i = 0; begin && i < library->dlpi_phnum; i++) {
+        const auto& header = library->dlpi_phdr[i];
+        const size_t offset = &any_shared - begin;
+        if (header.p_type != PT_TLS || offset >= header.p_memsz) continue;
+        static_offset = offset;
+        static_bytes = header.p_memsz;
+        return 1;
+    }
+    return 0;
 }
+static char* static_shared() { return &any_shared - static_offset; }
+
 static void poison_shared() {
-    if (static_bytes()) memset(__start_coc_shared, POISON, static_bytes());
+    memset(static_shared(), POISON, static_bytes);
 #ifdef __SANITIZE_ADDRESS__
     __asan_unpoison_memory_region(dynamic_shared, sizeof dynamic_shared);
     memset(dynamic_shared, POISON, machine.dynamic_bytes);
@@ -178,13 +192,13 @@ static void check_shared() {
 }
 // Puts the shared memory of the active block aside, or back.
 static void save_shared(Block& block) {
-    block.shared.resize(static_bytes() + machine.dynamic_bytes);
-    if (static_bytes()) memcpy(block.shared.data(), __start_coc_shared, static_bytes());
-    memcpy(block.shared.data() + static_bytes(), dynamic_shared, machine.dynamic_bytes);
+    block.shared.resize(static_bytes + machine.dynamic_bytes);
+    memcpy(block.shared.data(), static_shared(), static_bytes);
+    memcpy(block.shared.data() + static_bytes, dynamic_shared, machine.dynamic_bytes);
 }
 static void restore_shared(const Block& block) {
-    if (static_bytes()) memcpy(__start_coc_shared, block.shared.data(), static_bytes());
-    memcpy(dynamic_shared, block.shared.data() + static_bytes(), machine.dynamic_bytes);
+    memcpy(static_shared(), block.shared.data(), static_bytes);
+    memcpy(dynamic_shared, block.shared.data() + static_bytes, machine.dynamic_bytes);
 }
 
 // ------------------------------------------------------------------------- blocks
@@ -260,6 +274,8 @@ static int launch(void (*body)(void*), void* argument, const unsigned* grid, con
     machine.active = nullptr;
     for (Block& each : machine.blocks) each.resident = false;
     if (machine.stacks.empty()) reserve_stacks();
+    if (!static_bytes) dl_iterate_phdr(measure_storage, nullptr);
+    if (!static_bytes) report("the simulator does not find its thread-local storage");
     machine.free_stacks = machine.stacks;
     if (!machine.error[0]) run_grid();
     return machine.error[0] != 0;
