@@ -7,13 +7,11 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from nnkit.history import History
+from nnkit.plotting.style import BLUE, GRID, VERMILLION, new_figure, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-TRAINING, VALIDATION = "#2a6fbb", "#d9661f"
-_GRAY = "#555555"
 
 
 def learning_curves(
@@ -31,29 +29,24 @@ def learning_curves(
         What `Trainer.fit` returned, with at least one epoch.
     path
         Where to save the picture too; its ending, such as .png or .svg, is its format.
+    title
+        Headline of the picture.
     validation
         What to call the validation data.
 
     Raises ValueError for a history without an epoch, ImportError without Matplotlib.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
     if not len(history):
         raise ValueError("there are no learning curves before the first epoch is done")
-    panels = [("loss", 1, history.loss, history.val_loss)]
+    parts = [("loss", 1, history.loss, history.val_loss)]
     if history.accuracy:
-        panels.append(("accuracy in %", 100, history.accuracy, history.val_accuracy))
-    layout = ConstrainedLayoutEngine(wspace=0.06)
-    figure = Figure(figsize=(5 * len(panels), 4), dpi=150, layout=layout)
-    FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=13, fontweight="bold")
-    for i, (name, scale, training, validated) in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), i + 1)
-        _draw(axes, [scale * y for y in training], "training", TRAINING, len(history))
+        parts.append(("accuracy in %", 100, history.accuracy, history.val_accuracy))
+    figure = new_figure(5 * len(parts), 4, title)
+    for i, (name, scale, training, validated) in enumerate(parts):
+        axes = figure.add_subplot(1, len(parts), i + 1)
+        _draw(axes, [scale * y for y in training], "training", BLUE, len(history))
         if validated:
-            _draw(axes, [scale * y for y in validated], validation, VALIDATION, len(history))
+            _draw(axes, [scale * y for y in validated], validation, VERMILLION, len(history))
         _label(axes, name, len(training))
     if path is not None:
         figure.savefig(path)
@@ -73,9 +66,6 @@ def _label(axes: Axes, name: str, epochs: int) -> None:
     axes.set_ylabel(name)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.set_xlim(0.5, epochs + 0.5)
-    axes.grid(axis="y", color="#e4e4e4")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(_GRAY)
-    axes.tick_params(colors=_GRAY)
+    axes.grid(axis="y", color=GRID)
+    plain(axes)
     axes.legend(frameon=False)

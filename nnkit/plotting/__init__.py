@@ -1,0 +1,23 @@
+"""Pictures: each function returns a Matplotlib `Figure`, whose `savefig` writes PNG or SVG.
+
+They need the extra ``plot``, and raise ImportError without it. No state of pyplot is touched.
+Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart.
+"""
+
+from nnkit.plotting.activations import activation_functions
+from nnkit.plotting.boundary import decision_regions
+from nnkit.plotting.confusion import confusion_matrix
+from nnkit.plotting.curves import learning_curves
+from nnkit.plotting.digits import predicted_images
+from nnkit.plotting.valley import optimizer_paths
+from nnkit.plotting.weights import first_layer_weights
+
+__all__ = [
+    "activation_functions",
+    "confusion_matrix",
+    "decision_regions",
+    "first_layer_weights",
+    "learning_curves",
+    "optimizer_paths",
+    "predicted_images",
+]
