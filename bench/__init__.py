@@ -1,0 +1,1 @@
+"""The benchmarks; bench/README.md says how to run and read them."""

@@ -1,0 +1,234 @@
+"""nnkit against what else a user could take: ``make bench-compare``.
+
+Every peer trains the same network from the same weights on the same batches, in a process of its
+own. They take turns, A B C A B C, and the ratios are those of one round, so that a busy machine
+hurts all alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench import results
+from bench.children import Child, PeerError
+from bench.machine import Busyness
+from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data
+from bench.peers import PEERS
+from bench.peers.numpy_by_hand import NumpyByHand
+from bench.summaries import headline, show
+
+CHECKED_STEPS = 50
+BASES = {"cpu": ("nnkit-numba", "nnkit-numpy"), "cuda": ("nnkit-cupy",)}
+"""What the others' times are divided by: the first of these that is there."""
+YARDSTICK = "products"
+
+
+@dataclass
+class Turns:
+    """What one peer did on one network."""
+
+    child: Child
+    steps: int
+    loss: float
+    """After `CHECKED_STEPS`."""
+    first_epoch: float
+    """Seconds for building the model and the first epoch, compilation included."""
+    seconds: list[float] = field(default_factory=list)
+    """Per step, of each round."""
+
+
+class Comparison:
+    """Starts the peers, and measures network after network.
+
+    `absent` says why a peer is not there, `failed` what went wrong with one that is.
+    """
+
+    def __init__(self, keys: Sequence[str], device: str, threads: int) -> None:
+        self.device, self.threads = device, threads
+        self.absent: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
+        self.children: dict[str, Child] = {}
+        for key in keys:
+            try:
+                self.children[key] = Child(key, device, threads)
+            except PeerError as error:
+                self.absent[key] = str(error)
+        self.base = next((key for key in BASES[device] if key in self.children), None)
+
+    def close(self) -> None:
+        """End all processes."""
+        for child in self.children.values():
+            child.stop()
+
+    def measure(self, network: Network, rounds: int, steps: int | None) -> list[dict[str, Any]]:
+        """Results of all peers on a network; empty without nnkit itself."""
+        turns = self._prepare(network, steps or network.steps)
+        waiting = {key: self._waiting(turn.child) for key, turn in turns.items()}
+        start = time.perf_counter()
+        for epoch in range(1, rounds + 1):
+            first = epoch % max(1, len(turns))
+            for key in (*list(turns)[first:], *list(turns)[:first]):
+                self._turn(network, turns, key, epoch)
+        wall = time.perf_counter() - start
+        if self.base not in turns:
+            return []
+        idle = {key: self._waiting(turn.child) - waiting[key] for key, turn in turns.items()}
+        return [self._result(network, turns, key, idle[key] / wall) for key in turns]
+
+    def _prepare(self, network: Network, steps: int) -> dict[str, Turns]:
+        """Build the network with every peer; those whose loss is not the reference's are out."""
+        reference = reference_loss(network, steps)
+        turns = {}
+        for key, child in self.children.items():
+            try:
+                built = child.ask(build=network.name, steps=steps)
+                loss = built["losses"][CHECKED_STEPS - 1]
+                if child.hello["trains"] and abs(loss - reference) > child.hello["tolerance"]:
+                    raise PeerError(
+                        f"after {CHECKED_STEPS} steps its loss is {loss:.5f}, not {reference:.5f}"
+                    )
+                turns[key] = Turns(child, built["steps"], loss, built["seconds"])
+            except PeerError as error:
+                self.failed[f"{network.name} / {key}"] = str(error)
+        return turns
+
+    def _turn(self, network: Network, turns: dict[str, Turns], key: str, epoch: int) -> None:
+        turn = turns[key]
+        try:
+            turn.seconds.append(turn.child.ask(run=epoch)["seconds"] / turn.steps)
+        except PeerError as error:
+            self.failed[f"{network.name} / {key}"] = str(error)
+            del turns[key]
+
+    @staticmethod
+    def _waiting(child: Child) -> float:
+        """CPU seconds that a child used while others had their turn."""
+        return child.cpu_seconds() - child.own_seconds
+
+    def _result(
+        self, network: Network, turns: dict[str, Turns], key: str, idle_cores: float
+    ) -> dict[str, Any]:
+        turn = turns[key]
+        yardstick = turns.get(YARDSTICK)
+        assert self.base is not None
+        return {
+            "name": f"{network.name} / {key}",
+            "network": network.name,
+            "label": network.label,
+            "peer": key,
+            "title": turn.child.hello["name"],
+            "seconds": median(turn.seconds),
+            "yardstick": median(yardstick.seconds) if yardstick and key != YARDSTICK else None,
+            "ratio": spread(turn.seconds, turns[self.base].seconds),
+            "gflops": network.flops / median(turn.seconds) / 1e9,
+            "rounds": turn.seconds,
+            "steps": turn.steps,
+            "loss": turn.loss if turn.child.hello["trains"] else None,
+            "first_epoch_seconds": turn.first_epoch,
+            "idle_cores": idle_cores,
+        }
+
+
+def reference_loss(network: Network, steps: int) -> float:
+    """Loss of NumPy by hand after `CHECKED_STEPS`."""
+    data = load_data()
+    n = min(steps * network.batch_size, len(data.x))
+    peer = NumpyByHand(network, initial_weights(network), data.x[:n], data.t[:n])
+    for i in peer.batches(0)[:CHECKED_STEPS]:
+        loss = peer.step(peer.x[i], peer.t[i])
+    return float(loss)
+
+
+def spread(seconds: Sequence[float], base: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest ratio of two peers' times in the same round."""
+    ratios = [a / b for a, b in zip(seconds, base, strict=True)]
+    return {"median": median(ratios), "min": min(ratios), "max": max(ratios)}
+
+
+def run(
+    networks: Sequence[str],
+    keys: Sequence[str],
+    *,
+    device: str = "cpu",
+    threads: int = 2,
+    rounds: int = 9,
+    steps: int | None = None,
+) -> dict[str, Any]:
+    """Compare, and return the record."""
+    busyness = Busyness()
+    comparison = Comparison(keys, device, threads)
+    rows: list[dict[str, Any]] = []
+    try:
+        for name in networks:
+            start = time.perf_counter()
+            rows += comparison.measure(NAMED[name], rounds, steps)
+            print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+        children = comparison.children
+        own = time.process_time() + sum(child.cpu_seconds() for child in children.values())
+        busy = busyness.elsewhere(own)
+        versions = {k: v for child in children.values() for k, v in child.hello["versions"].items()}
+        title = children[comparison.base].hello["name"] if comparison.base else None
+    finally:
+        comparison.close()
+    settings = {
+        "threads": threads,
+        "device": device,
+        "rounds": rounds,
+        "data": load_data().source,
+        "base": title,
+        "absent": comparison.absent,
+        "failed": comparison.failed,
+        "busy_elsewhere_cores": busy,
+    }
+    return results.make("compare", rows, device=device, versions=versions, settings=settings)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run from the command line; returns 1 where a peer that is there failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser.add_argument(
+        "--networks",
+        default=",".join(NETWORKS),
+        help=f"some of: {','.join(NAMED)} (default: %(default)s)",
+    )
+    parser.add_argument("--peers", help="default: all of the device")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each (default: 2)")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each (default: 9)")
+    parser.add_argument("--steps", type=int, help="steps in a turn (default: the network's own)")
+    parser.add_argument("--output", type=Path, default=results.FOLDER, help="default: %(default)s")
+    chosen = parser.parse_args(arguments)
+    if chosen.steps is not None and chosen.steps < CHECKED_STEPS:
+        parser.error(f"--steps must be at least {CHECKED_STEPS}, whose losses are compared")
+    record = run(
+        chosen.networks.split(","),
+        chosen.peers.split(",") if chosen.peers else PEERS[chosen.device],
+        device=chosen.device,
+        threads=chosen.threads,
+        rounds=chosen.rounds,
+        steps=chosen.steps,
+    )
+    print(show(record))
+    if not record["results"]:
+        return 1
+    path = results.save(record, chosen.output)
+    print(f"\n{path}")
+    try:
+        from bench.chart import draw
+    except ImportError:
+        print("no chart: Matplotlib is not installed")
+    else:
+        print(draw(record, path.with_suffix(".png")))
+    print(headline(record))
+    return 1 if record["settings"]["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+"""The kernels that are timed: each as a backend's operation, and in plain array code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Backend
+from nnkit.backends.numpy import NumpyBackend
+
+Arrays = SimpleNamespace
+BETA1, BETA2, EPS, LR = 0.9, 0.999, 1e-8, 1e-3
+DROP = 0.5
+EXAMPLES = 60_000
+
+
+@dataclass(frozen=True)
+class Case:
+    """A kernel at one size."""
+
+    name: str
+    size: str
+    nbytes: int
+    """What it must read and write at least, in one pass."""
+    footprint: int
+    """Bytes of memory that takes, less where an array is both read and written."""
+    make: Callable[[np.random.Generator], dict[str, np.ndarray]]
+    """Its arrays, on the host."""
+    fused: Callable[[Backend, Arrays], None]
+    """The backend's operations."""
+    plain: Callable[[Any, Arrays], None]
+    """The same in plain array code of numpy or cupy, one operation after the other."""
+    outputs: tuple[str, ...]
+    """Arrays that both must leave with the values of the float64 reference."""
+    random: bool = False
+    """Whether the plain version draws other random numbers, and so is not compared."""
+
+    @property
+    def title(self) -> str:
+        return f"{self.name}, {self.size}"
+
+
+def arrays(case: Case, backend: Backend, dtype: Any = np.float32) -> Arrays:
+    """Place a case's arrays, its reals as `dtype`, with a log and counters."""
+    host = case.make(np.random.default_rng(0))
+    placed = {
+        name: backend.asarray(value.astype(dtype) if value.dtype.kind == "f" else value)
+        for name, value in host.items()
+    }
+    return Arrays(
+        **placed,
+        log=backend.zeros((1, 2), np.float64),
+        counters=backend.zeros(3, np.int64),
+        lr=backend.asarray(np.array([LR])),
+    )
+
+
+def prepare(case: Case, backend: Backend, plain: bool = False) -> Callable[[], None]:
+    """Make the call to time, after a first one whose results are compared with the reference."""
+    operands = arrays(case, backend)
+
+    def call() -> None:
+        if plain:
+            case.plain(backend.xp, operands)
+        else:
+            case.fused(backend, operands)
+
+    call()
+    if not (plain and case.random):
+        check(case, backend, operands)
+    return call
+
+
+def check(case: Case, backend: Backend, operands: Arrays) -> None:
+    """Assert that the outputs are those of the reference in float64."""
+    reference = NumpyBackend()
+    expected = arrays(case, reference, np.float64)
+    case.fused(reference, expected)
+    for name in case.outputs:
+        want = getattr(expected, name)
+        got = backend.to_numpy(getattr(operands, name))
+        scale = max(1.0, float(np.abs(want).max()))
+        np.testing.assert_allclose(
+            got, want, rtol=2e-4, atol=2e-5 * scale, err_msg=f"{case.title}: {name}"
+        )
+
+
+# ---------------------------------------------------------------------- the cases
+
+
+def activation(kind: str, n: int, m: int) -> Case:
+    """Bias and activation forward, then backward with the bias gradient."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        z, dy = rng.standard_normal((2, n, m))
+        empty = np.zeros((n, m))
+        bias = rng.standard_normal(m)
+        return {"z": z, "dy": dy, "bias": bias, "y": empty, "dz": empty, "dbias": np.zeros(m)}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.bias_activation(kind, a.z, a.bias, a.y)
+        backend.bias_activation_backward(kind, a.dy, a.y, a.dz, a.dbias)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        z = a.z + a.bias
+        if kind == "relu":
+            a.y = xp.maximum(z, 0)
+            a.dz = a.dy * (a.y > 0)
+        elif kind == "sigmoid":
+            a.y = 1 / (1 + xp.exp(-z))
+            a.dz = a.dy * a.y * (1 - a.y)
+        else:
+            a.y = xp.tanh(z)
+            a.dz = a.dy * (1 - a.y * a.y)
+        a.dbias = a.dz.sum(axis=0)
+
+    size = 4 * n * m
+    name, outputs = f"{kind}, forward and backward", ("y", "dz", "dbias")
+    return Case(name, f"{n}x{m}", 5 * size, 4 * size, make, fused, plain, outputs)
+
+
+def softmax_cross_entropy(n: int, classes: int) -> Case:
+    """Mean loss and the gradient of the logits."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        z = rng.standard_normal((n, classes))
+        target = rng.integers(0, classes, n).astype(np.int32)
+        return {"z": z, "target": target, "dz": np.zeros((n, classes))}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.softmax_cross_entropy(a.z, a.target, a.dz, a.log, a.counters)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        rows = xp.arange(n)
+        z = a.z - a.z.max(axis=1, keepdims=True)
+        e = xp.exp(z)
+        p = e / e.sum(axis=1, keepdims=True)
+        a.log[0, 0] = -xp.log(p[rows, a.target]).mean()
+        a.log[0, 1] = (p.argmax(axis=1) == a.target).sum()
+        p[rows, a.target] -= 1
+        a.dz = p / n
+
+    size = 4 * n * classes
+    name, shape = "softmax + cross-entropy", f"{n}x{classes}"
+    return Case(name, shape, 2 * size, 2 * size, make, fused, plain, ("dz", "log"))
+
+
+def sgd(n: int) -> Case:
+    """An update without momentum."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        p, g = rng.standard_normal((2, n))
+        return {"p": p, "g": g}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.sgd(a.p, a.g, None, a.lr, a.counters, 0.0, False, 0.0)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        a.p -= LR * a.g
+
+    return Case("SGD", millions(n), 3 * 4 * n, 2 * 4 * n, make, fused, plain, ("p",))
+
+
+def adam(n: int) -> Case:
+    """An update, the first."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        p, g, m, v = rng.standard_normal((4, n))
+        return {"p": p, "g": g, "m": m, "v": v * v}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.adam(a.p, a.g, a.m, a.v, a.lr, a.counters, BETA1, BETA2, EPS, 0.0, False)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        a.m = BETA1 * a.m + (1 - BETA1) * a.g
+        a.v = BETA2 * a.v + (1 - BETA2) * a.g**2
+        a.p -= LR * (a.m / (1 - BETA1)) / (xp.sqrt(a.v / (1 - BETA2)) + EPS)
+
+    return Case("Adam", millions(n), 7 * 4 * n, 4 * 4 * n, make, fused, plain, ("p", "m", "v"))
+
+
+def gather(dtype: str, n: int, m: int) -> Case:
+    """A shuffled mini-batch of images, bytes scaled to 0..1 on the way."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        source = rng.integers(0, 256, (EXAMPLES, m), np.uint8)
+        if dtype == "float32":
+            source = source.astype(np.float32)
+        return {"source": source, "order": rng.permutation(EXAMPLES), "out": np.zeros((n, m))}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.gather(a.source, a.order, a.counters, n, a.out)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        rows = a.source[a.order[:n]]
+        a.out = rows.astype(np.float32) / 255 if dtype == "uint8" else rows
+
+    nbytes = (4 + np.dtype(dtype).itemsize) * n * m
+    return Case(f"gather {dtype}", f"{n}x{m}", nbytes, nbytes, make, fused, plain, ("out",))
+
+
+def dropout(n: int) -> Case:
+    """Random numbers, mask and scale."""
+
+    def make(rng: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"x": rng.standard_normal(n), "y": np.zeros(n)}
+
+    def fused(backend: Backend, a: Arrays) -> None:
+        backend.dropout(a.x, DROP, 12345, a.counters, a.y)
+
+    def plain(xp: Any, a: Arrays) -> None:
+        a.y = a.x * (xp.random.random(n) >= DROP) / (1 - DROP)
+
+    size = 2 * 4 * n
+    return Case("dropout", millions(n), size, size, make, fused, plain, ("y",), random=True)
+
+
+def millions(n: int) -> str:
+    """2**20 as "1 M"."""
+    return f"{n / 2**20:g} M"
+
+
+CASES = (
+    activation("relu", 128, 256),
+    activation("relu", 1024, 1024),
+    activation("relu", 2048, 2048),
+    activation("sigmoid", 1024, 1024),
+    activation("tanh", 1024, 1024),
+    softmax_cross_entropy(128, 10),
+    softmax_cross_entropy(1024, 1000),
+    softmax_cross_entropy(64, 50_000),
+    sgd(2**20),
+    sgd(2**22),
+    adam(2**20),
+    adam(2**22),
+    gather("float32", 128, 784),
+    gather("uint8", 128, 784),
+    dropout(2**20),
+)
+LARGE_CASES = (
+    activation("relu", 8192, 4096),
+    softmax_cross_entropy(8192, 2048),
+    softmax_cross_entropy(512, 50_000),
+    sgd(2**25),
+    adam(2**25),
+    gather("uint8", 32_768, 784),
+    dropout(2**25),
+)
+"""For GPUs, which these keep busy: 64 MB and more."""

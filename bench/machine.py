@@ -1,0 +1,139 @@
+"""What results are recorded with: the kind of machine, versions, commit, and how busy it was."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nnkit
+from nnkit.bench import thread_count
+from nnkit.openblas import loaded_kernels
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("numpy", "numba", "scipy", "tbb", "cupy-cuda12x", "cupy-cuda13x")
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def describe(device: str = "cpu") -> dict[str, Any]:
+    """Processor or GPU, and the `kind` under which results of such machines are kept together."""
+    cpu = _cpu()
+    found: dict[str, Any] = {"kind": machine_kind(cpu), **cpu}
+    if device == "cuda":
+        gpu = _gpu()
+        found |= {"kind": slug(gpu["gpu"]), **gpu}
+    return found
+
+
+def machine_kind(cpu: dict[str, Any]) -> str:
+    """Name machines that are worth comparing, such as "amd-epyc-avx512-2-cores"."""
+    vectors = "-avx512" if cpu["avx512"] else ""
+    return f"{slug(cpu['cpu'])}{vectors}-{cpu['cores']}-cores"
+
+
+def slug(name: str) -> str:
+    """Lower-case words of a name, without trademarks and clock rates."""
+    name = re.sub(r"\((r|tm)\)|@.*|\bcpu\b|\bprocessor\b|\d+-core\b", " ", name.lower())
+    return "-".join(re.findall(r"[a-z0-9]+", name))
+
+
+def _cpu() -> dict[str, Any]:
+    first = _first_processor(Path("/proc/cpuinfo"))
+    return {
+        "cpu": first.get("model name") or platform.processor() or platform.machine(),
+        "family": first.get("cpu family", ""),
+        "model": first.get("model", ""),
+        "avx512": "avx512f" in first.get("flags", "").split(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
+        "caches": _caches(Path("/sys/devices/system/cpu/cpu0/cache")),
+    }
+
+
+def _first_processor(cpuinfo: Path) -> dict[str, str]:
+    if not cpuinfo.exists():
+        return {}
+    lines = cpuinfo.read_text(errors="replace").partition("\n\n")[0].splitlines()
+    return {name.strip(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+
+
+def _caches(folder: Path) -> dict[str, str]:
+    """Size of each data cache that the first core sees."""
+    caches = {}
+    for index in sorted(folder.glob("index*")):
+        level, kind, size = (
+            (index / name).read_text().strip() for name in ("level", "type", "size")
+        )
+        if kind != "Instruction":
+            caches[f"L{level}"] = size
+    return caches
+
+
+def _gpu() -> dict[str, Any]:
+    query = "--query-gpu=name,memory.total,driver_version,clocks.max.sm"
+    line = _output("nvidia-smi", query, "--format=csv,noheader").partition("\n")[0]
+    fields = [field.strip() for field in line.split(",")]
+    if len(fields) != 4:
+        return {"gpu": "unknown GPU"}
+    return dict(zip(("gpu", "gpu_memory", "gpu_driver", "gpu_clock"), fields, strict=True))
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of what nnkit is made of."""
+    found = {"python": platform.python_version(), "nnkit": nnkit.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def settings() -> dict[str, Any]:
+    """What else decides the speed."""
+    return {"threads": thread_count(), "openblas_kernels": loaded_kernels()}
+
+
+def commit() -> str:
+    """Short hash of the commit, with "+" behind it where files have changed since."""
+    git = ("git", "-C", str(ROOT))
+    short = _output(*git, "rev-parse", "--short=10", "HEAD").strip()
+    changes = _output(*git, "status", "--porcelain", "nnkit", "kernels")
+    return (short or "unknown") + ("+" if changes.strip() else "")
+
+
+def _output(*command: str) -> str:
+    """What a command prints; nothing where it fails or does not exist."""
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+class Busyness:
+    """How many cores other processes, and other guests of the same host, were using meanwhile."""
+
+    def __init__(self) -> None:
+        self.start, self.busy = time.perf_counter(), _busy_seconds()
+
+    def elsewhere(self, own_seconds: float) -> float | None:
+        """Cores in use on average that were not ours; None where it cannot be told."""
+        busy, wall = _busy_seconds(), time.perf_counter() - self.start
+        if busy is None or self.busy is None:
+            return None
+        return max(0.0, (busy - self.busy - own_seconds) / wall)
+
+
+def _busy_seconds() -> float | None:
+    """Time that all cores together were not idle, stolen time included."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return None
+    ticks = [int(field) for field in stat.read_text().split("\n", 1)[0].split()[1:9]]
+    idle, waiting = ticks[3], ticks[4]
+    return (sum(ticks) - idle - waiting) / TICKS

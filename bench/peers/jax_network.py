@@ -1,0 +1,48 @@
+"""The network and its training step in JAX and Optax, for the two ways of running it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from bench.networks import Weights
+from bench.peers.peer import Peer, device
+
+jax.config.update("jax_default_matmul_precision", "highest")
+
+
+class JaxNetwork(Peer):
+    """Parameters and optimizer state are one `carry`; the data lie on the device."""
+
+    distributions = ("jax", "jaxlib", "optax")
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        found = jax.default_backend()
+        if (found == "cpu") != (device() == "cpu"):
+            raise ImportError(f"JAX computes on {found} here, not on {device()}")
+        return super().versions()
+
+    def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
+        self.x, self.t = jnp.asarray(x), jnp.asarray(t, jnp.int32)
+        parameters = [(jnp.array(w), jnp.array(b)) for w, b in weights]
+        optimizer = {"SGD": optax.sgd, "Adam": optax.adam}[self.network.optimizer]
+        self.optimizer = optimizer(self.network.lr)
+        self.carry = (parameters, self.optimizer.init(parameters))
+
+    def step(self, carry: Any, x: jax.Array, t: jax.Array) -> tuple[Any, jax.Array]:
+        parameters, state = carry
+        loss, gradients = jax.value_and_grad(objective)(parameters, x, t)
+        updates, state = self.optimizer.update(gradients, state, parameters)
+        return (optax.apply_updates(parameters, updates), state), loss
+
+
+def objective(parameters: Any, x: jax.Array, t: jax.Array) -> jax.Array:
+    for w, b in parameters[:-1]:
+        x = jax.nn.relu(x @ w + b)
+    w, b = parameters[-1]
+    return optax.softmax_cross_entropy_with_integer_labels(x @ w + b, t).mean()

@@ -1,0 +1,500 @@
+"""The benchmarks: equal work, honest records, comparisons that notice. No test asserts a time."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nnkit
+from bench import check, compare, kernels, machine, peers, report, results, run, summaries, worker
+from bench.children import Child, PeerError
+from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data, order
+from bench.peers.numpy_by_hand import NumpyByHand
+from nnkit import bench as short
+from nnkit import openblas
+from nnkit.backends import available_backends, get_backend
+
+ROOT = Path(__file__).parents[1]
+STEPS = 6
+SMALL = {
+    "SGD": Network("small-sgd", (20, 12, 10), 8, "SGD", 0.1, STEPS),
+    "Adam": Network("small-adam", (20, 12, 9, 10), 8, "Adam", 1e-3, STEPS),
+}
+WITHOUT_EPSILON = {"sklearn": 2e-3}
+"""Peers whose Adam is a variant of the others', and how far that may lead in a few steps."""
+
+
+@pytest.fixture
+def data(rng):
+    n = STEPS * 8
+    return rng.random((n, 20), np.float32), rng.integers(0, 10, n)
+
+
+# ---------------------------------------------------------------------- equal work
+
+
+@pytest.mark.filterwarnings("ignore")  # of other frameworks
+@pytest.mark.parametrize("optimizer", SMALL)
+@pytest.mark.parametrize("key", peers.PEERS["cpu"])
+def test_peers_train_alike(key, optimizer, data):
+    """Same losses in every step of two epochs: same weights, batches, loss and update."""
+    try:
+        cls = peers.load(key)
+    except ImportError as error:
+        pytest.skip(str(error))
+    network = SMALL[optimizer]
+    peer = cls(network, initial_weights(network), *data)
+    reference = NumpyByHand(network, initial_weights(network), *data)
+    tolerance = WITHOUT_EPSILON.get(key, 2e-5) if optimizer == "Adam" else 2e-5
+    for epoch in range(2):
+        losses = peer.run(epoch)
+        assert losses.shape == (STEPS,)
+        if peer.trains:
+            np.testing.assert_allclose(losses, reference.run(epoch), atol=tolerance)
+    peer.close()
+
+
+def test_trainer_in_a_thread_passes_its_errors_on(data):
+    peer = peers.load("nnkit-numpy")(SMALL["SGD"], initial_weights(SMALL["SGD"]), *data)
+    with pytest.raises(ValueError, match="epoch 0, not 1"):
+        peer.run(1)
+    peer.close()
+    assert not peer.thread.is_alive()
+
+
+def test_reference_differs_for_other_weights_or_order(data):
+    network = SMALL["SGD"]
+    losses = NumpyByHand(network, initial_weights(network), *data).run(0)
+    assert (
+        np.abs(NumpyByHand(network, initial_weights(network), *data).run(1) - losses).max() > 0.01
+    )
+    others = [(2 * w, b) for w, b in initial_weights(network)]
+    assert np.abs(NumpyByHand(network, others, *data).run(0) - losses).max() > 0.01
+
+
+def test_networks():
+    assert [n.label for n in NETWORKS.values()] == [
+        "784-100-10, batch 8, SGD",
+        "784-100-10, batch 100, SGD",
+        "784-256-128-10, batch 128, Adam",
+        "784-1024-1024-10, batch 256, Adam",
+        "784-10x32-10, batch 32, Adam",
+    ]
+    for network in NAMED.values():
+        assert compare.CHECKED_STEPS <= network.steps <= 60_000 // network.batch_size
+    assert SMALL["SGD"].flops == 2 * 8 * (2 * 20 * 12 + 3 * 12 * 10)
+
+
+def test_data_are_images(monkeypatch, tmp_path):
+    monkeypatch.setenv("NNKIT_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    found = load_data.__wrapped__(50)
+    assert found.source == "random images of MNIST's shape"
+    assert found.x.shape == (50, 784)
+    assert found.x.dtype == np.float32
+    assert found.x.min() >= 0
+    assert found.x.max() <= 1
+    assert set(found.t) <= set(range(10))
+    assert found.first(7).x.shape == (7, 784)
+
+
+def test_order_is_a_permutation_of_its_epoch():
+    assert sorted(order(3, 20)) == list(range(20))
+    assert list(order(3, 20)) != list(order(4, 20))
+
+
+# ---------------------------------------------------------------------- kernels
+
+SMALL_CASES = (
+    *(kernels.activation(kind, 5, 7) for kind in ("relu", "sigmoid", "tanh")),
+    kernels.softmax_cross_entropy(6, 10),
+    kernels.sgd(33),
+    kernels.adam(33),
+    replace(kernels.gather("uint8", 4, 9), size="small"),
+    kernels.dropout(65),
+)
+
+
+@pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("plain", [False, True], ids=["fused", "plain"])
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+def test_kernels_are_checked_against_the_reference(case, plain, name):
+    if name not in available_backends():
+        pytest.skip(f"{name} is not available")
+    kernels.prepare(case, get_backend(name), plain)()
+
+
+def test_a_wrong_kernel_is_noticed():
+    def wrong(xp, a):
+        kernels.adam(33).plain(xp, a)
+        a.v[5] *= 1.001
+
+    case = replace(kernels.adam(33), plain=wrong)
+    with pytest.raises(AssertionError, match="Adam"):
+        kernels.prepare(case, get_backend("numpy"), plain=True)
+
+
+def test_every_kernel_is_listed_once():
+    titles = [case.title for case in (*kernels.CASES, *kernels.LARGE_CASES)]
+    assert len(set(titles)) == len(titles)
+    assert all(case.nbytes >= case.footprint > 0 for case in kernels.CASES)
+    assert all(case.nbytes >= 64 * 2**20 for case in kernels.LARGE_CASES)
+
+
+# ---------------------------------------------------------------------- records
+
+
+def row(name="small / numba / captured", seconds=1e-3, yardstick=5e-4, **others):
+    return {"name": name, "seconds": seconds, "yardstick": yardstick, **others}
+
+
+def steps_record(*rows):
+    full = [
+        row(**r, label="784-100-10", network="small", backend="numba", version="captured")
+        | {"gflops": 1.0, "images_per_second": 10.0}
+        for r in rows or [{}]
+    ]
+    return results.make("steps", full, settings={"threads": 2, "data": "MNIST"})
+
+
+def test_record_says_what_it_was_made_with(tmp_path):
+    record = steps_record()
+    path = results.save(record, tmp_path)
+    assert path == tmp_path / record["machine"]["kind"] / f"{record['date']}-steps.json"
+    assert results.load(path) == record
+    assert record["versions"]["numpy"] == np.__version__
+    assert record["versions"]["nnkit"] == nnkit.__version__
+    assert record["machine"]["cores"] >= 1
+    assert record["settings"]["data"] == "MNIST"
+
+
+def test_record_does_not_name_the_host(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "node", lambda: "secret-host-name")
+    monkeypatch.setenv("HOSTNAME", "secret-host-name")
+    assert "secret" not in results.save(steps_record(), tmp_path).read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"what": "weather"}, "not of 'weather'"),
+        ({"machine": {}}, "kind of machine"),
+        ({"results": [row(), row()]}, "two results have one name"),
+        ({"results": [row(seconds=0)]}, "must be positive"),
+        ({"results": [row(yardstick=-1)]}, "must be positive"),
+        ({"extra": 1}, "has the fields"),
+    ],
+)
+def test_invalid_records_are_refused(tmp_path, change, message):
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps({**steps_record(), **change}))
+    with pytest.raises(ValueError, match=message) as caught:
+        results.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_latest_is_by_date_kind_and_what(tmp_path):
+    old, new = ({**steps_record(), "date": date} for date in ("2024-12-31", "2025-01-01"))
+    other = {**new, "date": "2025-06-01", "machine": {"kind": "another"}}
+    paths = [results.save(record, tmp_path) for record in (new, old, other)]
+    kind = old["machine"]["kind"]
+    assert results.latest("steps", kind, tmp_path) == new
+    assert results.latest("steps", folder=tmp_path) == other
+    assert results.latest("steps", kind, tmp_path, exclude=[paths[0].resolve()]) == old
+    assert results.latest("kernels", kind, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Intel(R) Xeon(R) Platinum 8375C CPU @ 2.90GHz", "intel-xeon-platinum-8375c"),
+        ("AMD EPYC 9654 96-Core Processor", "amd-epyc-9654"),
+        ("NVIDIA H100 80GB HBM3", "nvidia-h100-80gb-hbm3"),
+    ],
+)
+def test_slug(name, slug):
+    assert machine.slug(name) == slug
+
+
+# ---------------------------------------------------------------------- regressions
+
+
+@pytest.mark.parametrize(
+    ("seconds", "yardstick", "factor"),
+    [
+        (1.2e-3, 5e-4, 1.2),  # slower, beside a yardstick as fast as before
+        (1.2e-3, 6e-4, 1.0),  # everything was slower: a busy machine
+        (1.0e-3, 4e-4, 1.0),  # only the yardstick was faster
+        (1.2e-3, None, 1.2),
+        (0.5e-3, 5e-4, 0.5),
+    ],
+)
+def test_growth_is_the_lesser_of_time_and_ratio(seconds, yardstick, factor):
+    fresh = row(seconds=seconds, yardstick=yardstick)
+    assert check.growth(fresh, row()) == pytest.approx(factor)
+
+
+def test_only_our_own_results_count():
+    last = {"results": [row("a"), row("b", peer="torch"), row("c", version="plain numpy")]}
+    fresh = {"results": [{**r, "seconds": 9e-3} for r in last["results"]]}
+    assert check.slower(fresh, last) == {"a": pytest.approx(9)}
+
+
+def test_repeats_count_where_they_are_faster():
+    first, again = {"results": [row("a", 3e-3), row("b")]}, {"results": [row("a", 2e-3)]}
+    assert [r["seconds"] for r in check.merge(first, again)["results"]] == [2e-3, 1e-3]
+    assert check.merge(again, first)["results"] == again["results"]
+
+
+def test_suspects_are_measured_again(monkeypatch):
+    """A result that is slow once and fast the second time is no regression."""
+    last = steps_record({"name": "a"}, {"name": "b"})
+    slow = steps_record({"name": "a", "seconds": 2e-3}, {"name": "b"})
+    for result in slow["results"]:
+        result["test"] = f"test of {result['name']}"
+    calls = []
+
+    def fake_run(what, **options):
+        calls.append(options.get("tests"))
+        return slow if len(calls) == 1 else steps_record({"name": "a"})
+
+    monkeypatch.setattr(check, "run", fake_run)
+    options = check.argparse.Namespace(device="cpu", threads=2, select=None)
+    assert check.slower(check.measure("steps", last, options), last) == {}
+    assert calls == [None, ["test of a"]]
+
+
+def test_check_of_files(tmp_path, capsys):
+    last = {**steps_record({"name": "a"}, {"name": "b"}), "date": "2025-01-01"}
+    results.save(last, tmp_path / "recorded")
+    slow = steps_record({"name": "a", "seconds": 2e-3}, {"name": "b", "seconds": 5e-4})
+    path = results.save(slow, tmp_path / "fresh")
+    arguments = [str(path), "--against", str(tmp_path / "recorded")]
+    assert check.main(arguments) == check.REGRESSION
+    out = capsys.readouterr().out
+    assert "SLOWER" in out
+    assert "faster" in out
+    assert "2.00x" in out
+    same = results.save(steps_record({"name": "a"}, {"name": "b"}), tmp_path / "fresh")
+    assert check.main([str(same), "--against", str(tmp_path / "recorded")]) == 0
+    assert "none changed" in capsys.readouterr().out
+    assert check.main([str(same), "--against", str(tmp_path)]) == check.NOTHING_TO_COMPARE
+
+
+# ---------------------------------------------------------------------- tables
+
+
+def test_report_fills_what_is_between_the_markers(tmp_path):
+    results.save(steps_record(), tmp_path)
+    text = "before\n<!-- bench:steps -->\nold\n<!-- bench:end -->\nafter\n"
+    filled = report.fill(text, tmp_path)
+    assert "old" not in filled
+    assert "| 784-100-10 | numba | captured | 1,000 | 1.0 | 2.00 | 10 |" in filled
+    assert f"numpy {np.__version__}" in filled
+    assert filled.startswith("before\n<!-- bench:steps -->\n")
+    assert filled.endswith("<!-- bench:end -->\nafter\n")
+    assert report.fill(filled, tmp_path) == filled
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no marker", "no table to fill"),
+        ("<!-- bench:stops -->\n<!-- bench:end -->", "no table 'stops'"),
+        ("<!-- bench:ratios -->\n<!-- bench:end -->", "no results of compare"),
+        ("<!-- bench:steps vax -->\n<!-- bench:end -->", "recorded on vax"),
+    ],
+)
+def test_report_refuses(tmp_path, text, message):
+    results.save(steps_record(), tmp_path)
+    with pytest.raises(report.ReportError, match=message):
+        report.fill(text, tmp_path)
+
+
+def test_report_check_changes_nothing(tmp_path, capsys):
+    results.save(steps_record(), tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text("<!-- bench:steps -->\nold\n<!-- bench:end -->\n")
+    arguments = [str(page), "--results", str(tmp_path)]
+    assert report.main([*arguments, "--check"]) == 1
+    assert "old" in page.read_text()
+    assert report.main(arguments) == 0
+    assert report.main([*arguments, "--check"]) == 0
+
+
+def test_tables_of_kernels():
+    values = {"case": "Adam, 1 M", "gb_per_second": 20.0, "share_of_copy": 0.8}
+    rows = [
+        row("Adam, 1 M / plain numpy", 4e-3, version="plain numpy", **values),
+        row("Adam, 1 M / numba", 1e-3, version="numba", **values),
+    ]
+    record = results.make("kernels", rows, settings={"threads": 2})
+    assert summaries.kernels(record)[1][1][-1] == "4.0x"
+    assert "80% (Adam, 1 M)" in summaries.headline(record)
+
+
+# ---------------------------------------------------------------------- processes
+
+
+def test_worker_answers_requests():
+    network = NETWORKS["deep"]
+    requests = [{"build": "deep", "steps": 50}, {"run": 1}, {"run": 7}, {"close": True}]
+    answers = io.StringIO()
+    worker.serve("nnkit-numpy", io.StringIO("\n".join(map(json.dumps, requests))), answers)
+    hello, built, ran, failed, closed = map(json.loads, answers.getvalue().splitlines())
+    assert hello["name"] == "nnkit, NumPy"
+    assert built["losses"][49] == pytest.approx(compare.reference_loss(network, 50), abs=1e-3)
+    assert ran["seconds"] > 0
+    assert "not 7" in failed["error"]
+    assert closed == {}
+
+
+def test_comparison_reports_absent_failed_and_idle_peers(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(peers.CLASSES, "no-such", "no_such:Peer")
+    keys = "nnkit-numpy,numpy,products,no-such"
+    arguments = ["--networks", "deep", "--peers", keys, "--rounds", "2", "--steps", "50"]
+    assert compare.main([*arguments, "--output", str(tmp_path)]) == 0
+    (path,) = tmp_path.rglob("*.json")
+    record = results.load(path)
+    assert record["settings"]["absent"].keys() == {"no-such"}
+    assert [r["peer"] for r in record["results"]] == ["nnkit-numpy", "numpy", "products"]
+    ours, by_hand, products = record["results"]
+    assert ours["ratio"] == {"median": 1, "min": 1, "max": 1}
+    assert ours["loss"] == pytest.approx(by_hand["loss"], abs=1e-3)
+    assert ours["yardstick"] == products["seconds"]
+    assert len(by_hand["rounds"]) == 2
+    out = capsys.readouterr().out
+    assert "absent: no-such" in out
+    assert "NumPy by hand" in out
+    if importlib.util.find_spec("matplotlib"):
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_peer_with_another_loss_is_not_timed(monkeypatch):
+    monkeypatch.setattr(compare, "reference_loss", lambda network, steps: 99.0)
+    record = compare.run(["deep"], ["nnkit-numpy"], rounds=1, steps=50)
+    assert record["results"] == []
+    assert "not 99.0" in record["settings"]["failed"]["deep / nnkit-numpy"]
+
+
+def test_child_that_ends_is_an_error():
+    child = Child("numpy", "cpu", 1)
+    child.process.kill()
+    child.process.wait()
+    with pytest.raises(PeerError, match="ended with code -9"):
+        child.ask(run=1)
+    child.stop()
+
+
+def test_ratios_are_those_of_one_round():
+    assert compare.spread([2, 6, 4], [1, 2, 4]) == {"median": 2, "min": 1, "max": 3}
+
+
+def test_suites_name_what_they_time():
+    """Collect them, as `make bench` does, without timing anything."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    environment = {**os.environ, "NNKIT_BENCH_BACKENDS": "numpy"}
+    done = subprocess.run(
+        [*command, *(f"bench/test_{what}.py" for what in run.SUITES)],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "bench/test_steps.py::test_epoch[large-numpy]" in done.stdout
+    assert "test_kernel[Adam, 4 M-plain numpy]" in done.stdout
+
+
+# ---------------------------------------------------------------------- nnkit.bench, nnkit.openblas
+
+
+def test_short_benchmark():
+    found = short.run(networks=["deep"], backends=["numpy"], rounds=1, steps=3)
+    (step,) = found["steps"]
+    assert step["network"] == NETWORKS["deep"].label
+    assert step["images_per_second"] == pytest.approx(32e6 / step["microseconds"])
+    assert [kernel["backend"] for kernel in found["kernels"]] == ["numpy"] * 3
+    assert all(kernel["share_of_copy"] > 0 for kernel in found["kernels"])
+    json.dumps(found)
+    text = short.format_results(found)
+    assert "784-10x32-10, batch 32, Adam" in text
+    assert max(map(len, text.splitlines())) <= 100
+
+
+def test_short_benchmark_model_is_the_network():
+    network = SMALL["Adam"]
+    model = network.model("numpy")
+    assert [p.shape for p in model.parameters()] == [(20, 12), (12,), (12, 9), (9,), (9, 10), (10,)]
+    assert model.out_features == 10
+    assert isinstance(network.make_optimizer(), nnkit.Adam)
+
+
+def test_openblas_is_helped_where_it_leaves_avx512_unused(monkeypatch):
+    monkeypatch.delenv(openblas.VARIABLE, raising=False)
+    monkeypatch.setattr(openblas, "cpu_features", lambda: ["AVX2", "AVX512_SKX"])
+    monkeypatch.setattr(openblas, "loaded_kernels", lambda: "Haswell")
+    assert openblas.environment() == {"OPENBLAS_CORETYPE": "SkylakeX"}
+    monkeypatch.setattr(openblas, "loaded_kernels", lambda: "SkylakeX")
+    assert openblas.environment() == {}
+    monkeypatch.setattr(openblas, "loaded_kernels", lambda: "")
+    assert openblas.environment() == {}
+    monkeypatch.setattr(openblas, "loaded_kernels", lambda: "Haswell")
+    monkeypatch.setattr(openblas, "cpu_features", lambda: ["AVX2"])
+    assert openblas.environment() == {}
+    monkeypatch.setattr(openblas, "cpu_features", lambda: ["AVX2", "AVX512_SKX"])
+    monkeypatch.setenv(openblas.VARIABLE, "Zen")
+    assert openblas.environment() == {}
+
+
+RESTARTED = """
+import os, sys
+from nnkit import openblas
+openblas.environment = lambda: {"OPENBLAS_CORETYPE": "Haswell"}
+openblas.products_are_right = lambda: %s
+openblas.choose_kernels()
+print(sys.argv[1:], os.environ.get("OPENBLAS_CORETYPE"), os.environ["NNKIT_OPENBLAS"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "outcome"), [(True, "Haswell chosen"), (False, "None rejected")], ids=str
+)
+def test_process_starts_again_with_other_kernels(right, outcome):
+    """Once with the kernels, and once more without them if a product is wrong."""
+    clean = {k: v for k, v in os.environ.items() if k not in (openblas.VARIABLE, openblas.STATE)}
+    command = [sys.executable, "-c", RESTARTED % right, "an", "argument"]
+    done = subprocess.run(command, check=False, cwd=ROOT, env=clean, capture_output=True, text=True)
+    assert done.stdout == f"['an', 'argument'] {outcome}\n", done.stderr
+
+
+def test_products_are_checked(monkeypatch):
+    assert openblas.products_are_right()
+    multiply = np.matmul
+
+    def wrong(a, b):
+        product = multiply(a, b)
+        if product.dtype == np.float32 and not a.flags.c_contiguous:
+            product[3, 5] += 1
+        return product
+
+    monkeypatch.setattr(openblas.np, "matmul", wrong)
+    assert not openblas.products_are_right()
+
+
+def test_loaded_kernels_has_a_name():
+    from threadpoolctl import threadpool_info
+
+    uses_openblas = any(lib["internal_api"] == "openblas" for lib in threadpool_info())
+    assert bool(openblas.loaded_kernels()) == uses_openblas
