@@ -17,6 +17,7 @@ TRAIN_EXTRAS := numba,plot$(if $(CUDA_EXTRA),$(comma)$(CUDA_EXTRA))
 TEST_EXTRAS := dev,$(or $(CUDA_EXTRA),nvrtc)
 TRAIN_READY := $(VENV)/.ready-train-$(or $(CUDA_EXTRA),cpu)
 TEST_READY := $(VENV)/.ready-test-$(or $(CUDA_EXTRA),cpu)
+DOCS_READY := $(VENV)/.ready-docs
 
 # Every cupy-cudaNNx provides the same `cupy`, and loads whichever CUDA it finds: keep one of each.
 OTHER_CUDA := $(if $(filter cuda13,$(CUDA_EXTRA)),\
@@ -32,11 +33,11 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types format clean extras
+.PHONY: help train test lint types format docs bench bench-compare bench-check clean extras
 
 help: ## show this list
 	@echo "Usage: make TARGET [ARGS='...'] [PYTHON=python3.12]"
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-10s %s\n", $$1, $$2 }'
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
 	@$(BIN)/nnkit train $(ARGS)
@@ -55,12 +56,24 @@ format: $(TEST_READY) ## rewrite the sources the way ruff wants them
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+docs: $(DOCS_READY) ## set up, then build the site: docs/_build/html/index.html
+	$(BIN)/python -m sphinx -W --keep-going -q -E docs docs/_build/html
+
+bench: $(TEST_READY) ## time kernels and training steps, and record the results
+	$(BIN)/python -m bench.run $(ARGS)
+
+bench-compare: $(TEST_READY) ## time training steps against other frameworks, those that are installed
+	$(BIN)/python -m bench.compare $(ARGS)
+
+bench-check: $(TEST_READY) ## time again, and show what is slower than the results recorded last
+	$(BIN)/python -m bench.check $(ARGS)
+
 extras: ## print the extras that train and test install here
 	@echo "train: $(TRAIN_EXTRAS)"
 	@echo "test: $(TEST_EXTRAS)"
 
 clean: ## remove .venv, caches and build output (not runs/)
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist docs/_build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.created:
@@ -78,3 +91,6 @@ $(TRAIN_READY): pyproject.toml | $(VENV)/.created
 
 $(TEST_READY): pyproject.toml | $(VENV)/.created
 	$(call install,$(TEST_EXTRAS))
+
+$(DOCS_READY): pyproject.toml | $(VENV)/.created
+	$(call install,docs)

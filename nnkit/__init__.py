@@ -1,5 +1,6 @@
 """nnkit: textbook neural networks at full speed, on NumPy, Numba and CUDA."""
 
+from nnkit import activations
 from nnkit.backends import (
     Backend,
     BackendUnavailableError,
@@ -9,55 +10,109 @@ from nnkit.backends import (
     set_backend,
     use_backend,
 )
-from nnkit.callbacks import Callback
+from nnkit.callbacks import Callback, EarlyStopping
 from nnkit.checkpoint import CheckpointError, load
-from nnkit.gradcheck import gradcheck
+from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.history import History
 from nnkit.layers import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    BatchNorm1d,
     Dropout,
+    Exponential,
     Flatten,
+    HardSigmoid,
     Identity,
     Layer,
+    LayerNorm,
+    LeakyReLU,
     Linear,
+    LogSoftmax,
+    Maxout,
+    PReLU,
     ReLU,
     Sigmoid,
+    SiLU,
     Softmax,
+    Softplus,
+    Softsign,
     Step,
+    Swish,
     Tanh,
 )
-from nnkit.losses import MeanSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from nnkit.losses import (
+    BinaryCrossEntropy,
+    CategoricalCrossEntropy,
+    HalfSquaredError,
+    HingeLoss,
+    HuberLoss,
+    Loss,
+    MeanSquaredError,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+)
 from nnkit.model import Sequential
-from nnkit.optimizers import SGD, Adam, AdamW
+from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.parameters import Parameter
 from nnkit.training import Trainer
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
     "SGD",
+    "Activation",
+    "AdaGrad",
     "Adam",
     "AdamW",
     "Backend",
     "BackendUnavailableError",
+    "BatchNorm1d",
+    "BinaryCrossEntropy",
     "Callback",
+    "CategoricalCrossEntropy",
     "CheckpointError",
     "Dropout",
+    "EarlyStopping",
+    "Exponential",
     "Flatten",
+    "GradientCheck",
+    "HalfSquaredError",
+    "HardSigmoid",
+    "HingeLoss",
     "History",
+    "HuberLoss",
     "Identity",
     "Layer",
+    "LayerNorm",
+    "LeakyReLU",
     "Linear",
+    "LogSoftmax",
+    "Loss",
+    "Maxout",
     "MeanSquaredError",
+    "Optimizer",
+    "PReLU",
     "Parameter",
+    "RMSProp",
     "ReLU",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "SigmoidCrossEntropy",
     "Softmax",
     "SoftmaxCrossEntropy",
+    "Softplus",
+    "Softsign",
     "Step",
+    "Swish",
     "Tanh",
     "Trainer",
+    "activations",
     "available_backends",
     "current_backend",
     "get_backend",

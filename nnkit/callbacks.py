@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
+
+from nnkit.backends import Array
+from nnkit.history import History
 
 if TYPE_CHECKING:
     from nnkit.training import Trainer
@@ -15,7 +19,7 @@ class Callback:
         """Before the first step."""
 
     def on_step_end(self, trainer: Trainer) -> None:
-        """After each step was issued. ``trainer.running()`` reads loss and accuracy so far."""
+        """After each update was issued. ``trainer.running()`` reads loss and accuracy so far."""
 
     def on_progress(self, trainer: Trainer) -> None:
         """Now and then, some twenty times a second where steps are short: to show progress."""
@@ -25,3 +29,88 @@ class Callback:
 
     def on_fit_end(self, trainer: Trainer) -> None:
         """After the last step, also when the run was interrupted."""
+
+
+class EarlyStopping(Callback):
+    """Stop when a figure of the history has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor
+        A figure of `History`: "val_loss", "val_accuracy", "loss" or "accuracy". Accuracies are to
+        rise, losses to fall.
+    patience
+        Epochs without improvement after which training stops, at least 1.
+    min_delta
+        What an epoch must be better by than the best before, to count as better.
+    restore_best
+        Whether the model gets back the parameters (and running averages) of the best epoch, when
+        training was stopped or has come to its end (an interrupted run goes on from where it was).
+
+    Raises ValueError in training if there is no such figure. (Prechelt 1998, "Early stopping - but
+    when?")
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        restore_best: bool = True,
+    ) -> None:
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be at least 1, not {patience}")
+        if not min_delta >= 0:
+            raise ValueError("EarlyStopping: min_delta must not be negative")
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.restore_best = restore_best
+        self.best_epoch: int | None = None
+        """The best epoch of the run, from 0."""
+        self.stopped = False
+        """Whether this callback ended the run."""
+        self._history: History | None = None
+        self._best: list[Array] | None = None
+
+    def on_fit_begin(self, trainer: Trainer) -> None:
+        """Forget another run; one that goes on is known by its history."""
+        if trainer.history is not self._history:
+            self._history, self._best = trainer.history, None
+        self.best_epoch = self._find_best(trainer.history)
+        self.stopped = False
+
+    def on_epoch_end(self, trainer: Trainer) -> None:
+        """Keep the parameters of a better epoch; stop after too many that are not."""
+        if not getattr(trainer.history, self.monitor, None):
+            raise ValueError(
+                f"EarlyStopping: there is no {self.monitor} in the history"
+                + (": give fit validation_data" if self.monitor.startswith("val_") else "")
+            )
+        epoch = len(trainer.history) - 1
+        self.best_epoch = self._find_best(trainer.history)
+        if self.best_epoch == epoch and self.restore_best:
+            self._best = [array.copy() for array in _state(trainer)]
+        if epoch - (-1 if self.best_epoch is None else self.best_epoch) >= self.patience:
+            self.stopped = trainer.stop = True
+
+    def on_fit_end(self, trainer: Trainer) -> None:
+        """Give the model its best parameters back."""
+        assert trainer.progress is not None
+        if self._best is not None and (self.stopped or trainer.progress.finished):
+            for array, best in zip(_state(trainer), self._best, strict=True):
+                array[...] = best
+
+    def _find_best(self, history: History) -> int | None:
+        """Epoch of the last improvement; None before the first."""
+        sign = -1 if "accuracy" in self.monitor else 1
+        best, least = None, inf
+        for epoch, value in enumerate(getattr(history, self.monitor, ())):
+            if sign * value < least - self.min_delta:
+                best, least = epoch, sign * value
+        return best
+
+
+def _state(trainer: Trainer) -> list[Array]:
+    """All that training changes in the model."""
+    return [trainer.model.flat.values, *(array for _, array in trainer.model.named_buffers())]

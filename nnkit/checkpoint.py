@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import layers
+from nnkit import layers, schedules
 from nnkit.backends import Array, Backend
 from nnkit.history import History
 from nnkit.layers import Layer
-from nnkit.losses import LOSSES
+from nnkit.losses import LOSS_CLASSES
 from nnkit.model import Sequential
 from nnkit.optimizers import OPTIMIZERS
 from nnkit.training import Progress, Trainer
@@ -57,6 +57,7 @@ def save_trainer(trainer: Trainer, path: str | PathLike[str], extra: dict[str, A
         "loss": trainer.loss.config(),
         "optimizer": optimizer.config(),
         "progress": None if trainer.progress is None else asdict(trainer.progress),
+        "schedule": None if trainer.schedule is None else schedules.config(trainer.schedule),
         "epochs_made": trainer.epochs_made,
         "history": trainer.history.to_dict(),
         "extra": extra,
@@ -89,7 +90,7 @@ def load_trainer(
         raise CheckpointError(f"{path} holds a model without a training state: use nnkit.load")
     model = _build_model(path, tensors, config, backend, custom_layers)
     try:
-        loss = _build(config["loss"], LOSSES)
+        loss = _build(config["loss"], LOSS_CLASSES)
         optimizer = _build(config["optimizer"], OPTIMIZERS)
         trainer = Trainer(model, loss, optimizer)
         trainer.history = History(**config["history"])
@@ -97,12 +98,15 @@ def load_trainer(
         trainer.epochs_made = config["epochs_made"]
         if config["progress"] is not None:
             trainer.progress = Progress(**config["progress"])
+        if config.get("schedule") is not None:
+            trainer.schedule = schedules.build(config["schedule"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its training configuration is damaged: {error}") from error
     trainer.log = tensors.get("training.log")
     optimizer.attach(model)
     for slot, buffer in optimizer.state.items():
-        _fill(path, model, buffer, tensors, f"optimizer.{slot}.")
+        views = _named_views(model, buffer)
+        _fill(path, model.backend, views, tensors, f"optimizer.{slot}.")
     _copy(path, model.backend, optimizer.counters, tensors, "optimizer.counters")
     _copy(path, model.backend, model.counters, tensors, "model.counters")
     return trainer
@@ -114,7 +118,7 @@ def load_weights(model: Sequential, path: str | PathLike[str]) -> None:
     Raises CheckpointError, naming the first parameter that differs, for another network's file.
     """
     tensors, _ = _read(path)
-    _fill(path, model, model.flat.values, tensors, "model.")
+    _fill(path, model.backend, _named_arrays(model), tensors, "model.")
 
 
 # ---------------------------------------------------------------------- pieces
@@ -125,11 +129,13 @@ def _named_views(model: Sequential, buffer: Array) -> list[tuple[str, Array]]:
     return list(zip(names, model.flat.views(buffer), strict=True))
 
 
+def _named_arrays(model: Sequential) -> list[tuple[str, Array]]:
+    """Parameters, and what else training changes in the layers."""
+    return [*_named_views(model, model.flat.values), *model.named_buffers()]
+
+
 def _model_tensors(model: Sequential) -> Tensors:
-    return {
-        f"model.{name}": model.backend.to_numpy(view)
-        for name, view in _named_views(model, model.flat.values)
-    }
+    return {f"model.{name}": model.backend.to_numpy(array) for name, array in _named_arrays(model)}
 
 
 def _build_model(
@@ -150,9 +156,11 @@ def _build_model(
             fuse=settings["fuse"],
             backend=backend,
         )
+        for name, parameter in model.named_parameters():
+            parameter.frozen = name in settings.get("frozen", ())
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: its model cannot be built: {error}") from error
-    _fill(path, model, model.flat.values, tensors, "model.")
+    _fill(path, model.backend, _named_arrays(model), tensors, "model.")
     return model
 
 
@@ -177,19 +185,21 @@ def _build(config: dict[str, Any], classes: Mapping[str, Any]) -> Any:
 
 
 def _fill(
-    path: str | PathLike[str], model: Sequential, buffer: Array, tensors: Tensors, prefix: str
+    path: str | PathLike[str],
+    backend: Backend,
+    arrays: Sequence[tuple[str, Array]],
+    tensors: Tensors,
+    prefix: str,
 ) -> None:
-    """Copy named tensors into a flat buffer, first checking all of them."""
-    views = _named_views(model, buffer)
-    for name, view in views:
-        _check(path, tensors, prefix + name, tuple(view.shape))
-    extra = [k for k in tensors if k.startswith(prefix) and k.endswith(("weight", "bias"))]
-    if len(extra) > len(views):
-        raise CheckpointError(
-            f"{path} is of another network: it has {len(extra)} parameters, the model {len(views)}"
-        )
-    for name, view in views:
-        view[...] = model.backend.asarray(tensors[prefix + name], view.dtype)
+    """Copy tensors into arrays by name, first checking that they are these and no others."""
+    for name, array in arrays:
+        _check(path, tensors, prefix + name, tuple(array.shape))
+    known = {prefix + name for name, _ in arrays} | {"model.counters"}
+    for name in tensors:
+        if name.startswith(prefix) and name not in known:
+            raise CheckpointError(f"{path} is of another network: the model has no {name}")
+    for name, array in arrays:
+        array[...] = backend.asarray(tensors[prefix + name], array.dtype)
 
 
 def _copy(

@@ -20,6 +20,19 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, A
     return np.zeros(shape)
 
 
+def constant(value: float) -> Initializer:
+    """Make the initialiser that gives every element this value."""
+    return lambda rng, shape: np.full(shape, float(value))
+
+
+def normal(deviation: float = 0.01) -> Initializer:
+    """Make the initialiser of normal numbers with mean 0 and this standard deviation.
+
+    The default is what many texts begin with; behind many layers of that all outputs vanish.
+    """
+    return lambda rng, shape: rng.normal(0, deviation, shape)
+
+
 def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Uniform in ±sqrt(6 / (fan_in + fan_out)); suits sigmoid and tanh (Glorot & Bengio 2010)."""
     limit = np.sqrt(6 / (shape[0] + shape[-1]))
@@ -31,7 +44,33 @@ def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]
     return rng.normal(0, np.sqrt(2 / shape[0]), shape)
 
 
-INITIALIZERS: dict[str, Initializer] = {"zeros": zeros, "xavier": xavier, "he": he}
+def lecun(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Normal with variance 1 / fan_in (LeCun et al. 1998); suits SELU (Klambauer et al. 2017)."""
+    return rng.normal(0, np.sqrt(1 / shape[0]), shape)
+
+
+def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Matrix with orthonormal columns, or rows if it is wide, drawn evenly (Saxe et al. 2014).
+
+    Q of a normal matrix's QR decomposition, its signs chosen to make R's diagonal positive
+    (Mezzadri 2007). Raises ValueError for a shape that is not of a matrix.
+    """
+    if len(shape) != 2:
+        raise ValueError(f"orthogonal initial values are for a matrix, not for shape {shape}")
+    rows, columns = max(shape), min(shape)
+    q, r = np.linalg.qr(rng.normal(size=(rows, columns)))
+    q *= np.sign(np.diag(r))
+    return q if shape == q.shape else q.T
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    "zeros": zeros,
+    "xavier": xavier,
+    "he": he,
+    "lecun": lecun,
+    "normal": normal(),
+    "orthogonal": orthogonal,
+}
 
 
 def get(init: str | Initializer | np.typing.ArrayLike) -> Initializer:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
+from nnkit.kernels.table import LOSSES
 
 
 class Loss:
@@ -15,6 +16,9 @@ class Loss:
     ``loss(prediction, target)`` returns a float and keeps the gradient for `backward`. A trainer
     uses `prepare` once for a whole data set and `run` in every step, which reads nothing back.
     """
+
+    options: ClassVar[tuple[str, ...]] = ()
+    """Names of the constructor's arguments, which are attributes."""
 
     counts_correct: ClassVar[bool] = False
     """Whether `run` also logs how many answers were right."""
@@ -30,8 +34,10 @@ class Loss:
 
     def __call__(self, prediction: Any, target: Any) -> float:
         """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
+        backend = current_backend()
         cupy_array = type(prediction).__module__.partition(".")[0] == "cupy"
-        backend = get_backend("cupy") if cupy_array else current_backend()
+        if cupy_array and not backend.owns(prediction):
+            backend = get_backend("cupy")
         y = backend.asarray(prediction)
         if y.dtype not in (np.float32, np.float64):
             y = backend.asarray(y, np.float32)
@@ -79,21 +85,20 @@ class Loss:
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
-        return {"class": type(self).__name__}
+        return {
+            "class": type(self).__name__,
+            **{name: getattr(self, name) for name in self.options},
+        }
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
+        return f"{type(self).__name__}({arguments})"
 
 
-class SoftmaxCrossEntropy(Loss):
-    """Softmax and cross-entropy of logits (n, classes): ``-mean(log softmax(z)[target])``.
-
-    Targets are integer labels (n,) or rows of probabilities (n, classes), one-hot for instance.
-    The gradient is ``(softmax(z) - onehot(target)) / n``.
-    """
+class _Categorical(Loss):
+    """A loss of classes: targets are labels (n,) or rows of probabilities (n, classes)."""
 
     counts_correct = True
-    capturable = True
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Labels become int32, rows stay real; raises ValueError where they do not fit."""
@@ -118,23 +123,94 @@ class SoftmaxCrossEntropy(Loss):
             )
         return backend.asarray(t, np.int32)
 
+    def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Return the class with the largest output, (n,)."""
+        labels: np.ndarray[Any, Any] = y.argmax(axis=1)
+        return labels
+
+
+def _as_rows(backend: Backend, t: Array, classes: int, dtype: Any) -> Array:
+    """One-hot rows of labels; rows are as they are."""
+    if t.ndim == 2:
+        return t
+    return backend.asarray(np.eye(classes, dtype=dtype)[backend.to_numpy(t)])
+
+
+class SoftmaxCrossEntropy(_Categorical):
+    """Softmax and cross-entropy of logits (n, classes): ``-mean(log softmax(z)[target])``.
+
+    Targets are integer labels (n,) or rows of probabilities (n, classes), one-hot for instance.
+    The gradient is ``(softmax(z) - onehot(target)) / n``.
+
+    Parameters
+    ----------
+    label_smoothing
+        From 0 to below 1: takes ``(1 - s) * target + s / classes`` for the target (Szegedy et al.
+        2016, as in PyTorch), in evaluation too. Labels become rows, which take n * classes numbers.
+    """
+
+    capturable = True
+    options = ("label_smoothing",)
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = _checked_smoothing(self, label_smoothing)
+
+    def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Labels become int32, rows stay real; raises ValueError where they do not fit."""
+        t, s = super().prepare(backend, target, shape, dtype), self.label_smoothing
+        if not s:
+            return t
+        return _as_rows(backend, t, shape[1], np.dtype(dtype)) * (1 - s) + s / shape[1]
+
     def _compute(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
         backend.softmax_cross_entropy(y, t, gradient, log, counters)
-
-    def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """Return the class with the largest logit, (n,)."""
-        labels: np.ndarray[Any, Any] = y.argmax(axis=1)
-        return labels
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
         """Softmax of the logits."""
         return backend.softmax(y)
 
 
+class CategoricalCrossEntropy(_Categorical):
+    """Cross-entropy of probabilities y (n, classes): ``-sum(t log(y + delta)) / n``.
+
+    What the texts compute behind a `Softmax` layer; delta keeps log() from minus infinity, and the
+    gradient ``-t / (y + delta) / n`` is that of the formula with it. `SoftmaxCrossEntropy` of
+    logits is faster and exact. Targets are integer labels (n,), which become one-hot rows, or rows
+    of probabilities (n, classes).
+    """
+
+    capturable = True
+    options = ("delta",)
+
+    def __init__(self, delta: float = 1e-7) -> None:
+        self.delta = _checked_positive(self, "delta", delta)
+
+    def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Rows of probabilities; raises ValueError where targets do not fit."""
+        t = super().prepare(backend, target, shape, dtype)
+        return _as_rows(backend, t, shape[1], np.dtype(dtype))
+
+    def _compute(
+        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+    ) -> None:
+        backend.categorical_cross_entropy(y, t, gradient, log, counters, self.delta)
+
+
 class _Elementwise(Loss):
-    """A loss of each output against a target of its own."""
+    """A loss of each output against a target of its own; the formulas: `LOSSES` of the table."""
+
+    kind: ClassVar[str]
+
+    def _compute(
+        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+    ) -> None:
+        backend.elementwise_loss(self.kind, y, t, gradient, log, counters, self._alpha())
+
+    def _alpha(self) -> float:
+        """Return the number `a` in the formulas."""
+        return 0.0
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets of the predictions' shape (or (n,) for one output) as reals."""
@@ -148,49 +224,163 @@ class _Elementwise(Loss):
         return t
 
 
-class SigmoidCrossEntropy(_Elementwise):
-    """Sigmoid and binary cross-entropy of logits z against targets t in 0..1, mean over elements.
-
-    ``max(z, 0) - z t + log(1 + exp(-|z|))``; the gradient is ``(sigmoid(z) - t) / z.size``.
-    """
+class _Binary(_Elementwise):
+    """A loss of answers yes or no, each with a target from 0 to 1."""
 
     counts_correct = True
-    capturable = True
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets of the predictions' shape, each from 0 to 1."""
         t = super().prepare(backend, target, shape, dtype)
         if t.size and not bool((t >= 0).all() and (t <= 1).all()):
-            raise ValueError("targets of SigmoidCrossEntropy must be from 0 to 1")
+            raise ValueError(f"targets of {type(self).__name__} must be from 0 to 1")
         return t
-
-    def _compute(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
-    ) -> None:
-        backend.sigmoid_cross_entropy(y, t, gradient, log, counters)
 
     def answers_per_row(self, outputs: int) -> int:
         """Every output is an answer."""
         return outputs
 
     def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-        """1 where the logit is positive, else 0."""
-        return (y > 0).astype(np.int64)
+        """1 for yes, 0 for no."""
+        return (y > LOSSES[self.kind].threshold).astype(np.int64)
+
+
+class SigmoidCrossEntropy(_Binary):
+    """Sigmoid and binary cross-entropy of logits z against targets t in 0..1, mean over elements.
+
+    ``max(z, 0) - z t + log(1 + exp(-|z|))``; the gradient is ``(sigmoid(z) - t) / z.size``.
+
+    Parameters
+    ----------
+    label_smoothing
+        From 0 to below 1: takes ``(1 - s) * t + s / 2`` for the target (as in Keras), in evaluation
+        too.
+    """
+
+    kind = "sigmoid_cross_entropy"
+    capturable = True
+    options = ("label_smoothing",)
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = _checked_smoothing(self, label_smoothing)
+
+    def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Targets of the predictions' shape, each from 0 to 1."""
+        t, s = super().prepare(backend, target, shape, dtype), self.label_smoothing
+        return t * (1 - s) + s / 2 if s else t
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
         """Sigmoid of the logits."""
         return backend.activation("sigmoid", y)
 
 
+class BinaryCrossEntropy(_Binary):
+    """Binary cross-entropy of probabilities y against targets t in 0..1, mean over elements.
+
+    ``-t log(y + delta) - (1 - t) log(1 - y + delta)``; the gradient is
+    ``((1 - t) / (1 - y + delta) - t / (y + delta)) / y.size``. What the texts compute behind a
+    sigmoid; delta keeps log() from minus infinity. `SigmoidCrossEntropy` of logits is exact.
+    """
+
+    kind = "binary_cross_entropy"
+    capturable = True
+    options = ("delta",)
+
+    def __init__(self, delta: float = 1e-7) -> None:
+        self.delta = _checked_positive(self, "delta", delta)
+
+    def _alpha(self) -> float:
+        return self.delta
+
+
 class MeanSquaredError(_Elementwise):
     """``mean((y - t)^2)`` over all elements; the gradient is ``2 (y - t) / y.size``."""
 
+    kind = "mean_squared_error"
     capturable = True
 
-    def _compute(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
-    ) -> None:
-        backend.mean_squared_error(y, t, gradient, log, counters)
+
+class HalfSquaredError(_Elementwise):
+    """The texts' half the sum of squares, ``sum((y - t)^2) / 2`` in each row, mean over the rows.
+
+    So the gradient is ``(y - t) / n``, for a single example just ``y - t``.
+    """
+
+    kind = "half_squared_error"
+    capturable = True
 
 
-LOSSES = {cls.__name__: cls for cls in (SoftmaxCrossEntropy, SigmoidCrossEntropy, MeanSquaredError)}
+class HingeLoss(_Elementwise):
+    """``mean(max(1 - t y, 0))`` over all elements, for targets t of -1 and 1 (Rosasco et al. 2004).
+
+    The gradient is ``-t / y.size`` where ``t y < 1``, else 0. As in Keras, targets may be 0 and 1,
+    of which 0 is taken for -1. Answers are -1 and 1.
+    """
+
+    kind = "hinge"
+    capturable = True
+    counts_correct = True
+
+    def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Targets of the predictions' shape, each -1 or 1."""
+        t = super().prepare(backend, target, shape, dtype)
+        if bool(((t == 0) | (t == 1)).all()):
+            return 2 * t - 1
+        if not bool((abs(t) == 1).all()):
+            raise ValueError("targets of HingeLoss must be -1 and 1, or 0 and 1")
+        return t
+
+    def answers_per_row(self, outputs: int) -> int:
+        """Every output is an answer."""
+        return outputs
+
+    def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """1 where the output is positive, else -1."""
+        return np.where(y > 0, 1, -1)
+
+
+class HuberLoss(_Elementwise):
+    """Squared error near the target, absolute error far from it (Huber 1964), mean over elements.
+
+    With ``d = y - t``: ``d^2 / 2`` where ``|d| <= delta``, else ``delta (|d| - delta / 2)``; the
+    gradient is d, limited to -delta and delta, over ``y.size``.
+    """
+
+    kind = "huber"
+    capturable = True
+    options = ("delta",)
+
+    def __init__(self, delta: float = 1.0) -> None:
+        self.delta = _checked_positive(self, "delta", delta)
+
+    def _alpha(self) -> float:
+        return self.delta
+
+
+def _checked_positive(loss: Loss, name: str, value: float) -> float:
+    if not value > 0:
+        raise ValueError(f"{type(loss).__name__}: {name} must be positive, not {value!r}")
+    return float(value)
+
+
+def _checked_smoothing(loss: Loss, value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(
+            f"{type(loss).__name__}: label_smoothing must be at least 0 and below 1, not {value!r}"
+        )
+    return float(value)
+
+
+LOSS_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        SoftmaxCrossEntropy,
+        CategoricalCrossEntropy,
+        SigmoidCrossEntropy,
+        BinaryCrossEntropy,
+        MeanSquaredError,
+        HalfSquaredError,
+        HingeLoss,
+        HuberLoss,
+    )
+}

@@ -14,8 +14,7 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array, Backend, get_backend
-from nnkit.kernels.table import ACTIVATIONS
-from nnkit.layers import Activation, Dropout, Layer, Linear, Workspace, fuse
+from nnkit.layers import Dropout, Layer, Linear, Maxout, Workspace, fuse
 from nnkit.parameters import FlatBuffer, Parameter, initialize
 
 
@@ -25,7 +24,8 @@ class Sequential(Layer):
     Parameters
     ----------
     layers
-        The layers in order; a Sequential may be one of them.
+        The layers in order; a Sequential may be one of them. What was built before keeps its
+        values, a trained model for instance; it then belongs to this one.
     seed
         Seed of the initial weights and of dropout; None draws one (kept as `seed`).
     dtype
@@ -67,8 +67,12 @@ class Sequential(Layer):
         self._choose_initializers()
         self.attach(get_backend(backend), dtype)
         self._plan()
+        kept = [(p, p.to_numpy()) for p in self.parameters() if p.value is not None]
+        new = [p for p in self.parameters() if p.value is None]
         self._allocate()
-        initialize(self.parameters(), self.seed % 2**64)
+        initialize(new, self.seed % 2**64)
+        for p, value in kept:
+            p.value = value
 
     # ------------------------------------------------------------------ building
 
@@ -90,7 +94,7 @@ class Sequential(Layer):
         `shape` is that of one input. Raises ValueError, naming the layer, where it does not fit.
         """
         for name, layer in self._leaves():
-            if shape is None and isinstance(layer, Linear):
+            if shape is None and isinstance(layer, Linear | Maxout):
                 shape = (layer.in_features,)
             if shape is not None:
                 try:
@@ -109,8 +113,8 @@ class Sequential(Layer):
         """Give a Linear without a chosen initialiser the one that suits its activation."""
         leaves = self.leaves()
         for layer, behind in pairwise(leaves):
-            if isinstance(layer, Linear) and layer.default_init and isinstance(behind, Activation):
-                layer.W.init = initializers.get(ACTIVATIONS[behind.kind].init)
+            if isinstance(layer, Linear) and layer.default_init and behind.suits is not None:
+                layer.W.init = initializers.get(behind.suits)
 
     def _plan(self) -> None:
         leaves = self.leaves()
@@ -261,6 +265,12 @@ class Sequential(Layer):
             for own, parameter in layer.own_parameters().items():
                 yield f"{name}.{own}", parameter
 
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Names such as "1.running_mean" with arrays that are kept but not trained."""
+        for name, layer in self._leaves():
+            for own, array in layer.buffers().items():
+                yield f"{name}.{own}", array
+
     @property
     def n_parameters(self) -> int:
         """How many numbers are trained."""
@@ -269,7 +279,8 @@ class Sequential(Layer):
     @property
     def out_features(self) -> int | None:
         """Width of the outputs, where a Linear determines it."""
-        widths = [layer.out_features for _, layer in self._leaves() if isinstance(layer, Linear)]
+        layers = (layer for layer in self.leaves() if isinstance(layer, Linear | Maxout))
+        widths = [layer.out_features for layer in layers]
         return widths[-1] if widths else None
 
     def config(self) -> dict[str, Any]:
@@ -280,6 +291,7 @@ class Sequential(Layer):
             "seed": self.seed,
             "dtype": self.dtype.name,
             "fuse": self.fused,
+            "frozen": [name for name, p in self.named_parameters() if p.frozen],
         }
 
     def summary(self) -> str:

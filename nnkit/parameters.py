@@ -25,6 +25,8 @@ class Parameter:
     def __init__(self, shape: tuple[int, ...], init: Initializer) -> None:
         self.shape = shape
         self.init = init
+        self.frozen = False
+        """Whether optimizers leave the value as it is."""
         self.grad: Array = None
         self._value: Array = None
         self._backend: Backend | None = None
@@ -43,6 +45,12 @@ class Parameter:
             raise ValueError(f"a value of shape {array.shape} for a parameter of {self.shape}")
         self._value[...] = array
 
+    def to_numpy(self) -> np.ndarray[Any, Any]:
+        """Copy the value to a NumPy array; RuntimeError before there is one."""
+        if self._backend is None:
+            raise RuntimeError("a parameter has no value before its layer is in a Sequential")
+        return self._backend.to_numpy(self._value).copy()
+
     def bind(self, backend: Backend, value: Array, grad: Array) -> None:
         """Make these views the parameter's value and gradient."""
         self._backend, self._value, self.grad = backend, value, grad
@@ -59,6 +67,7 @@ class FlatBuffer:
     """
 
     def __init__(self, parameters: Sequence[Parameter], backend: Backend, dtype: Any) -> None:
+        self.parameters = list(parameters)
         self.shapes = [p.shape for p in parameters]
         self.offsets: list[int] = []
         size = 0
@@ -78,6 +87,17 @@ class FlatBuffer:
             buffer[start : start + prod(shape)].reshape(shape)
             for start, shape in zip(self.offsets, self.shapes, strict=True)
         ]
+
+    def trained(self) -> list[slice]:
+        """Parts of the buffers, in order, whose parameters are not frozen."""
+        parts: list[slice] = []
+        ends = [*self.offsets[1:], len(self.values)]
+        for p, start, end in zip(self.parameters, self.offsets, ends, strict=True):
+            if p.frozen:
+                continue
+            joined = bool(parts) and parts[-1].stop == start
+            parts.append(slice(parts.pop().start if joined else start, end))
+        return parts
 
 
 def initialize(parameters: Sequence[Parameter], seed: int) -> None:

@@ -2,7 +2,8 @@
 
 A schedule is called with the number of updates made and the number in all, and returns the factor
 by which the optimizer's `lr` is multiplied. `Trainer.fit(schedule=...)` evaluates it once an epoch
-into a table that the update kernels read, so that it costs a step nothing.
+into a table that the update kernels read, so that it costs a step nothing. Any function of the two
+numbers is a schedule; a checkpoint keeps those of this module.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, exp, pi
+from typing import Any
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
@@ -112,3 +114,41 @@ class OneCycle:
 def _between(a: float, b: float, share: float) -> float:
     """Half a cosine from a (share 0) to b (share 1)."""
     return b + (a - b) * (1 + cos(pi * share)) / 2
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a checkpoint has in place of a schedule that is not of this module."""
+
+    name: str
+
+    def __call__(self, update: int, total: int) -> float:
+        """Raise ValueError."""
+        raise ValueError(
+            f"the run followed the schedule {self.name}, which a checkpoint cannot hold: "
+            "give it to resume(schedule=...)"
+        )
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    cls.__name__: cls
+    for cls in (Constant, StepDecay, ExponentialDecay, Cosine, Warmup, OneCycle, Missing)
+}
+
+
+def config(schedule: Schedule) -> dict[str, Any]:
+    """Class name and arguments of a schedule, as JSON can hold them."""
+    name = type(schedule).__name__
+    if SCHEDULES.get(name) is not type(schedule):
+        return {"class": "Missing", "name": getattr(schedule, "__name__", name)}
+    arguments = vars(schedule).items()
+    return {"class": name, **{k: config(v) if callable(v) else v for k, v in arguments}}
+
+
+def build(config: dict[str, Any]) -> Schedule:
+    """Make the schedule that `config` described; raises ValueError for an unknown class."""
+    arguments = {k: build(v) if isinstance(v, dict) else v for k, v in config.items()}
+    name = arguments.pop("class")
+    if name not in SCHEDULES:
+        raise ValueError(f"unknown schedule {name!r}")
+    return SCHEDULES[name](**arguments)

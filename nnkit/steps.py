@@ -84,8 +84,9 @@ class Batch:
 class Steps:
     """A run's steps over one data set. All arrays they use are made here or in the workspace.
 
-    A full batch's step is captured after it has been carried out once, if `capture` is asked for
-    and every layer and the loss can be captured; a smaller last batch never is.
+    An update by full batches is captured after it has been carried out once, if `capture` is asked
+    for and every layer and the loss can be captured; one with a smaller last batch never is. It is
+    captured again when other parameters are frozen.
     """
 
     def __init__(
@@ -95,17 +96,22 @@ class Steps:
         optimizer: Optimizer,
         data: Data,
         batch_size: int,
+        accumulate: int,
         workspace: Workspace,
         capture: bool,
     ) -> None:
         backend = model.backend
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace = workspace
+        _check_least_rows(model, len(data), batch_size)
         self.batch = Batch(model, data, batch_size)
         self.order = backend.empty(len(data), np.int64)
         self.log = backend.zeros((-(-len(data) // batch_size), 2), np.float64)
         self._capture = capture and capturable(model, loss)
         self._replay: Callable[[int], None] | None = None
+        self._full = [batch_size] * accumulate
+        self._trained: list[slice] = []
+        self._total = backend.zeros(len(model.flat.grads) if accumulate > 1 else 0, model.dtype)
 
     def begin_epoch(self, order: np.ndarray[Any, Any], step: int, log: Any) -> None:
         """Start at this step of an epoch in this order, with what was logged before (or None)."""
@@ -114,42 +120,69 @@ class Steps:
         self.log[...] = 0 if log is None else backend.asarray(log)
         self.optimizer.counters[STEP] = step
 
-    def run(self, steps: int, rows: int) -> None:
-        """Carry out `steps` steps of `rows` examples each."""
+    def run(self, updates: int, batches: list[int]) -> None:
+        """Make so many updates, each by batches of these numbers of examples."""
         self.optimizer.refresh()
         with self.model.using(self.workspace):
-            if rows < self.batch.size:
-                self._one_by_one(steps, rows)
+            if batches != self._full:
+                self._one_by_one(updates, batches)
                 return
-            if self._replay is None:
-                self._step(rows)
-                steps -= 1
-                self._replay = self._captured()
-            self._replay(steps)
+            trained = self.model.flat.trained()
+            if self._replay is None or trained != self._trained:
+                self._update(batches)
+                updates -= 1
+                self._trained, self._replay = trained, self._captured()
+            self._replay(updates)
 
     def _captured(self) -> Callable[[int], None]:
-        """Return what repeats the step of a full batch."""
-        rows = self.batch.size
+        """Return what repeats an update by full batches."""
         if self._capture:
             try:
-                return self.model.backend.capture(lambda: self._step(rows))
+                return self.model.backend.capture(lambda: self._update(self._full))
             except CaptureError as error:
                 _warn(str(error))
-        return lambda steps: self._one_by_one(steps, rows)
+                self._capture = False
+        return lambda updates: self._one_by_one(updates, self._full)
 
-    def _one_by_one(self, steps: int, rows: int) -> None:
-        for _ in range(steps):
-            self._step(rows)
+    def _one_by_one(self, updates: int, batches: list[int]) -> None:
+        for _ in range(updates):
+            self._update(batches)
 
-    def _step(self, rows: int) -> None:
-        """One step: gather, forward, loss, backward, update. Nothing is read back."""
+    def _update(self, batches: list[int]) -> None:
+        """One update by the mean gradient of some batches. Nothing is read back."""
+        model, counters = self.model, self.optimizer.counters
+        backend, gradients = model.backend, model.flat.grads
+        self._compute_gradients(batches[0])
+        if len(batches) > 1:
+            weights = np.array(batches) / sum(batches)
+            backend.accumulate(gradients, self._total, float(weights[0]), True)
+            for rows, weight in zip(batches[1:], weights[1:], strict=True):
+                backend.advance(counters, 1, 0, 0)
+                self._compute_gradients(rows)
+                backend.accumulate(gradients, self._total, float(weight), False)
+            gradients = self._total
+        self.optimizer.update(model, gradients)
+        backend.advance(counters, 1, 1, 0)
+
+    def _compute_gradients(self, rows: int) -> None:
+        """Gather a batch; forward pass, loss, backward pass."""
         model, counters = self.model, self.optimizer.counters
         x, t = self.batch.gather(self.order, counters, rows)
         y = model.run_forward(x)
         self.loss.run(model.backend, y, t, self.batch.gradient[:rows], self.log, counters)
         model.run_backward(self.loss.backward())
-        self.optimizer.update(model)
-        model.backend.advance(counters, 1, 1, 0)
+
+
+def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None:
+    """Raise ValueError if a layer cannot be trained on the batches of an epoch."""
+    rows = examples % batch_size or batch_size
+    for layer in model.leaves():
+        if rows < layer.least_rows:
+            raise ValueError(
+                f"{layer!r} needs batches of at least {layer.least_rows} rows in training, but "
+                f"{examples} examples in batches of {batch_size} end with one of {rows}: choose "
+                "another batch_size"
+            )
 
 
 class CaptureWarning(UserWarning):

@@ -18,6 +18,7 @@ from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
 from nnkit.model import Sequential
 from nnkit.optimizers import Adam, Optimizer
+from nnkit.schedules import Schedule
 from nnkit.steps import Batch, Data, Steps, as_real, examples
 
 EVALUATION_BATCH = 1000
@@ -39,11 +40,33 @@ class Progress:
     """Finished epochs of this run."""
     step: int = 0
     """Finished steps of the current epoch."""
+    accumulate: int = 1
+    """Steps, of a batch each, that share an update."""
 
     @property
     def steps(self) -> int:
         """Steps per epoch; the last batch may be smaller."""
         return -(-self.examples // self.batch_size)
+
+    def next_batches(self) -> list[int]:
+        """Sizes of the batches up to the next update."""
+        steps = range(self.step, min(self.step + self.accumulate, self.steps))
+        return [min(self.batch_size, self.examples - step * self.batch_size) for step in steps]
+
+    def factors(self, schedule: Schedule) -> np.ndarray[Any, Any]:
+        """Return the schedule's factor in each step of the current epoch.
+
+        Raises ValueError where one is negative or no number.
+        """
+        updates = -(-self.steps // self.accumulate)
+        first, total = self.epoch * updates, self.epochs * updates
+        factors = np.array([float(schedule(first + i, total)) for i in range(updates)])
+        for i in np.flatnonzero(~(np.isfinite(factors) & (factors >= 0))):
+            raise ValueError(
+                f"a schedule must give factors of at least 0, but it gives {factors[i]} "
+                f"for update {first + i} of {total}"
+            )
+        return np.repeat(factors, self.accumulate)[: self.steps]
 
     @property
     def finished(self) -> bool:
@@ -79,9 +102,10 @@ class Trainer:
         self.optimizer = Adam() if optimizer is None else optimizer
         self.history = History()
         self.progress: Progress | None = None
+        self.schedule: Schedule | None = None
         self.stop = False
         self.log: Array = None
-        """float64 (steps, 2) on the device: each step's mean loss and number of right answers."""
+        """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
         self.epochs_made = 0
         """Finished epochs of all runs together."""
         self._answers = 1
@@ -100,6 +124,8 @@ class Trainer:
         seed: int | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
+        accumulate: int = 1,
         compile: bool = True,
     ) -> History:
         """Train for some epochs and return what was recorded.
@@ -120,6 +146,12 @@ class Trainer:
             Whether to draw a new order in every epoch.
         callbacks
             See `Callback`. One with an `on_step_end` makes each step a call of its own.
+        schedule
+            What the optimizer's `lr` is multiplied with in each step (see `nnkit.schedules`); None
+            leaves it as it is.
+        accumulate
+            Update once in so many batches, by their mean gradient: as if the batches were so many
+            times larger, in less memory. (Batch normalisation and dropout see the small batches.)
         compile
             Whether to capture the training step and replay it without Python in between, where the
             backend can. The result is the same, bit for bit.
@@ -128,7 +160,8 @@ class Trainer:
         KeyboardInterrupt between two steps; `resume` then continues.
         """
         n = len(x)
-        for name, value in (("epochs", epochs), ("batch_size", batch_size)):
+        counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
+        for name, value in counts.items():
             if not isinstance(value, int | np.integer) or value < 1:
                 raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
         if batch_size > n:
@@ -136,8 +169,15 @@ class Trainer:
         seed = self.model.seed if seed is None else int(seed)
         self.history = History()
         self.progress = Progress(
-            int(epochs), int(batch_size), seed, bool(shuffle), n, self.epochs_made
+            int(epochs),
+            int(batch_size),
+            seed,
+            bool(shuffle),
+            n,
+            self.epochs_made,
+            accumulate=int(accumulate),
         )
+        self.schedule = schedule
         self.log = None
         return self._run(x, t, validation_data, callbacks, compile)
 
@@ -149,12 +189,15 @@ class Trainer:
         *,
         validation_data: tuple[Any, Any] | None = None,
         callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
         compile: bool = True,
     ) -> History:
         """Continue an interrupted or loaded run on the same data, to its end.
 
         On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
-        changes the total. Raises RuntimeError if there is no run, ValueError for other data.
+        changes the total. `schedule` need only be given if the run was loaded from a file and
+        follows a function of your own. Raises RuntimeError if there is no run, ValueError for other
+        data.
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
@@ -164,6 +207,8 @@ class Trainer:
             )
         if epochs is not None:
             self.progress.epochs = int(epochs)
+        if schedule is not None:
+            self.schedule = schedule
         return self._run(x, t, validation_data, callbacks, compile)
 
     def _run(
@@ -184,7 +229,14 @@ class Trainer:
             validation = Data(model, self.loss, *validation_data, name="validation x")
         self.optimizer.attach(model)
         steps = Steps(
-            model, self.loss, self.optimizer, data, progress.batch_size, self._workspace, capture
+            model,
+            self.loss,
+            self.optimizer,
+            data,
+            progress.batch_size,
+            progress.accumulate,
+            self._workspace,
+            capture,
         )
         self.stop = False
         for callback in callbacks:
@@ -195,6 +247,7 @@ class Trainer:
                     self._epoch(steps, validation, callbacks, check)
         finally:
             model.train(was_training)
+            self.optimizer.follow(np.ones(1))
             if self.log is not None:
                 self.log = model.backend.to_numpy(self.log)
             for callback in callbacks:
@@ -213,15 +266,17 @@ class Trainer:
         progress = self.progress
         steps.begin_epoch(progress.order(), progress.step, self.log if progress.step else None)
         self.log = steps.log
+        if self.schedule is not None:
+            self.optimizer.follow(progress.factors(self.schedule))
         pace = Pace(each_step=any(overrides(c, "on_step_end") for c in callbacks))
         start = time.perf_counter()
         self.model.train()
         while progress.step < progress.steps:
-            rows = min(progress.batch_size, progress.examples - progress.step * progress.batch_size)
+            batches = progress.next_batches()
             full = progress.examples // progress.batch_size - progress.step
-            n = pace.next(full) if full else 1
-            steps.run(n, rows)
-            progress.step += n
+            updates = pace.next(full // progress.accumulate) if full >= progress.accumulate else 1
+            steps.run(updates, batches)
+            progress.step += updates * len(batches)
             for callback in callbacks:
                 callback.on_step_end(self)
                 callback.on_progress(self)

@@ -13,7 +13,7 @@ from nnkit.backends.numpy import NumpyBackend
 
 REFERENCE = NumpyBackend()
 LAYOUTS = ("transposed", "columns", "rows", "offset")
-ALWAYS_FLOAT64 = {"lr", "log"}
+ALWAYS_FLOAT64 = {"lr", "log", "norm2"}
 """Arguments that are float64 whatever the dtype of the network."""
 
 

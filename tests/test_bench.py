@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import nnkit
 from bench import check, compare, kernels, machine, peers, report, results, run, summaries, worker
@@ -23,6 +24,7 @@ from bench.peers.numpy_by_hand import NumpyByHand
 from nnkit import bench as short
 from nnkit import openblas
 from nnkit.backends import available_backends, get_backend
+from nnkit.cli import cli
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6
@@ -498,3 +500,15 @@ def test_loaded_kernels_has_a_name():
 
     uses_openblas = any(lib["internal_api"] == "openblas" for lib in threadpool_info())
     assert bool(openblas.loaded_kernels()) == uses_openblas
+
+
+def test_the_command_prints_tables_or_json(monkeypatch):
+    measured = short.run(networks=["tiny-batch"], backends=["numpy"], rounds=1, steps=2)
+    asked = []
+    monkeypatch.setattr(short, "run", lambda **options: asked.append(options) or measured)
+    table = CliRunner().invoke(cli, ["bench", "--backend", "numpy", "--rounds", "2"])
+    assert table.exit_code == 0
+    assert "x products" in table.stdout
+    as_json = CliRunner().invoke(cli, ["bench", "--json"])
+    assert json.loads(as_json.stdout)["steps"] == measured["steps"]
+    assert asked == [{"backends": ("numpy",), "rounds": 2}, {"backends": None, "rounds": 3}]

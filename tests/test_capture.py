@@ -33,6 +33,8 @@ OPTIMIZERS = {
     "nesterov": lambda: nnkit.SGD(0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
     "adam": lambda: nnkit.Adam(0.01),
     "adamw": lambda: nnkit.AdamW(0.01),
+    "adagrad": lambda: nnkit.AdaGrad(0.1, l1=0.01),
+    "rmsprop": lambda: nnkit.RMSProp(0.01, clip_norm=0.5),
 }
 
 
@@ -51,19 +53,43 @@ def test_captured_or_not_is_the_same_bit_for_bit(backend, data, optimizer, dropo
 @pytest.mark.parametrize(
     ("loss", "t"),
     [
-        (nnkit.SigmoidCrossEntropy, np.eye(3)),
-        (nnkit.MeanSquaredError, np.eye(3)),
-        (nnkit.SoftmaxCrossEntropy, np.eye(3)),
+        (nnkit.SigmoidCrossEntropy(), np.eye(3)),
+        (nnkit.SoftmaxCrossEntropy(), np.eye(3)),
+        (nnkit.SoftmaxCrossEntropy(label_smoothing=0.1), np.arange(3)),
+        (nnkit.MeanSquaredError(), np.eye(3)),
+        (nnkit.HalfSquaredError(), np.eye(3)),
+        (nnkit.HingeLoss(), np.eye(3)),
+        (nnkit.HuberLoss(), np.eye(3)),
     ],
+    ids=repr,
 )
 def test_each_loss(backend, data, loss, t):
     x, labels = data
     results = []
     for compile in (True, False):
         model = network(backend)
-        nnkit.Trainer(model, loss()).fit(x, t[labels], 2, 10, compile=compile)
+        nnkit.Trainer(model, loss).fit(x, t[labels], 2, 10, compile=compile)
         results.append(weights(model).tobytes())
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation"),
+    [
+        (nnkit.CategoricalCrossEntropy(), nnkit.Softmax),
+        (nnkit.BinaryCrossEntropy(), nnkit.Sigmoid),
+    ],
+    ids=repr,
+)
+def test_each_loss_of_probabilities(backend, data, loss, activation):
+    x, labels = data
+    results = []
+    for compile in (True, False):
+        model = nnkit.Sequential(network(backend), activation(), seed=0, backend=backend)
+        history = nnkit.Trainer(model, loss).fit(x, np.eye(3)[labels], 2, 10, compile=compile)
+        results.append((weights(model).tobytes(), history.accuracy))
+    assert results[0] == results[1]
+    assert history.loss[1] < history.loss[0]
 
 
 def test_images_of_bytes(backend, rng):
@@ -160,19 +186,25 @@ def test_capturability_is_not_inherited():
     assert not Mine.capturable
 
 
-def test_a_step_allocates_no_arrays(backend, data, monkeypatch):
+@pytest.mark.parametrize(
+    "options", [{}, {"accumulate": 3, "schedule": nnkit.schedules.Cosine()}], ids=str
+)
+def test_a_step_allocates_no_arrays(backend, data, monkeypatch, options):
     """After warm-up the backend is never asked for another array."""
     model = network(backend, dropout=0.2)
-    trainer = nnkit.Trainer(model)
+    trainer = nnkit.Trainer(model, optimizer=nnkit.Adam(clip_norm=1.0))
     asked = []
 
     class Watch(nnkit.Callback):
         def on_epoch_end(self, trainer):
-            if len(trainer.history) == 1:
-                empty = backend.empty
-                monkeypatch.setattr(
-                    backend, "empty", lambda *a: asked.append(a) or empty(*a), raising=False
-                )
+            if len(trainer.history) == 3:
+                monkeypatch.undo()
+            elif len(trainer.history) == 1:
+                for name in ("empty", "zeros"):
+                    make = getattr(backend, name)
+                    monkeypatch.setattr(
+                        backend, name, lambda *a, make=make: asked.append(a) or make(*a)
+                    )
 
-    trainer.fit(*data, epochs=3, batch_size=8, callbacks=[Watch()], compile=False)
+    trainer.fit(*data, epochs=3, batch_size=8, callbacks=[Watch()], compile=False, **options)
     assert asked == []

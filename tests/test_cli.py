@@ -20,9 +20,10 @@ from nnkit import data
 from nnkit.cli import cli
 from nnkit.cli.fitting import _device
 from nnkit.progress import ProgressBar
+from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 
-COMMANDS = ["train", "evaluate", "predict", "info", "datasets"]
+COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets"]
 CHECKPOINT = "model.safetensors"
 TINY = ("--epochs", 2, "--batch-size", 16, "--hidden", "8")
 
@@ -213,6 +214,8 @@ def test_options_reach_the_network_and_its_training(tiny):
     [
         ("sgd", {"class": "SGD", "lr": 0.1, "momentum": 0, "weight_decay": 0}),
         ("momentum", {"class": "SGD", "lr": 0.05, "momentum": 0.9, "weight_decay": 0}),
+        ("adagrad", {"class": "AdaGrad", "lr": 0.01, "weight_decay": 0}),
+        ("rmsprop", {"class": "RMSProp", "lr": 0.001, "weight_decay": 0}),
         ("adam", {"class": "Adam", "lr": 0.001, "weight_decay": 0}),
         ("adamw", {"class": "AdamW", "lr": 0.001, "weight_decay": 0.01}),
     ],
@@ -228,12 +231,14 @@ def test_no_hidden_layer(tiny):
     assert len(nnkit.load(f"runs/tiny/{CHECKPOINT}")) == 1
 
 
-def test_cosine_lets_the_learning_rate_fall_from_epoch_to_epoch(tiny, monkeypatch):
-    rates = []
-    monkeypatch.setattr(ProgressBar, "on_epoch_end", lambda _, t: rates.append(t.optimizer.lr))
-    nnkit_ok("train", tiny, "--epochs", 4, "--lr", 0.1)
-    expected = 0.1 * (1 + np.cos(np.pi * np.arange(4) / 4)) / 2
-    np.testing.assert_allclose(rates, expected, rtol=1e-12)
+@pytest.mark.parametrize(
+    ("options", "schedule"),
+    [((), Cosine()), (("--schedule", "cosine"), Cosine()), (("--schedule", "constant"), None)],
+)
+def test_the_learning_rate_follows_a_schedule(tiny, options, schedule):
+    text = nnkit_ok("train", tiny, *TINY, "--lr", 0.1, *options)
+    assert f"learning rate 0.1 ({'cosine' if schedule else 'constant'})" in text
+    assert Trainer.load(f"runs/tiny/{CHECKPOINT}").schedule == schedule
 
 
 def test_the_same_seed_gives_the_same_run(tiny):

@@ -18,7 +18,7 @@ import pytest
 from nnkit.backends import cupy as module
 from nnkit.backends.cupy import CupyBackend
 from nnkit.kernels import cuda
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import fake_cupy, nvrtc, simulator
 from tests.helpers import ALWAYS_FLOAT64, Check, assert_close, counters, random_array
 
@@ -129,16 +129,22 @@ def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, t
             )
             for name, target in (("labels", _labels), ("probabilities", _probabilities))
         },
-        "sigmoid_cross_entropy": (
-            lambda b, a: b.sigmoid_cross_entropy(a.z, a.t, a.dz, a.log, a.at),
-            {"at": at, "z": x, "t": rng.random(shape)},
+        "categorical_cross_entropy": (
+            lambda b, a: b.categorical_cross_entropy(a.z, a.t, a.dz, a.log, a.at, 0.1),
+            {"at": at, "z": _probabilities(rng, shape), "t": _probabilities(rng, shape)},
             loss,
         ),
-        "mean_squared_error": (
-            lambda b, a: b.mean_squared_error(a.z, a.t, a.dz, a.log, a.at),
-            {"at": at, "z": x, "t": y},
-            loss,
-        ),
+        **{
+            f"elementwise_loss {kind}": (
+                lambda b, a, kind=kind: b.elementwise_loss(
+                    kind, a.z, a.t, a.dz, a.log, a.at, ALPHA
+                ),
+                {"at": at, "z": rng.random(shape), "t": rng.random(shape)},
+                loss,
+                {"scale": {"log": max(m, 1)}},
+            )
+            for kind in LOSSES
+        },
         "dropout": (
             lambda b, a: b.dropout(a.x, 0.4, 2**33 + 5, a.at, a.y),
             {"at": at, "x": x},
@@ -154,10 +160,25 @@ def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, t
             {"at": at, "g": g, "lr": lr},
             {"p": p, "v": v},
         ),
+        "adaptive": (
+            lambda b, a: b.adaptive(a.p, a.g, a.v, a.lr, a.at, 0.9, 0.1, 1e-3, 0.01, 0.02),
+            {"at": at, "g": g, "lr": lr},
+            {"p": p, "v": v**2},
+        ),
         "adam": (
-            lambda b, a: b.adam(a.p, a.g, a.m, a.v, a.lr, a.at, 0.9, 0.999, 1e-8, 0.01, True),
+            lambda b, a: b.adam(a.p, a.g, a.m, a.v, a.lr, a.at, 0.9, 0.999, 1e-8, 0.01, True, 0.02),
             {"at": at, "g": g, "lr": lr},
             {"p": p, "m": random_array(rng, n * m), "v": v**2},
+        ),
+        "accumulate": (
+            lambda b, a: b.accumulate(a.g, a.total, 0.3, False),
+            {"g": g},
+            {"total": p},
+        ),
+        "clip": (
+            lambda b, a: b.clip(a.g, a.norm2, 0.5),
+            {"norm2": np.array([2.0])},
+            {"g": g},
         ),
         "gather scaled": (
             lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
@@ -168,6 +189,61 @@ def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, t
             lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
             {"at": at, "source": random_array(rng, images.shape), "order": order},
             {"y": shape},
+        ),
+        **(_normalization(rng, shape) if n > 1 and m else {}),
+    }
+
+
+def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+    n, m = shape
+    x, dy = random_array(rng, shape), random_array(rng, shape)
+    columns = {name: random_array(rng, m) for name in ("gamma", "beta", "mean")}
+    columns["var"] = rng.random(m) + 0.1
+    rows = {"mean": random_array(rng, n), "inv_std": rng.random(n) + 0.1}
+    affine = {"x": x, "gamma": columns["gamma"], "beta": columns["beta"]}
+    gradients = {"dgamma": (m,), "dbeta": (m,), "dx": shape}
+    scale = {"scale": {"dgamma": 4 * n, "dbeta": n, "dx": 16, "y": 300, "inv_std": 300}}
+    return {
+        "batch_norm_forward": (
+            lambda b, a: b.batch_norm_forward(
+                *(a.x, a.gamma, a.beta, a.running, a.runvar, a.mean, a.var, a.y, 1e-4, 0.3)
+            ),
+            affine,
+            {"running": columns["mean"], "runvar": columns["var"]}
+            | {"mean": (m,), "var": (m,), "y": shape},
+            scale,
+        ),
+        "batch_norm_inference": (
+            lambda b, a: b.batch_norm_inference(a.x, a.gamma, a.beta, a.mean, a.var, a.y, 1e-4),
+            {"x": x} | columns,
+            {"y": shape},
+            scale,
+        ),
+        **{
+            f"batch_norm_backward {batch_statistics}": (
+                lambda b, a, batch_statistics=batch_statistics: b.batch_norm_backward(
+                    *(a.dy, a.x, a.gamma, a.mean, a.var, a.dgamma, a.dbeta, a.dx, 1e-4),
+                    batch_statistics,
+                ),
+                {"dy": dy, "x": x} | columns,
+                gradients,
+                scale,
+            )
+            for batch_statistics in (True, False)
+        },
+        "layer_norm_forward": (
+            lambda b, a: b.layer_norm_forward(a.x, a.gamma, a.beta, a.mean, a.inv_std, a.y, 1e-4),
+            affine,
+            {"mean": (n,), "inv_std": (n,), "y": shape},
+            scale,
+        ),
+        "layer_norm_backward": (
+            lambda b, a: b.layer_norm_backward(
+                a.dy, a.x, a.gamma, a.mean, a.inv_std, a.dgamma, a.dbeta, a.dx
+            ),
+            {"dy": dy, "x": x, "gamma": columns["gamma"]} | rows,
+            gradients,
+            scale,
         ),
     }
 
@@ -200,6 +276,21 @@ def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
         Check(usual, dtype)(run, inputs, outputs)
         sums_of_no_rows = 2 if "dbias" in outputs else 0  # zeros, written in both runs
         assert simulator.launch_count - before == sums_of_no_rows, name
+
+
+@pytest.mark.parametrize("order", simulator.ORDERS)
+@pytest.mark.parametrize("size", [0, 1, 1000, 5000])
+def test_sums_of_squares_in_every_thread_order(gpu, dtype, size, order):
+    """The order of a grid's blocks does not change the bits."""
+    x, norm2 = random_array(np.random.default_rng(7), size), np.array([3.0])
+    with simulator.thread_order(order):
+        for start in (True, False):
+            Check(gpu, dtype)(
+                lambda b, a, start=start: b.sum_of_squares(a.x, a.norm2, start),
+                {"x": x},
+                {"norm2": norm2},
+                scale=0,
+            )
 
 
 def test_a_loss_of_no_rows_is_nan(usual):
@@ -401,7 +492,7 @@ def test_memory_is_accessed_16_bytes_at_a_time(name, dtype):
     for kernel, text in kernels.items():
         if kernel != "gather_scaled":  # reads bytes
             assert re.search(r"ld\.global[.\w]*\.v4\.u32", text), kernel
-        if kernel != "bias_gradient":  # writes one row
+        if kernel not in ("bias_gradient", "sum_of_squares"):  # write a row, a number
             assert re.search(r"st\.global[.\w]*\.v4\.u32", text), kernel
 
 

@@ -122,6 +122,7 @@ class TestFusion:
             np.testing.assert_allclose(fused, unfused, rtol=1e-12, atol=1e-14)
 
     def test_nested_models_fuse_across_their_border(self, backend, rng):
+        flat = small(backend, dtype="float64")
         inner = nnkit.Sequential(nnkit.Tanh(), nnkit.Linear(5, 4), nnkit.ReLU(), backend=backend)
         model = nnkit.Sequential(
             nnkit.Linear(7, 5), inner, nnkit.Linear(4, 3), backend=backend, dtype="float64", seed=1
@@ -129,9 +130,20 @@ class TestFusion:
         assert len(model.plan) == 3
         names = [name for name, _ in model.named_parameters()]
         assert names == ["0.weight", "0.bias", "1.1.weight", "1.1.bias", "2.weight", "2.bias"]
+        for (_, p), (_, q) in zip(model.named_parameters(), flat.named_parameters(), strict=True):
+            p.value = q.to_numpy()
         x = rng.normal(size=(2, 7))
-        flat = small(backend, dtype="float64")
         np.testing.assert_allclose(host(backend, model(x)), host(backend, flat(x)), rtol=1e-12)
+
+
+def test_a_model_inside_another_keeps_its_weights(backend):
+    body = small(backend)
+    before = [p.to_numpy() for p in body.parameters()]
+    model = nnkit.Sequential(body, nnkit.ReLU(), nnkit.Linear(3, 2), backend=backend, seed=5)
+    for p, value in zip(body.parameters(), before, strict=True):
+        np.testing.assert_array_equal(p.to_numpy(), value)
+    assert model.parameters()[0] is body.parameters()[0]
+    assert np.abs(model[2].W.to_numpy()).max() > 0
 
 
 class TestResultsAreTheCallersOwn:

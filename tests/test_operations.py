@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from hypothesis.extra.numpy import arrays
 from nnkit.backends import Backend
 from nnkit.backends.base import FORWARDS, STEP, UPDATES
 from nnkit.backends.philox import uniform
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
 from tests.helpers import LAYOUTS, REFERENCE, Check, assert_close, counters, place, random_array
 
@@ -33,6 +32,9 @@ ALPHA = 0.3
 KINDS = list(ACTIVATIONS)
 TRAINABLE = [kind for kind in KINDS if ACTIVATIONS[kind].gradient is not None]
 EXTREMES = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, 1e4, -1e4, np.inf, -np.inf, np.nan])
+
+ULPS = {"gelu_tanh": 2000}
+"""Its tail, exp(-x^3 / 14), multiplies each rounding error by hundreds."""
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 every_trainable = pytest.mark.parametrize("kind", TRAINABLE)
@@ -437,7 +439,7 @@ def test_activation(check, shape, rng, kind):
         lambda b, v: b.activation(kind, v.x, v.y, ALPHA),
         {"x": random_array(rng, shape) * 4},
         {"y": shape},
-        ulps=24,
+        ulps=ULPS.get(kind, 24),
         scale=0,
     )
 
@@ -461,7 +463,7 @@ def test_activation_at_extremes(simple_check, kind):
             {"x": EXTREMES},
             {"y": EXTREMES.shape},
             scale=0,
-            ulps=24,
+            ulps=ULPS.get(kind, 24),
         )["y"]
     assert np.isnan(values[-1]), "NaN in, NaN out"
 
@@ -474,10 +476,18 @@ def test_activation_at_extremes(simple_check, kind):
         ("relu", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, 0, np.inf, 0, 0]),
         ("step", [1e-30, -1e4, np.inf, -np.inf, 0], [1, 0, 1, 0, 0]),
         ("identity", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, -1e4, np.inf, -np.inf, 0]),
+        ("elu", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, -1, np.inf, -1, 0]),
+        ("gelu", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, 0, np.inf, 0, 0]),
+        ("gelu_tanh", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, 0, np.inf, 0, 0]),
+        ("softplus", [1e4, -1e4, np.inf, -np.inf], [1e4, 0, np.inf, 0]),
+        ("softsign", [1.0, -1.0, np.inf, -np.inf, 0], [0.5, -0.5, 1, -1, 0]),
+        ("silu", [1e4, -1e4, np.inf, -np.inf, 0], [1e4, 0, np.inf, 0, 0]),
+        ("hard_sigmoid", [3, -3, np.inf, -np.inf, 0], [1, 0, 1, 0, 0.5]),
+        ("exponential", [1e4, -1e4, np.inf, -np.inf, 0], [np.inf, 0, np.inf, 0, 1]),
     ],
 )
 def test_activation_is_exact_at_its_ends(backend, dtype, kind, x, y):
-    values = backend.to_numpy(backend.activation(kind, backend.asarray(x, dtype)))
+    values = backend.to_numpy(backend.activation(kind, backend.asarray(x, dtype), alpha=1.0))
     assert values.tolist() == y
 
 
@@ -492,15 +502,16 @@ def test_activation_backward(check, shape, rng, kind):
 
 @every_trainable
 def test_activation_backward_at_extremes(simple_check, kind):
-    """Also where the gradient itself is infinite or NaN: relu masks it, the others multiply."""
-    dy, saved = np.meshgrid([1, -np.inf, np.nan], _saved(kind, EXTREMES), indexing="ij")
+    """Also where the gradient itself is infinite or NaN: masks hide it, the others multiply."""
+    x = np.concatenate([EXTREMES, EXTREMES, [0.5, -0.5]])
+    dy = np.repeat([1, np.nan, -np.inf], [EXTREMES.size, EXTREMES.size, 2])
     with np.errstate(invalid="ignore", over="ignore"):
         dx = simple_check(
             lambda b, v: b.activation_backward(kind, v.dy, v.saved, v.dx, ALPHA),
-            {"dy": dy, "saved": saved},
+            {"dy": dy, "saved": _saved(kind, x)},
             {"dx": dy.shape},
         )["dx"]
-    assert np.isnan(dx[2, 4]), "a NaN gradient stays NaN"
+    assert np.isnan(dx[EXTREMES.size + 2]), "a NaN gradient stays NaN"
 
 
 def test_activation_backward_of_relu_is_a_mask(backend, dtype):
@@ -546,6 +557,74 @@ def test_bias_gradient_keeps_nan(backend, dtype):
     assert np.array_equal(backend.to_numpy(dbias), [3, np.nan, np.inf], equal_nan=True)
 
 
+# ------------------------------------------------------------------------------ PReLU and maxout
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_prelu(check, shape, rng, shared):
+    slopes = random_array(rng, 1 if shared else shape[1])
+    check(
+        lambda b, v: b.prelu(v.x, v.slope, v.y),
+        {"x": random_array(rng, shape), "slope": slopes},
+        {"y": shape},
+    )
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_prelu_backward(check, shape, rng, shared):
+    slopes = random_array(rng, 1 if shared else shape[1])
+    check(
+        lambda b, v: b.prelu_backward(v.dy, v.x, v.slope, v.dx, v.dslope),
+        {"dy": random_array(rng, shape), "x": random_array(rng, shape), "slope": slopes},
+        {"dx": shape, "dslope": slopes.shape},
+        scale={"dslope": max(shape[0] * (shape[1] if shared else 1), 1)},
+    )
+
+
+def test_prelu_of_any_shape_and_at_extremes(simple_check):
+    x = np.array([[[np.inf, -np.inf]], [[np.nan, -0.0]], [[1e4, -1e4]]])
+    inputs = {"x": x, "slope": np.array([0.25])}
+    y = simple_check(lambda b, v: b.prelu(v.x, v.slope, v.y), inputs, {"y": x.shape}, scale=0)["y"]
+    want = [np.inf, -np.inf, np.nan, 0, 1e4, -2500]
+    assert np.array_equal(y.ravel(), want, equal_nan=True)
+    got = simple_check(
+        lambda b, v: b.prelu_backward(v.dy, v.x, v.slope, v.dx, v.dslope),
+        {"dy": np.ones_like(x), **inputs},
+        {"dx": x.shape, "dslope": (1,)},
+    )
+    assert got["dx"].ravel().tolist() == [1, 0.25, 0.25, 0.25, 1, 0.25]
+    assert np.isnan(got["dslope"][0])
+
+
+@pytest.mark.parametrize("pieces", [2, 5])
+def test_maxout(check, shape, rng, pieces):
+    n, m = shape
+    inputs = {"z": _quarters(rng, n, pieces * m), "bias": _quarters(rng, pieces * m)}
+    outputs = {"y": shape, "piece": np.full(shape, -7, np.int32)}
+    check(lambda b, v: b.maxout(v.z, v.bias, v.y, v.piece), inputs, outputs, ulps=0)
+
+
+def test_maxout_of_nan(simple_check):
+    got = simple_check(
+        lambda b, v: b.maxout(v.z, v.bias, v.y, v.piece),
+        {"z": np.array([[1.0, np.nan, 0, 7, np.nan, 2, 9, -np.inf, np.inf]]), "bias": np.zeros(9)},
+        {"y": (1, 3), "piece": np.full((1, 3), -7, np.int32)},
+    )
+    assert np.array_equal(got["y"], [[9, np.nan, np.inf]], equal_nan=True)
+    assert got["piece"].tolist() == [[2, 0, 2]]
+
+
+@pytest.mark.parametrize("pieces", [2, 5])
+def test_maxout_backward(check, shape, rng, pieces):
+    piece = rng.integers(0, pieces, shape).astype(np.int32)
+    check(
+        lambda b, v: b.maxout_backward(v.dy, v.piece, v.dz),
+        {"dy": random_array(rng, shape), "piece": piece},
+        {"dz": (shape[0], pieces * shape[1])},
+        ulps=0,
+    )
+
+
 # --------------------------------------------------------------------------------------- softmax
 
 
@@ -570,13 +649,34 @@ def test_softmax_backward(check, shape, rng):
     )
 
 
-def test_softmax_backward_equals_central_differences(backend, rng):
+def test_log_softmax_backward(check, shape, rng):
+    check(
+        lambda b, v: b.log_softmax_backward(v.dy, v.y, v.dx),
+        {"dy": random_array(rng, shape), "y": REFERENCE.log_softmax(random_array(rng, shape))},
+        {"dx": shape},
+        scale=4,
+    )
+
+
+def test_log_softmax_backward_of_impossible_classes(simple_check):
+    """Where y is -inf the softmax is 0 and the gradient dy."""
+    got = simple_check(
+        lambda b, v: b.log_softmax_backward(v.dy, v.y, v.dx),
+        {"dy": np.array([[1.0, 2, 3]]), "y": np.array([[-np.inf, 0, -1e4]])},
+        {"dx": (1, 3)},
+    )
+    assert got["dx"].tolist() == [[1, -4, 3]]
+
+
+@pytest.mark.parametrize("operation", ["softmax", "log_softmax"])
+def test_softmax_gradient_equals_central_differences(backend, rng, operation):
     x, dy = random_array(rng, (3, 4)), random_array(rng, (3, 4))
 
     def f(values):
-        return backend.to_numpy(backend.softmax(backend.asarray(values)))
+        return backend.to_numpy(getattr(backend, operation)(backend.asarray(values)))
 
-    dx = backend.softmax_backward(backend.asarray(dy), backend.asarray(f(x)))
+    backward = getattr(backend, f"{operation}_backward")
+    dx = backward(backend.asarray(dy), backend.asarray(f(x)))
     numeric = central_difference(lambda values: (f(values) * dy).sum(), x)
     np.testing.assert_allclose(backend.to_numpy(dx), numeric, rtol=1e-7, atol=1e-9)
 
@@ -642,36 +742,179 @@ def test_softmax_properties(backend, x, shift):
     assert (y[rows, x.argmax(axis=1)] == y.max(axis=1)).all()
 
 
+# --------------------------------------------------------------------------------- normalization
+
+EPS = 1e-5
+two_rows = _cases(lambda shape, layout: shape[0] > 1)
+"""A batch of one row has no variance."""
+
+
+def _normalization_inputs(
+    rng: np.random.Generator, shape: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    m = shape[1]
+    inputs = {name: random_array(rng, m) for name in ("gamma", "beta", "mean")}
+    inputs |= {"x": random_array(rng, shape), "dy": random_array(rng, shape)}
+    return inputs | {"var": rng.random(m) + 0.1}
+
+
+def _pick(arrays_: dict[str, np.ndarray], names: str) -> dict[str, np.ndarray]:
+    return {name: arrays_[name] for name in names.split()}
+
+
+@two_rows
+def test_batch_norm_forward(check, shape, rng):
+    m = shape[1]
+    inputs = _pick(_normalization_inputs(rng, shape), "x gamma beta")
+    largest = 1 / np.sqrt(inputs["x"].var(axis=0) + EPS).min()
+    check(
+        lambda b, v: b.batch_norm_forward(
+            v.x, v.gamma, v.beta, v.running_mean, v.running_var, v.mean, v.var, v.y, EPS, 0.3
+        ),
+        inputs,
+        {
+            "running_mean": random_array(rng, m),
+            "running_var": rng.random(m),
+            "mean": (m,),
+            "var": (m,),
+            "y": shape,
+        },
+        scale={"y": largest},
+    )
+
+
+def test_batch_norm_inference(check, shape, rng):
+    check(
+        lambda b, v: b.batch_norm_inference(v.x, v.gamma, v.beta, v.mean, v.var, v.y, EPS),
+        _pick(_normalization_inputs(rng, shape), "x gamma beta mean var"),
+        {"y": shape},
+        ulps=16,
+        scale=4,
+    )
+
+
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_batch_norm_backward(check, shape, rng, batch_statistics):
+    n, m = shape
+    check(
+        lambda b, v: b.batch_norm_backward(
+            *(v.dy, v.x, v.gamma, v.mean, v.var, v.dgamma, v.dbeta, v.dx, EPS, batch_statistics)
+        ),
+        _pick(_normalization_inputs(rng, shape), "dy x gamma mean var"),
+        {"dgamma": (m,), "dbeta": (m,), "dx": shape},
+        ulps=16,
+        scale={"dgamma": 4 * max(n, 1), "dbeta": max(n, 1), "dx": 16},
+    )
+
+
+def test_layer_norm_forward(check, shape, rng):
+    inputs = _pick(_normalization_inputs(rng, shape), "x gamma beta")
+    largest = 1 / np.sqrt(inputs["x"].var(axis=1) + EPS).min(initial=1)
+    check(
+        lambda b, v: b.layer_norm_forward(v.x, v.gamma, v.beta, v.mean, v.inv_std, v.y, EPS),
+        inputs,
+        {"mean": shape[:1], "inv_std": shape[:1], "y": shape},
+        scale={"inv_std": largest**2, "y": largest},
+    )
+
+
+def test_layer_norm_backward(check, shape, rng):
+    n, m = shape
+    inputs = _pick(_normalization_inputs(rng, shape), "dy x gamma")
+    inputs |= {"mean": random_array(rng, n), "inv_std": rng.random(n) + 0.1}
+    check(
+        lambda b, v: b.layer_norm_backward(
+            v.dy, v.x, v.gamma, v.mean, v.inv_std, v.dgamma, v.dbeta, v.dx
+        ),
+        inputs,
+        {"dgamma": (m,), "dbeta": (m,), "dx": shape},
+        ulps=16,
+        scale={"dgamma": 4 * max(n, 1), "dbeta": max(n, 1), "dx": 16},
+    )
+
+
+@pytest.mark.parametrize("shape", [(300, 7), (7, 300)])
+def test_normalization_far_from_zero(backend, dtype, rng, shape):
+    """Mean 1e4 and deviation 1: a variance from ``mean(x**2) - mean(x)**2`` would be noise."""
+    n, m = shape
+    x = (1e4 + random_array(rng, shape)).astype(dtype)
+    exact = x.astype(np.float64) - 1e4
+    near = (4 if dtype == np.float32 else 32) * 1e4 * np.finfo(dtype).eps
+    # A few ulps of x: float32 is added up more precisely than it is stored, float64 is not.
+
+    one, zero = backend.asarray(np.ones(m, dtype)), backend.asarray(np.zeros(m, dtype))
+    y, mean, var = (backend.empty(s, dtype) for s in (shape, m, m))
+    running = backend.zeros(m, dtype), backend.zeros(m, dtype)
+    backend.batch_norm_forward(backend.asarray(x), one, zero, *running, mean, var, y, 1e-5, 1.0)
+    rms = np.sqrt(exact.var(axis=0) + 1e-5)
+    want = (exact - exact.mean(axis=0)) / rms
+    np.testing.assert_allclose(backend.to_numpy(y), want, rtol=0, atol=near / rms.min())
+    assert_close(backend.to_numpy(var), exact.var(axis=0), dtype, ulps=32, scale=0)
+    assert_close(backend.to_numpy(running[1]), exact.var(axis=0, ddof=1), dtype, ulps=32, scale=0)
+    assert_close(backend.to_numpy(mean), 1e4 + exact.mean(axis=0), dtype, ulps=8, scale=0)
+
+    mean, inv_std = backend.empty(n, dtype), backend.empty(n, dtype)
+    backend.layer_norm_forward(backend.asarray(x), one, zero, mean, inv_std, y, 1e-5)
+    rms = np.sqrt(exact.var(axis=1, keepdims=True) + 1e-5)
+    want = (exact - exact.mean(axis=1, keepdims=True)) / rms
+    np.testing.assert_allclose(backend.to_numpy(y), want, rtol=0, atol=near / rms.min())
+    assert_close(backend.to_numpy(inv_std), 1 / rms[:, 0], dtype, ulps=64, scale=0)
+
+
+def test_normalization_keeps_nan_where_it_is(backend, dtype, rng):
+    x = random_array(rng, (40, 9), dtype)
+    x[3, 4], x[30, 6] = np.nan, np.inf
+    vector = [backend.asarray(np.ones(9, dtype)) for _ in range(6)]
+    y, rows = backend.empty((40, 9), dtype), [backend.empty(40, dtype) for _ in range(2)]
+    backend.batch_norm_forward(backend.asarray(x), *vector, y, EPS, 0.1)
+    assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=0)).tolist() == [4, 6]
+    backend.layer_norm_forward(backend.asarray(x), *vector[:2], *rows, y, EPS)
+    assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=1)).tolist() == [3, 30]
+
+
 # ---------------------------------------------------------------------------------------- losses
 
 LOG = np.full((4, 2), -7.0)
 """A log of four steps, of which a loss may write its own only."""
 
 
-def _loss(operation: str, step: int = 2) -> Callable[[Backend, Any], None]:
-    return lambda b, v: getattr(b, operation)(v.z, v.target, v.dz, v.log, counters(b, step, 5, 9))
-
-
-def _check_loss(check, operation, z, target, **options):
-    outputs = {"dz": z.shape, "log": LOG}
-    got = check(_loss(operation), {"z": z, "target": target}, outputs, **options)
+def _check_loss(check, call, z, target, **options):
+    """Check a loss that is called as ``call(backend, z, target, dz, log, counters)``."""
+    got = check(
+        lambda b, v: call(b, v.z, v.target, v.dz, v.log, counters(b, 2, 5, 9)),
+        {"z": z, "target": target},
+        {"dz": z.shape, "log": LOG},
+        **options,
+    )
     assert (np.delete(got["log"], 2, axis=0) == -7).all(), "wrote the log of another step"
     return got
+
+
+def _softmax_loss(backend, *arrays_):
+    backend.softmax_cross_entropy(*arrays_)
+
+
+def _categorical(backend, *arrays_):
+    backend.categorical_cross_entropy(*arrays_, 0.01)
+
+
+def _elementwise(kind):
+    return lambda backend, *arrays_: backend.elementwise_loss(kind, *arrays_, ALPHA)
 
 
 @losses_only
 def test_softmax_cross_entropy(check, shape, rng):
     n, m = shape
-    z, scale = random_array(rng, shape) * 3, {"dz": 1 / n}
+    z, scale = random_array(rng, shape) * 3, {"dz": 1 / n, "log": np.sqrt(n)}
     labels = rng.integers(0, m, n).astype(np.int32)
     soft = rng.random(shape) + 0.01
     soft /= soft.sum(axis=1, keepdims=True)
-    by_label = _check_loss(check, "softmax_cross_entropy", z, labels, ulps=16, scale=scale)
+    by_label = _check_loss(check, _softmax_loss, z, labels, ulps=16, scale=scale)
     one_hot = np.eye(m)[labels]
-    by_row = _check_loss(check, "softmax_cross_entropy", z, one_hot, ulps=16, scale=scale)
+    by_row = _check_loss(check, _softmax_loss, z, one_hot, ulps=16, scale=scale)
     for name, value in by_label.items():
         assert_close(by_row[name], value, check.dtype, 16, scale.get(name, 1), name)
-    _check_loss(check, "softmax_cross_entropy", z, soft, ulps=16, scale=scale)
+    _check_loss(check, _softmax_loss, z, soft, ulps=16, scale=scale)
 
 
 def test_softmax_cross_entropy_by_hand(backend, dtype):
@@ -691,7 +934,7 @@ def test_softmax_cross_entropy_counts_the_first_of_equals(simple_check):
     labels = np.array([1, 2, 0, 2], np.int32)
     ties = np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0, 0.5, 0.5], [0.4, 0.3, 0.3]])
     for target, correct in [(labels, 3), (np.eye(3)[labels], 3), (ties, 2)]:
-        log = _check_loss(simple_check, "softmax_cross_entropy", z, target)["log"]
+        log = _check_loss(simple_check, _softmax_loss, z, target)["log"]
         assert log[2, 1] == correct
 
 
@@ -701,7 +944,7 @@ def test_softmax_cross_entropy_at_extremes(simple_check):
     labels = np.array([1, 2, 1, 0], np.int32)
     for target in (labels, np.eye(3)[labels]):
         with np.errstate(all="ignore"):
-            got = _check_loss(simple_check, "softmax_cross_entropy", z, target)
+            got = _check_loss(simple_check, _softmax_loss, z, target)
         assert np.isfinite(got["dz"]).all()
         assert np.isfinite(got["log"]).all()
 
@@ -711,14 +954,8 @@ def test_softmax_cross_entropy_never_hides_nan(simple_check, bad):
     z = np.array([[1.0, 2, 3], [0, bad, 1], [3, 2, 1]])
     labels = np.array([2, 0, 0], np.int32)
     for target in (labels, np.eye(3)[labels]):
-        outputs = {"dz": z.shape, "log": LOG}
         with np.errstate(invalid="ignore"):
-            got = simple_check(
-                _loss("softmax_cross_entropy"),
-                {"z": z, "target": target},
-                outputs,
-                scratch=("log",),
-            )
+            got = _check_loss(simple_check, _softmax_loss, z, target, scratch=("log",))
         assert np.isnan(got["log"][2, 0])
         assert np.isnan(got["dz"][1]).all()
         assert np.isfinite(got["dz"][[0, 2]]).all()
@@ -727,71 +964,137 @@ def test_softmax_cross_entropy_never_hides_nan(simple_check, bad):
 def test_softmax_cross_entropy_of_an_impossible_label_is_infinite(simple_check):
     z, labels = np.array([[-np.inf, 0.0], [1, 2]]), np.array([0, 1], np.int32)
     with np.errstate(all="ignore"):
-        got = _check_loss(simple_check, "softmax_cross_entropy", z, labels)
+        got = _check_loss(simple_check, _softmax_loss, z, labels)
     assert got["log"][2, 0] == np.inf
 
 
 @losses_only
-def test_sigmoid_cross_entropy(check, shape, rng):
-    z, scale = random_array(rng, shape) * 3, {"dz": 1 / (shape[0] * shape[1])}
-    for target in (rng.integers(0, 2, shape).astype(float), rng.random(shape)):
-        _check_loss(check, "sigmoid_cross_entropy", z, target, ulps=16, scale=scale)
+def test_categorical_cross_entropy(check, shape, rng):
+    n, m = shape
+    y, soft = rng.random((2, *shape)) + 0.1
+    for target in (np.eye(m)[rng.integers(0, m, n)], soft / soft.sum(axis=1, keepdims=True)):
+        _check_loss(
+            check,
+            _categorical,
+            y / y.sum(axis=1, keepdims=True),
+            target,
+            ulps=16,
+            scale={"dz": 1 / n, "log": np.sqrt(n)},
+        )
 
 
-def test_sigmoid_cross_entropy_at_extremes(simple_check):
+def test_categorical_cross_entropy_by_hand(backend, dtype):
+    """The first of equals is the prediction; a probability of 0 costs no more than log(delta)."""
+    y = backend.asarray([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0]], dtype)
+    target = backend.asarray([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]], dtype)
+    dy, log = backend.empty((3, 2), dtype), backend.zeros((1, 2), np.float64)
+    backend.categorical_cross_entropy(y, target, dy, log, counters(backend), 1e-4)
+    loss, correct = backend.to_numpy(log)[0]
+    assert_close(loss, -(2 * np.log(0.5001) + np.log(1e-4)) / 3, dtype)
+    assert correct == 1
+    want = [[-1 / 0.5001, 0], [0, -1 / 0.5001], [0, -1e4]]
+    assert_close(backend.to_numpy(dy), np.array(want) / 3, dtype)
+
+
+def test_categorical_cross_entropy_keeps_nan(simple_check):
+    y, target = np.array([[0.5, np.nan], [0.5, 0.5]]), np.eye(2)[::-1]
+    with np.errstate(invalid="ignore"):
+        got = _check_loss(simple_check, _categorical, y, target, scratch=("log",))
+    assert np.isnan(got["log"][2, 0])
+
+
+every_loss = pytest.mark.parametrize("kind", LOSSES)
+
+
+def _elementwise_arrays(rng, kind, shape):
+    """Outputs and targets of the kind that a loss is for."""
+    if kind == "binary_cross_entropy":
+        return rng.uniform(0.05, 0.95, shape), rng.random(shape)
+    if kind == "hinge":
+        return random_array(rng, shape), rng.choice([-1.0, 1.0], shape)
+    if kind == "sigmoid_cross_entropy":
+        return random_array(rng, shape) * 3, rng.random(shape)
+    return random_array(rng, shape), random_array(rng, shape)
+
+
+@every_loss
+@losses_only
+def test_elementwise_loss(check, shape, rng, kind):
+    y, target = _elementwise_arrays(rng, kind, shape)
+    got = _check_loss(
+        check,
+        _elementwise(kind),
+        y,
+        target,
+        ulps=16,
+        scale={"dz": 2 / (y.size if LOSSES[kind].mean_over == "elements" else len(y))},
+    )
+    if LOSSES[kind].threshold is None:
+        assert got["log"][2, 1] == 0, "nothing to count"
+
+
+@every_loss
+def test_elementwise_loss_keeps_nan(simple_check, rng, kind):
+    y, target = _elementwise_arrays(rng, kind, (3, 4))
+    y[1, 2] = np.nan
+    with np.errstate(invalid="ignore"):
+        got = _check_loss(simple_check, _elementwise(kind), y, target)
+    assert np.isnan(got["log"][2, 0])
+    assert np.isfinite(np.delete(got["dz"].ravel(), 6)).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "y", "target", "loss", "dy", "right"),
+    [
+        ("sigmoid_cross_entropy", 0, 1, np.log(2), -0.5, 0),
+        ("binary_cross_entropy", 0.2, 1, -np.log(0.5), -2, 0),
+        ("binary_cross_entropy", 0.7, 1, 0, -1, 1),
+        ("mean_squared_error", 3, 1, 4, 4, 0),
+        ("half_squared_error", 3, 1, 2, 2, 0),
+        ("hinge", 0.25, 1, 0.75, -1, 1),
+        ("hinge", 2, -1, 3, 1, 0),
+        ("hinge", 2, 1, 0, 0, 1),
+        ("huber", 1.2, 1, 0.02, 0.2, 0),
+        ("huber", 3, 1, 0.555, 0.3, 0),
+        ("huber", -3, 1, 1.155, -0.3, 0),
+    ],
+)
+def test_elementwise_loss_by_hand(backend, dtype, kind, y, target, loss, dy, right):
+    arrays_ = [backend.asarray([[value]], dtype) for value in (y, target, np.nan)]
+    log = backend.zeros((1, 2), np.float64)
+    backend.elementwise_loss(kind, *arrays_, log, counters(backend), ALPHA)
+    assert_close(backend.to_numpy(log), np.array([[loss, right]]), dtype)
+    assert_close(backend.to_numpy(arrays_[2]), np.array([[dy]]), dtype)
+
+
+def test_elementwise_loss_of_logits_at_extremes(simple_check):
     z = np.array([[1e4, -1e4, 0, 1e4, -1e4, 88, -88, -1, -1, 1]])
     target = np.array([[1.0, 0, 1, 0, 1, 1, 0, 0.5, 0.5, 0.95]])
-    got = _check_loss(simple_check, "sigmoid_cross_entropy", z, target, scale={"dz": 0})
+    loss = _elementwise("sigmoid_cross_entropy")
+    got = _check_loss(simple_check, loss, z, target, scale={"dz": 0})
     assert got["log"][2, 1] == 7, "a logit of 0 and a target of 0.5 count as no"
-    z[0, 2] = np.nan
-    with np.errstate(invalid="ignore"):
-        got = _check_loss(simple_check, "sigmoid_cross_entropy", z, target)
-    assert np.isnan(got["log"][2, 0])
-    assert np.isnan(got["dz"]).sum() == 1
 
 
-@losses_only
-def test_mean_squared_error(check, shape, rng):
-    inputs = {"y": random_array(rng, shape), "target": random_array(rng, shape)}
-    got = check(
-        lambda b, v: b.mean_squared_error(v.y, v.target, v.dy, v.log, counters(b, 1)),
-        inputs,
-        {"dy": shape, "log": LOG},
-        scale={"dy": 1 / (shape[0] * shape[1])},
-        ulps=16,
-    )
-    assert (np.delete(got["log"], 1, axis=0) == -7).all(), "wrote the log of another step"
-    assert got["log"][1, 1] == 0
+@pytest.mark.parametrize(
+    ("kind", "loss"),
+    [("", _softmax_loss), ("", _categorical), *((kind, _elementwise(kind)) for kind in LOSSES)],
+    ids=["softmax_cross_entropy", "categorical_cross_entropy", *LOSSES],
+)
+def test_loss_gradient_equals_central_differences(backend, rng, kind, loss):
+    if kind:
+        y, target = _elementwise_arrays(rng, kind, (3, 4))
+    else:
+        y, target = rng.dirichlet(np.full(4, 3.0), (2, 3))
+    gradient = backend.empty(y.shape, np.float64)
 
-
-def test_mean_squared_error_keeps_nan(simple_check):
-    with np.errstate(invalid="ignore", over="ignore"):
-        got = simple_check(
-            lambda b, v: b.mean_squared_error(v.y, v.target, v.dy, v.log, counters(b)),
-            {"y": np.array([[np.nan, np.inf, 1]]), "target": np.zeros((1, 3))},
-            {"dy": (1, 3), "log": LOG},
-        )
-    assert np.isnan(got["log"][0, 0])
-
-
-LOSSES = ["softmax_cross_entropy", "sigmoid_cross_entropy", "mean_squared_error"]
-
-
-@pytest.mark.parametrize("operation", LOSSES)
-def test_loss_gradient_equals_central_differences(backend, rng, operation):
-    z, target = random_array(rng, (3, 4)), rng.random((3, 4))
-    target /= target.sum(axis=1, keepdims=True)
-    gradient = backend.empty(z.shape, np.float64)
-
-    def loss(values):
+    def value(values):
         log = backend.zeros((1, 2), np.float64)
-        arrays_ = map(backend.asarray, (values, target))
-        getattr(backend, operation)(*arrays_, gradient, log, counters(backend))
+        loss(backend, *map(backend.asarray, (values, target)), gradient, log, counters(backend))
         return float(backend.to_numpy(log)[0, 0])
 
-    numeric = central_difference(loss, z)
-    loss(z)
-    np.testing.assert_allclose(backend.to_numpy(gradient), numeric, rtol=1e-6, atol=1e-9)
+    numeric = central_difference(value, y)
+    value(y)
+    np.testing.assert_allclose(backend.to_numpy(gradient), numeric, rtol=1e-6, atol=1e-8)
 
 
 # --------------------------------------------------------------------------------------- dropout
@@ -863,44 +1166,59 @@ def test_dropout_of_nan(simple_check):
 # ------------------------------------------------------------------------------------ optimizers
 
 SCHEDULE = np.array([0.3, 0.2, 0.1, 0.05, 0.01])
-SGD = [  # momentum, nesterov, weight decay
-    (None, False, 0.0),
-    (None, False, 0.01),
-    (0.9, False, 0.0),
-    (0.9, False, 0.01),
-    (0.9, True, 0.0),
-    (0.9, True, 0.01),
-]
-ADAM = [(0.0, False), (0.01, False), (0.0, True), (0.01, True)]  # weight decay, decoupled
+PENALTIES = [(0.0, 0.0), (0.01, 0.02)]
+"""Weight decay, l1."""
+SINGLE_PENALTIES = [(0.01, 0.0), (0.0, 0.02)]
+every_momentum = pytest.mark.parametrize(
+    ("momentum", "nesterov"), [(None, False), (0.9, False), (0.9, True)]
+)
+every_adaptive = pytest.mark.parametrize(("keep", "add"), [(1, 1), (0.9, 0.1)])
+every_lr = pytest.mark.parametrize(
+    "lr", [[0.1], [9.0, 9.0, *SCHEDULE]], ids=["constant", "schedule"]
+)
+both_penalties = pytest.mark.parametrize(("weight_decay", "l1"), PENALTIES)
+every_penalty = pytest.mark.parametrize(("weight_decay", "l1"), PENALTIES + SINGLE_PENALTIES)
 
 
-def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay):
+def _sgd(b, p, g, velocity, lr, at, momentum, *options):
     velocity = None if momentum is None else velocity
-    b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay)
+    b.sgd(p, g, velocity, lr, at, momentum or 0.0, *options)
 
 
-@pytest.mark.parametrize(("momentum", "nesterov", "weight_decay"), SGD)
+@every_momentum
+@both_penalties
 @flat_only
-def test_sgd(check, shape, rng, momentum, nesterov, weight_decay):
+def test_sgd(check, shape, rng, momentum, nesterov, weight_decay, l1):
     size = shape[0] * shape[1]
+    options = momentum, nesterov, weight_decay, l1
     check(
-        lambda b, v: _sgd(
-            b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), momentum, nesterov, weight_decay
-        ),
+        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options),
         {"g": random_array(rng, size), "lr": SCHEDULE},
         {"p": random_array(rng, size), "v": random_array(rng, size)},
     )
 
 
-@pytest.mark.parametrize(("weight_decay", "decoupled"), ADAM)
+@every_adaptive
+@both_penalties
 @flat_only
-def test_adam(check, shape, rng, weight_decay, decoupled):
+def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
     size = shape[0] * shape[1]
+    options = keep, add, 1e-8, weight_decay, l1
     check(
-        lambda b, v: b.adam(
-            *(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000)),
-            *(0.9, 0.999, 1e-8, weight_decay, decoupled),
-        ),
+        lambda b, v: b.adaptive(v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options),
+        {"g": random_array(rng, size), "lr": SCHEDULE},
+        {"p": random_array(rng, size), "squares": random_array(rng, size) ** 2},
+    )
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+@both_penalties
+@flat_only
+def test_adam(check, shape, rng, weight_decay, l1, decoupled):
+    size = shape[0] * shape[1]
+    options = 0.9, 0.999, 1e-8, weight_decay, decoupled, l1
+    check(
+        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options),
         {"g": random_array(rng, size), "lr": SCHEDULE},
         {
             "p": random_array(rng, size),
@@ -913,6 +1231,7 @@ def test_adam(check, shape, rng, weight_decay, decoupled):
 def _train(backend, dtype, rng, lr, start, update, states):
     """Make five updates on a backend; return the parameters after each, and the gradients."""
     p0 = random_array(rng, 37, dtype)
+    p0[:2] = 0  # where l1 pushes nowhere
     gradients = [random_array(rng, 37, dtype) for _ in range(5)]
     p, lr = backend.asarray(p0.copy()), backend.asarray(np.array(lr))
     state = [backend.zeros(37, dtype) for _ in range(states)]
@@ -924,41 +1243,59 @@ def _train(backend, dtype, rng, lr, start, update, states):
     return history, [g.astype(np.float64) for g in gradients]
 
 
-@pytest.mark.parametrize("lr", [[0.1], [9.0, 9.0, *SCHEDULE]], ids=["constant", "schedule"])
-@pytest.mark.parametrize(("momentum", "nesterov", "weight_decay"), SGD)
-def test_sgd_by_hand(backend, dtype, rng, lr, momentum, nesterov, weight_decay):
+@every_lr
+@every_momentum
+@every_penalty
+def test_sgd_by_hand(backend, dtype, rng, lr, momentum, nesterov, weight_decay, l1):
+    options = momentum, nesterov, weight_decay, l1
     history, gradients = _train(
         *(backend, dtype, rng, lr, (2, 10, 0)),
-        lambda p, g, v, rates, at: _sgd(
-            backend, p, g, v, rates, at, momentum, nesterov, weight_decay
-        ),
+        lambda p, g, v, rates, at: _sgd(backend, p, g, v, rates, at, *options),
         states=1,
     )
     mu = momentum or 0.0
     p, v = history[0], np.zeros(37)
     for t, (g, got) in enumerate(zip(gradients, history[1:], strict=True)):
-        d = g + weight_decay * p
+        d = g + weight_decay * p + l1 * np.sign(p)
         v = mu * v + d
         p = p - (lr * 7)[2 + t] * (d + mu * v if nesterov else v)
         assert_close(got, p, dtype, 32, what=f"update {t}")
 
 
-@pytest.mark.parametrize("lr", [[0.1], [9.0, 9.0, *SCHEDULE]], ids=["constant", "schedule"])
+@every_lr
+@every_adaptive
+@every_penalty
+def test_adaptive_by_hand(backend, dtype, rng, lr, keep, add, weight_decay, l1):
+    options = keep, add, 1e-3, weight_decay, l1
+    history, gradients = _train(
+        *(backend, dtype, rng, lr, (2, 10, 0)),
+        lambda p, g, squares, rates, at: backend.adaptive(p, g, squares, rates, at, *options),
+        states=1,
+    )
+    p, squares = history[0], np.zeros(37)
+    for t, (g, got) in enumerate(zip(gradients, history[1:], strict=True)):
+        d = g + weight_decay * p + l1 * np.sign(p)
+        squares = keep * squares + add * d**2
+        p = p - (lr * 7)[2 + t] * d / (np.sqrt(squares) + 1e-3)
+        assert_close(got, p, dtype, 64, what=f"update {t}")
+
+
+@every_lr
 @pytest.mark.parametrize("updates", [0, 100_000])
-@pytest.mark.parametrize(("weight_decay", "decoupled"), ADAM)
-def test_adam_by_hand(backend, dtype, rng, lr, updates, weight_decay, decoupled):
+@pytest.mark.parametrize("decoupled", [False, True])
+@every_penalty
+def test_adam_by_hand(backend, dtype, rng, lr, updates, weight_decay, l1, decoupled):
     b1, b2, eps = 0.8, 0.99, 1e-3
+    options = b1, b2, eps, weight_decay, decoupled, l1
     history, gradients = _train(
         *(backend, dtype, rng, lr, (2, updates, 0)),
-        lambda p, g, m, v, rates, at: backend.adam(
-            p, g, m, v, rates, at, b1, b2, eps, weight_decay, decoupled
-        ),
+        lambda p, g, m, v, rates, at: backend.adam(p, g, m, v, rates, at, *options),
         states=2,
     )
     p, m, v = history[0], np.zeros(37), np.zeros(37)
     for i, (g, got) in enumerate(zip(gradients, history[1:], strict=True)):
         rate, t = (lr * 7)[2 + i], updates + i + 1
-        d = g if decoupled else g + weight_decay * p
+        d = g + l1 * np.sign(p) + (0 if decoupled else weight_decay * p)
         p = p - rate * weight_decay * p if decoupled else p
         m, v = b1 * m + (1 - b1) * d, b2 * v + (1 - b2) * d * d
         p = p - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
@@ -990,6 +1327,55 @@ def test_optimizers_keep_nan(backend, dtype):
     p = backend.asarray([1.0, 1.0], dtype)
     backend.adam(p, g, m, v, lr, at, 0.9, 0.999, 1e-8, 0.0, False)
     assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+    p = backend.asarray([1.0, 1.0], dtype)
+    backend.adaptive(p, g, backend.zeros(2, dtype), lr, at, 1.0, 1.0, 1e-8, 0.0)
+    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+
+
+# ----------------------------------------------------------------- gradients as a whole
+
+
+@flat_only
+def test_accumulate(check, shape, rng):
+    g, total = random_array(rng, (2, shape[0] * shape[1]))
+    check(lambda b, v: b.accumulate(v.g, v.total, 0.3, True), {"g": g}, {"total": g.shape})
+    check(lambda b, v: b.accumulate(v.g, v.total, 0.3, False), {"g": g}, {"total": total})
+
+
+@flat_only
+def test_sum_of_squares(check, shape, rng):
+    x = random_array(rng, shape[0] * shape[1])
+    unset, some = np.array([np.nan]), np.array([3.0])
+    options = {"ulps": 16, "scale": np.sqrt(x.size)}
+    for before, start in [(unset, True), (some, False)]:
+        got = check(
+            lambda b, v, start=start: b.sum_of_squares(v.x, v.norm2, start),
+            {"x": x},
+            {"norm2": before},
+            **options,
+        )
+        want = (0 if start else 3) + np.sum(x.astype(check.dtype).astype(np.float64) ** 2)
+        assert_close(got["norm2"], want, check.dtype, **options)
+
+
+@pytest.mark.parametrize("limit", [0.5, 1e9])
+@flat_only
+def test_clip(check, shape, rng, limit):
+    x, norm2 = random_array(rng, shape[0] * shape[1]), np.array([6.25])
+    got = check(lambda b, v: b.clip(v.x, v.norm2, limit), {"norm2": norm2}, {"x": x})["x"]
+    x = x.astype(check.dtype)
+    if limit == 0.5:
+        assert_close(got, x * 0.5 / (2.5 + 1e-6), check.dtype)
+    else:
+        assert got.tobytes() == x.tobytes(), "below the limit nothing changes"
+
+
+def test_clip_by_a_norm_of_nan_or_zero_changes_nothing(backend, dtype):
+    x = np.array([1, -2, np.nan], dtype)
+    for norm2 in (np.nan, 0.0):
+        array = backend.asarray(x.copy())
+        backend.clip(array, backend.asarray(np.array([norm2])), 1.0)
+        assert backend.to_numpy(array).tobytes() == x.tobytes()
 
 
 # ------------------------------------------------------------------------- batches and counters
@@ -1080,9 +1466,63 @@ LARGE = {
         lambda b, v: b.activation_backward("tanh", v.dy, v.x, v.y),
     ),
     "bias_gradient": ("x", "columns", lambda b, v: b.bias_gradient(v.x, v.columns)),
+    "prelu": ("x bias", "y", lambda b, v: b.prelu(v.x, v.bias, v.y)),
+    "prelu_backward": (
+        "dy x bias",
+        "y columns",
+        lambda b, v: b.prelu_backward(v.dy, v.x, v.bias, v.y, v.columns),
+    ),
+    "prelu_backward-shared": (
+        "dy x slope",
+        "y one",
+        lambda b, v: b.prelu_backward(v.dy, v.x, v.slope, v.y, v.one),
+    ),
+    "maxout": (
+        "z biases",
+        "y piece",
+        lambda b, v: b.maxout(v.z, v.biases, v.y, v.piece),
+    ),
+    "maxout_backward": ("dy pieces", "z", lambda b, v: b.maxout_backward(v.dy, v.pieces, v.z)),
     "softmax": ("x", "y", lambda b, v: b.softmax(v.x, v.y)),
     "log_softmax": ("x", "y", lambda b, v: b.log_softmax(v.x, v.y)),
     "softmax_backward": ("dy p", "y", lambda b, v: b.softmax_backward(v.dy, v.p, v.y)),
+    "log_softmax_backward": (
+        "dy log_p",
+        "y",
+        lambda b, v: b.log_softmax_backward(v.dy, v.log_p, v.y),
+    ),
+    "batch_norm_forward": (
+        "x gamma",
+        "m_columns v_columns y",
+        lambda b, v: b.batch_norm_forward(
+            *(v.x, v.gamma, v.gamma, v.m_columns, v.v_columns),
+            *(b.zeros(len(v.gamma), "f4"), b.zeros(len(v.gamma), "f4"), v.y, EPS, 0.5),
+        ),
+    ),
+    "batch_norm_inference": (
+        "x gamma",
+        "y",
+        lambda b, v: b.batch_norm_inference(*(v.x, *[v.gamma] * 4), v.y, EPS),
+    ),
+    "batch_norm_backward": (
+        "dy x gamma",
+        "m_columns columns y",
+        lambda b, v: b.batch_norm_backward(
+            *(v.dy, v.x, v.gamma, v.gamma, v.gamma, v.m_columns, v.columns, v.y, EPS, True)
+        ),
+    ),
+    "layer_norm_forward": (
+        "x gamma",
+        "rows m_rows y",
+        lambda b, v: b.layer_norm_forward(v.x, v.gamma, v.gamma, v.rows, v.m_rows, v.y, EPS),
+    ),
+    "layer_norm_backward": (
+        "dy x gamma ones",
+        "m_columns columns y",
+        lambda b, v: b.layer_norm_backward(
+            *(v.dy, v.x, v.gamma, v.ones, v.ones, v.m_columns, v.columns, v.y)
+        ),
+    ),
     "softmax_cross_entropy-labels": (
         "x labels",
         "y log",
@@ -1093,15 +1533,20 @@ LARGE = {
         "y log",
         lambda b, v: b.softmax_cross_entropy(v.x, v.p, v.y, v.log, counters(b)),
     ),
-    "sigmoid_cross_entropy": (
+    "categorical_cross_entropy": (
+        "p x",
+        "y log",
+        lambda b, v: b.categorical_cross_entropy(v.p, v.x, v.y, v.log, counters(b), 0.5),
+    ),
+    "elementwise_loss-logits": (
         "x p",
         "y log",
-        lambda b, v: b.sigmoid_cross_entropy(v.x, v.p, v.y, v.log, counters(b)),
+        lambda b, v: b.elementwise_loss("sigmoid_cross_entropy", v.x, v.p, v.y, v.log, counters(b)),
     ),
-    "mean_squared_error": (
+    "elementwise_loss-squares": (
         "x dy",
         "y log",
-        lambda b, v: b.mean_squared_error(v.x, v.dy, v.y, v.log, counters(b)),
+        lambda b, v: b.elementwise_loss("mean_squared_error", v.x, v.dy, v.y, v.log, counters(b)),
     ),
     "dropout": ("x", "y", lambda b, v: b.dropout(v.x, 0.5, 1, counters(b), v.y)),
     "sgd": ("dy lr", "y", lambda b, v: b.sgd(*_flat(v.y, v.dy), None, v.lr, counters(b), 0, 0, 0)),
@@ -1117,6 +1562,20 @@ LARGE = {
             *(*_flat(v.y, v.dy, v.m, v.v), v.lr, counters(b)), *(0.9, 0.999, 1e-8, 0.01, True)
         ),
     ),
+    "adaptive": (
+        "dy lr",
+        "y v",
+        lambda b, v: b.adaptive(
+            *(*_flat(v.y, v.dy, v.v), v.lr, counters(b)), *(0.9, 0.1, 1e-8, 0.01, 0.02)
+        ),
+    ),
+    "accumulate": ("x", "y", lambda b, v: b.accumulate(*_flat(v.x, v.y), 0.3, False)),
+    "sum_of_squares": (
+        "x",
+        "norm2",
+        lambda b, v: b.sum_of_squares(*_flat(v.x), v.norm2, False),
+    ),
+    "clip": ("norm2", "y", lambda b, v: b.clip(*_flat(v.y), v.norm2, 0.5)),
     "gather-scaled": (
         "images order",
         "y",
@@ -1142,14 +1601,28 @@ def large_arrays(request, simulated) -> dict[str, np.ndarray]:
     matrix = {name: random_array(rng, (n, m), np.float32) for name in ("x", "dy", "y", "m")}
     p = rng.random((n, m), np.float32)
     return matrix | {
+        "log_p": np.log((p + 1e-6) / (p + 1e-6).sum(axis=1, keepdims=True)),
         "v": matrix["m"] ** 2,
         "p": p / p.sum(axis=1, keepdims=True),
         "bias": random_array(rng, m, np.float32),
+        "slope": np.array([0.25]),
+        "one": np.ones(1),
+        "z": random_array(rng, (n, 2 * m), np.float32),
+        "biases": random_array(rng, 2 * m, np.float32),
+        "piece": np.full((n, m), -7, np.int32),
+        "pieces": rng.integers(0, 2, (n, m)).astype(np.int32),
         "labels": rng.integers(0, m, n).astype(np.int32),
         "images": rng.integers(0, 256, (n, m)).astype(np.uint8),
         "order": rng.permutation(n),
         "lr": np.array([0.1]),
+        "norm2": np.array([6.25]),
         "columns": np.ones(m),
+        "m_columns": np.ones(m),
+        "v_columns": np.ones(m),
+        "rows": np.ones(n),
+        "m_rows": np.ones(n),
+        "ones": np.ones(n),
+        "gamma": 0.5 + rng.random(m),
         "log": LOG,
     }
 
@@ -1169,7 +1642,7 @@ def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
             {name: large_arrays[name] for name in inputs.split()},
             {name: large_arrays[name] for name in outputs.split()},
             ulps=16,
-            scale={"columns": len(large_arrays["x"])},
+            scale={"columns": len(large_arrays["x"]), "m_columns": len(large_arrays["x"]), "y": 4},
         )
 
 
@@ -1185,6 +1658,7 @@ def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
         lambda b, x, y: b.softmax(x, y),
         lambda b, x, y: b.softmax_backward(x, x, y),
         lambda b, x, y: b.log_softmax(x, y),
+        lambda b, x, y: b.log_softmax_backward(x, -abs(x), y),
     ],
     ids=[
         "matmul",
@@ -1193,6 +1667,7 @@ def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
         "softmax",
         "softmax_backward",
         "log_softmax",
+        "log_softmax_backward",
     ],
 )
 def test_results_are_new_arrays_or_the_given_one(backend, dtype, rng, call):

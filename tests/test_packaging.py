@@ -118,7 +118,7 @@ def test_metadata(built):
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND CC-BY-4.0"
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"numba", "cuda12", "cuda13", "plot", "nvrtc", "dev"}
+    assert extras == {"numba", "cuda12", "cuda13", "plot", "nvrtc", "dev", "docs", "bench"}
 
 
 def use_it(folder):
@@ -266,7 +266,8 @@ def test_make_says_that_python_is_missing(tmp_path):
 def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
     listed = make(tmp_path).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [
-        *("help", "train", "test", "lint", "types", "format", "extras", "clean")
+        *("help", "train", "test", "lint", "types", "format", "docs"),
+        *("bench", "bench-compare", "bench-check", "extras", "clean"),
     ]
 
 

@@ -59,6 +59,14 @@ def test_activations_of_minus_2_1_3(host, dtype, layer, values):
     close(host(model([[-2.0, 1.0, 3.0]]))[0], values, dtype)
 
 
+def test_step_and_relu_at_zero(host):
+    """Step is 1 where x > 0; ReLU's slope at the kink is 0."""
+    assert host(nnkit.Step()([[-0.0, 0.0, 1e-30]])).tolist() == [[0, 0, 1]]
+    model = nnkit.Sequential(nnkit.ReLU())
+    assert host(model([[0.0]])) == 0
+    assert host(model.backward([[1.0]])) == 0
+
+
 @pytest.mark.parametrize(("layer", "steepest"), [(nnkit.Sigmoid, 0.25), (nnkit.Tanh, 1.0)])
 def test_steepest_slope(host, layer, steepest):
     """One text gives 0.3 for sigmoid; it is y (1 - y) with y = 1/2, and 1/4 that is."""
@@ -131,9 +139,19 @@ SAYS_7 = np.array([[0.1, 0.05, 0.1, 0.0, 0.05, 0.1, 0.0, 0.6, 0.0, 0.0]])
 
 
 @pytest.mark.parametrize(("outputs", "loss"), [(SAYS_2, 0.0975), (SAYS_7, 0.5975)])
-def test_half_the_sum_of_squares(outputs, loss):
-    """The texts' squared error is the mean times n / 2."""
-    close(nnkit.MeanSquaredError()(outputs, TWO) * outputs.size / 2, loss, digits=12)
+def test_half_the_sum_of_squares(host, outputs, loss):
+    """It is also the mean of the squares times half the number of outputs."""
+    half, mean = nnkit.HalfSquaredError(), nnkit.MeanSquaredError()
+    close(half(outputs, TWO), loss, digits=12)
+    close(mean(outputs, TWO) * outputs.size / 2, loss, digits=12)
+    np.testing.assert_allclose(host(half.backward()), outputs - TWO, rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "loss"), [(SAYS_2, 0.510825457099338), (SAYS_7, 2.302584092994546)]
+)
+def test_cross_entropy_of_probabilities(outputs, loss):
+    assert nnkit.CategoricalCrossEntropy(delta=1e-7)(outputs, [2]) == pytest.approx(loss, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +280,10 @@ def test_xor_by_central_differences_and_by_backpropagation(backend, host, simula
     batches = np.tile(INPUTS, (steps, 1)), np.tile(XOR, steps)
     history = trainer.fit(*batches, epochs=1, batch_size=4, shuffle=False)
 
-    first = host(xor_losses(backend, backend.asarray(START[None])))[0]
+    start = backend.asarray(START[None])
+    first = host(xor_losses(backend, start))[0]
+    y = host(xor_outputs(backend, start))[0]
+    assert 4 * nnkit.BinaryCrossEntropy(delta=1e-7)(y, XOR) == pytest.approx(first, rel=1e-12)
     assert 4 * history.step_loss[0] == pytest.approx(first, rel=1e-5)
     np.testing.assert_allclose(host(w)[0], weights_of(model, host), rtol=1e-4)
     if not simulated:
@@ -337,20 +358,22 @@ def test_gradient_descent_in_a_bowl(host, lr, end, digits):
 @pytest.mark.parametrize(
     ("settings", "points"),
     [
-        ({"lr": 0.95}, [(-6.335, -1.8), (-5.733175, 1.62), (-5.188523375, -1.458)]),
-        ({"lr": 0.1, "momentum": 0.9}, [(-6.93, 1.6), (-6.7977, 0.92), (-6.610653, 0.124)]),
+        (("SGD", 0.95), [(-6.335, -1.8), (-5.733175, 1.62), (-5.188523375, -1.458)]),
+        (("SGD", 0.1, 0.9), [(-6.93, 1.6), (-6.7977, 0.92), (-6.610653, 0.124)]),
+        (("AdaGrad", 1.5, 1e-12), [(-5.5, 0.5), (-4.5732676721, 0.1361965624)]),
     ],
 )
 def test_first_steps_in_a_valley(host, settings, points):
     """f = x^2 / 20 + y^2 from (-7, 2)."""
-    model, optimizer = linear([[-7.0, 2.0]]), nnkit.SGD(**settings)
+    name, *arguments = settings
+    model, optimizer = linear([[-7.0, 2.0]]), getattr(nnkit, name)(*arguments)
     path = []
     for _ in points:
         x, y = host(model([[1.0]]))[0]
         model.backward([[x / 10, 2 * y]])
         optimizer.step(model)
         path.append(host(model[0].W.value)[0])
-    close(path, points, digits=12)
+    close(path, points, digits=10)
 
 
 # ---------------------------------------------------------------------- the worked example
@@ -430,7 +453,9 @@ def test_worked_example_by_correct_backpropagation(host):
     x = np.array([[0.35, 0.9]])
     h = host(hidden(x))
     y = host(output(h))
-    hidden.backward(output.backward(y - TARGET))
+    loss = nnkit.HalfSquaredError()
+    assert loss(y, [TARGET]) == pytest.approx((y.item() - TARGET) ** 2 / 2)
+    hidden.backward(output.backward(loss.backward()))
     delta = (y - TARGET) * y * (1 - y)
     deltas = delta * [0.3, 0.9] * h * (1 - h)
     np.testing.assert_allclose(delta, 0.0406, atol=1e-4)

@@ -10,6 +10,7 @@ FILES = (
     "losses",
     "optimizers",
     "gradients",
+    "normalization",
     "dropout",
     "gather",
 )

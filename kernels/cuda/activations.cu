@@ -1,4 +1,4 @@
-// Activations alone, and fused with the bias of a linear layer.
+// Activations alone, and fused with the bias of a linear layer; PReLU and maxout.
 #include "activations.cuh"
 #include "columns.cuh"
 
@@ -71,4 +71,70 @@ bias_gradient(const STORE* dy, STORE* dbias, long long rows, long long columns, 
               unsigned* done) {
     column_sums(rows, columns, partial, done, dbias,
                 [&](long long i, long long end) { return load(dy, i, end); });
+}
+
+// y = x where x > 0, else slope x: a slope for each of `columns`, or one for all
+extern "C" __global__ void __launch_bounds__(THREADS)
+prelu(const STORE* x, const STORE* slope, STORE* y, long long columns, long long n) {
+    const long long advance = stride() % columns;
+    long long column = first() % columns;
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(x, i, n), s = load_cyclic(slope, column, columns);
+        for (int k = 0; k < WIDTH; k++)
+            if (!(pack.v[k] > 0)) pack.v[k] *= s.v[k];
+        store(y, i, n, pack);
+        column += advance;
+        if (column >= columns) column -= columns;
+    }
+}
+
+// dx = dy where x > 0, else slope dy; dslope = sum of dy min(x, 0) over rows
+extern "C" __global__ void __launch_bounds__(THREADS)
+prelu_backward(const STORE* dy, const STORE* x, const STORE* slope, STORE* dx, STORE* dslope,
+               long long rows, long long columns, REAL* partial, unsigned* done) {
+    column_sums(rows, columns, partial, done, dslope, [&](long long i, long long end) {
+        Pack d = load(dy, i, end), values = load(x, i, end);
+        const Pack s = load(slope, columns - (end - i), columns);
+        Pack product;
+        for (int k = 0; k < WIDTH; k++) {
+            product.v[k] = d.v[k] * at_most(0, values.v[k]);
+            if (!(values.v[k] > 0)) d.v[k] *= s.v[k];
+        }
+        store(dx, i, end, d);
+        return product;
+    });
+}
+
+// y = the largest of `pieces` of z + bias, and which it is: the first of equals, or the first NaN
+extern "C" __global__ void __launch_bounds__(THREADS)
+maxout(const STORE* z, const STORE* bias, STORE* y, int* piece, int pieces, long long columns,
+       long long n) {
+    const long long threads = gridDim.x * (long long)blockDim.x;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += threads) {
+        const long long row = i / columns, column = i % columns;
+        const STORE* values = z + row * pieces * columns + column;
+        REAL largest = (REAL)values[0] + (REAL)bias[column];
+        int which = 0;
+        for (int k = 1; k < pieces; k++) {
+            const REAL value = (REAL)values[k * columns] + (REAL)bias[k * columns + column];
+            if (value > largest || (value != value && largest == largest)) {
+                largest = value;
+                which = k;
+            }
+        }
+        y[i] = largest;
+        piece[i] = which;
+    }
+}
+
+// dz = dy at the largest piece, else 0
+extern "C" __global__ void __launch_bounds__(THREADS)
+maxout_backward(const STORE* dy, const int* piece, STORE* dz, int pieces, long long columns,
+                long long n) {
+    const long long threads = gridDim.x * (long long)blockDim.x;
+    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += threads) {
+        const long long row = i / columns, column = i % columns;
+        STORE* gradients = dz + row * pieces * columns + column;
+        for (int k = 0; k < pieces; k++) gradients[k * columns] = piece[i] == k ? dy[i] : (STORE)0;
+    }
 }

@@ -1,5 +1,5 @@
-// Softmax, log-softmax, and cross-entropy of logits and of probabilities. Each formula is written once, for teams of
-// either kind (see rows.cuh); the kernels at the end choose the team.
+// Softmax, log-softmax, and cross-entropy of logits and of probabilities. Each formula is written
+// once, for teams of either kind (see rows.cuh); the kernels at the end choose the team.
 #include "rows.cuh"
 
 // y = exp(x - max) / sum(exp(x - max))
@@ -45,6 +45,25 @@ __device__ void softmax_backward_rows(Team team, const STORE* dy, const STORE* y
         team.each([&](long long i, int column, Pack pack) {
             const Pack d = load(dy, i, team.end);
             for (int k = 0; k < WIDTH; k++) pack.v[k] *= d.v[k] - dot;
+            store(dx, i, team.end, pack);
+        });
+    }
+}
+
+// dx = dy - exp(y) * sum(dy)
+template <class Team>
+__device__ void log_softmax_backward_rows(Team team, const STORE* dy, const STORE* y, STORE* dx,
+                                          long long rows, int columns) {
+    for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
+        team.start(dy, row, columns, 0);
+        REAL total = 0;
+        team.each([&](long long i, int column, const Pack& pack) {
+            for (int k = 0; k < WIDTH; k++) total += pack.v[k];
+        });
+        total = team.sum(total);
+        team.each([&](long long i, int column, Pack pack) {
+            const Pack p = load(y, i, team.end);
+            for (int k = 0; k < WIDTH; k++) pack.v[k] -= exp(p.v[k]) * total;
             store(dx, i, team.end, pack);
         });
     }
@@ -133,24 +152,6 @@ __device__ void categorical_rows(Team team, const STORE* y, const STORE* target,
     write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
 }
 
-// Each kernel thrice: `name` for rows that 32 lanes hold with one pack each, `name_long` with eight
-// each, `name_wide` for any row. Eight packs take 32 registers of a lane. BLOCKS, the least number
-// on a multiprocessor, leaves it 128 of them, or 255 in double. The block of a wide row is large,
-// because there may be fewer rows than multiprocessors.
-constexpr int BLOCKS = 8 / sizeof(REAL), WIDE = 4096 / sizeof(REAL);
-
-#define LIST(...) __VA_ARGS__
-#define KERNELS(NAME, ROWS, PARAMETERS, ARGUMENTS)                                               \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME(LIST PARAMETERS) {        \
-        ROWS(Lanes<1>(columns), LIST ARGUMENTS);                                                 \
-    }                                                                                            \
-    extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME##_long(LIST PARAMETERS) { \
-        ROWS(Lanes<8>(columns), LIST ARGUMENTS);                                                 \
-    }                                                                                            \
-    extern "C" __global__ void __launch_bounds__(WIDE, 1) NAME##_wide(LIST PARAMETERS) {         \
-        ROWS(Block(columns), LIST ARGUMENTS);                                                    \
-    }
-
 KERNELS(softmax, softmax_rows, (const STORE* x, STORE* y, long long rows, int columns),
         (x, y, rows, columns))
 
@@ -158,6 +159,10 @@ KERNELS(log_softmax, log_softmax_rows, (const STORE* x, STORE* y, long long rows
         (x, y, rows, columns))
 
 KERNELS(softmax_backward, softmax_backward_rows,
+        (const STORE* dy, const STORE* y, STORE* dx, long long rows, int columns),
+        (dy, y, dx, rows, columns))
+
+KERNELS(log_softmax_backward, log_softmax_backward_rows,
         (const STORE* dy, const STORE* y, STORE* dx, long long rows, int columns),
         (dy, y, dx, rows, columns))
 

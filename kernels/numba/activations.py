@@ -14,7 +14,14 @@ from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.jit import Kernel, body, helper, threaded
-from nnkit.kernels.numba.maths import constant, exp_nonpositive, expm1_nonpositive
+from nnkit.kernels.numba.maths import (
+    constant,
+    exp,
+    exp_nonpositive,
+    expm1_nonpositive,
+    log1p_unit,
+    normal_tail,
+)
 from nnkit.kernels.numba.tasks import (
     add_rows,
     apart,
@@ -27,14 +34,15 @@ from nnkit.kernels.numba.tasks import (
     tile_width,
     worker_count,
 )
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
 
-GRAIN = 1 << 15
+GRAIN = 1 << 16
 """Elements worth a thread: below, waking it costs more than it saves."""
-SUM_GRAIN = 1 << 15
+SUM_GRAIN = 1 << 16
 """Elements a task that adds up rows has at least."""
 TILE = 2048
 """Elements in a tile: it stays in the first-level cache from one use to the next."""
+SELU_LOWEST = SELU_SCALE * SELU_ALPHA
 
 
 @helper
@@ -61,12 +69,122 @@ def step(x: Any) -> Any:
     return constant(x, 1) if x > zero else x
 
 
+@helper
+def bounded(x: Any, bound: Any) -> Any:
+    """Give x within ±bound, so that its product with what is 0 there is 0 for an infinite x too."""
+    b = constant(x, bound)
+    low = -b if x < -b else x
+    return b if low > b else low
+
+
+@helper
+def elu(x: Any, above: Any, below: Any) -> Any:
+    """``above x`` if x > 0 else ``below (exp(x) - 1)``."""
+    zero = constant(x, 0)
+    low = below * expm1_nonpositive(zero if x > zero else x)
+    return above * x if x > zero else low
+
+
+@helper
+def sigmoid_slope(x: Any) -> Any:
+    """``sigmoid(x) (1 - sigmoid(x))``."""
+    one = constant(x, 1)
+    e = exp_nonpositive(-abs(x))
+    return e / ((one + e) * (one + e))
+
+
+@helper
+def gelu(x: Any) -> Any:
+    """``x Phi(x)``."""
+    tail, _ = normal_tail(abs(x))
+    lower = bounded(x, 40) * tail
+    return lower if x < constant(x, 0) else x * (constant(x, 1) - tail)
+
+
+@helper
+def gelu_slope(x: Any) -> Any:
+    """``Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)``."""
+    tail, e = normal_tail(abs(x))
+    phi = tail if x < constant(x, 0) else constant(x, 1) - tail
+    return phi + bounded(x, 40) * e * constant(x, 0.3989422804014327)
+
+
+@helper
+def gelu_exponent(x: Any) -> Any:
+    """``v = 2 sqrt(2 / pi) (x + 0.044715 x^3)``: the tanh form of GELU is ``x sigmoid(v)``."""
+    cube = constant(x, 0.044715) * x * x
+    return constant(x, 1.5957691216057308) * x * (constant(x, 1) + cube)
+
+
+@helper
+def gelu_tanh(x: Any) -> Any:
+    """``x (1 + tanh(v / 2)) / 2``."""
+    x40 = bounded(x, 40)
+    return (x if x > constant(x, 0) else x40) * sigmoid(gelu_exponent(x40))
+
+
+@helper
+def gelu_tanh_slope(x: Any) -> Any:
+    """``s + x v' s (1 - s)`` with ``s = sigmoid(v)``."""
+    x = bounded(x, 40)
+    v = gelu_exponent(x)
+    slope = constant(x, 1.5957691216057308) * (constant(x, 1) + constant(x, 0.134145) * x * x)
+    return sigmoid(v) + x * slope * sigmoid_slope(v)
+
+
+@helper
+def softplus(x: Any) -> Any:
+    """``max(x, 0) + log(1 + exp(-|x|))``."""
+    zero = constant(x, 0)
+    return (zero if x < zero else x) + log1p_unit(exp_nonpositive(-abs(x)))
+
+
+@helper
+def softsign(x: Any) -> Any:
+    """``x / (1 + |x|)``."""
+    x = bounded(x, 1e30)
+    return x / (constant(x, 1) + abs(x))
+
+
+@helper
+def silu(x: Any) -> Any:
+    """``x sigmoid(x)``."""
+    low = constant(x, -1000)
+    return (low if x < low else x) * sigmoid(x)
+
+
+@helper
+def hard_sigmoid(x: Any) -> Any:
+    """``min(max(x + 3, 0), 6) / 6``."""
+    zero, six = constant(x, 0), constant(x, 6)
+    shifted = x + constant(x, 3)
+    low = zero if shifted < zero else shifted
+    return (six if low > six else low) / six
+
+
+@helper
+def inside(dy: Any, y: Any) -> Any:
+    """dy if 0 < y < 1 else 0."""
+    low = dy if y > constant(y, 0) else constant(y, 0)
+    return low if y < constant(y, 1) else constant(y, 0)
+
+
 FORWARD: dict[str, Callable[[Any, Any], Any]] = {
     "identity": lambda x, alpha: x,
     "sigmoid": lambda x, alpha: sigmoid(x),
     "tanh": lambda x, alpha: tanh(x),
     "relu": lambda x, alpha: constant(x, 0) if x <= constant(x, 0) else x,
     "step": lambda x, alpha: step(x),
+    "leaky_relu": lambda x, alpha: x if x > constant(x, 0) else alpha * x,
+    "elu": lambda x, alpha: elu(x, constant(x, 1), alpha),
+    "selu": lambda x, alpha: elu(x, constant(x, SELU_SCALE), constant(x, SELU_LOWEST)),
+    "gelu": lambda x, alpha: gelu(x),
+    "gelu_tanh": lambda x, alpha: gelu_tanh(x),
+    "softplus": lambda x, alpha: softplus(x),
+    "softsign": lambda x, alpha: softsign(x),
+    "silu": lambda x, alpha: silu(x),
+    "hard_sigmoid": lambda x, alpha: hard_sigmoid(x),
+    "exponential": lambda x, alpha: exp(x),
 }
 """y = f(x) of one element."""
 
@@ -75,6 +193,18 @@ GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
     "sigmoid": lambda dy, y, alpha: dy * (y * (constant(y, 1) - y)),
     "tanh": lambda dy, y, alpha: dy * (constant(y, 1) - y * y),
     "relu": lambda dy, y, alpha: dy if y > constant(y, 0) else constant(y, 0),
+    "leaky_relu": lambda dy, y, alpha: dy if y > constant(y, 0) else alpha * dy,
+    "elu": lambda dy, y, alpha: dy if y > constant(y, 0) else dy * (y + alpha),
+    "selu": lambda dy, y, alpha: (
+        dy * (constant(y, SELU_SCALE) if y > constant(y, 0) else y + constant(y, SELU_LOWEST))
+    ),
+    "gelu": lambda dy, x, alpha: dy * gelu_slope(x),
+    "gelu_tanh": lambda dy, x, alpha: dy * gelu_tanh_slope(x),
+    "softplus": lambda dy, y, alpha: -dy * expm1_nonpositive(-y),
+    "softsign": lambda dy, y, alpha: dy * ((constant(y, 1) - abs(y)) * (constant(y, 1) - abs(y))),
+    "silu": lambda dy, x, alpha: dy * (sigmoid(x) + bounded(x, 1000) * sigmoid_slope(x)),
+    "hard_sigmoid": lambda dy, y, alpha: inside(dy / constant(y, 6), y),
+    "exponential": lambda dy, y, alpha: dy * y,
 }
 """dy * f' of one element, in terms of what ``ACTIVATIONS[kind].saved`` names."""
 

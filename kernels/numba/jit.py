@@ -68,12 +68,15 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
 
 
 class Kernel(NamedTuple):
-    """A kernel for one thread and for several: same arguments, and the same bits as results."""
+    """A kernel compiled for one thread and for several; the arguments are the same."""
 
     serial: Any
     """Runs in the calling thread. Small networks need only this, and it compiles faster."""
     parallel: Any
-    """Runs in as many threads as its last argument says, if the work is enough for them."""
+    """Runs in as many threads as its last argument says, if the work is enough for them.
+
+    The result's bits do not depend on their number, but may differ from the serial version's.
+    """
     least: int
     """The size from which the work is enough for two threads."""
 

@@ -1,5 +1,11 @@
-"""Losses of single elements: value and gradient in one pass, for flat arrays."""
+"""Losses of single elements: value and gradient in one pass, for flat arrays.
 
+To add one: a line in VALUE and a line in GRADIENT. Each is compiled into a kernel of its own when
+it is first used. Numbers in the formulas are made with `constant`.
+"""
+
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,81 +14,121 @@ from numba import prange
 from nnkit.kernels.numba.activations import sigmoid
 from nnkit.kernels.numba.counters import STEP
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.maths import exp_nonpositive, log1p_unit
+from nnkit.kernels.numba.jit import Kernel, body, helper, threaded
+from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
 from nnkit.kernels.numba.tasks import chunk, share, sum_in_order, task_count
+from nnkit.kernels.table import LOSSES
 
-GRAIN = 1 << 14
+GRAIN = 1 << 15
 """Elements worth a thread."""
 BLOCK = 1024
 """Elements summed in the arrays' own dtype before float64 takes over."""
 
 
-@body
-def _sigmoid_cross_entropy(z: Any, target: Any, dz: Any, inverse: Any) -> tuple[Any, Any]:
-    zero, half = z.dtype.type(0), z.dtype.type(0.5)
-    loss, correct = zero, np.int32(0)
-    for i in range(z.size):
-        x, t = z[i], target[i]
-        loss += (zero if x <= zero else x) - x * t + log1p_unit(exp_nonpositive(-abs(x)))
-        dz[i] = (sigmoid(x) - t) * inverse
-        correct += np.int32((x > zero) == (t > half))
-    return loss, correct
+@helper
+def _sigmoid_cross_entropy(y: Any, t: Any) -> Any:
+    positive = constant(y, 0) if y <= constant(y, 0) else y
+    return positive - y * t + log1p_unit(exp_nonpositive(-abs(y)))
 
 
-@body
-def _sigmoid_cross_entropy_part(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
-    state = flush_denormals()
-    result[0] = result[1] = 0.0
-    for i in range(0, z.size, BLOCK):
-        j = min(i + BLOCK, z.size)
-        loss, correct = _sigmoid_cross_entropy(z[i:j], target[i:j], dz[i:j], inverse)
-        result[0] += loss
-        result[1] += correct
-    restore_denormals(state)
+def _binary_cross_entropy(y: Any, t: Any, delta: Any) -> Any:
+    one = constant(y, 1)
+    return -t * np.log(y + delta) - (one - t) * np.log(one - y + delta)
 
 
-@threaded(GRAIN)
-def sigmoid_cross_entropy(
-    z: Any, target: Any, dz: Any, log: Any, counters: Any, threads: int
-) -> None:
-    """``max(z, 0) - z * target + log(1 + exp(-|z|))``, ``dz = (sigmoid(z) - target) / z.size``."""
-    n = z.size
-    inverse = z.dtype.type(1 / n)
-    tasks = task_count(n, n, GRAIN)
-    results = np.empty((tasks, 2))
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
-            _sigmoid_cross_entropy_part(z[i:j], target[i:j], dz[i:j], inverse, results[t])
-    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
-    log[counters[STEP], 1] = sum_in_order(results[:, 1])
+def _binary_cross_entropy_gradient(y: Any, t: Any, delta: Any) -> Any:
+    one = constant(y, 1)
+    return (one - t) / (one - y + delta) - t / (y + delta)
 
 
-@body
-def _mean_squared_error_part(y: Any, target: Any, dy: Any, factor: Any, result: Any) -> None:
-    state = flush_denormals()
-    loss = 0.0
-    for i in range(y.size):
-        difference = y[i] - target[i]
-        dy[i] = difference * factor
-        loss += np.float64(difference) * np.float64(difference)
-    result[0] = loss
-    restore_denormals(state)
+@helper
+def _hinge(y: Any, t: Any) -> Any:
+    margin = constant(y, 1) - t * y
+    return constant(y, 0) if margin <= constant(y, 0) else margin
 
 
-@threaded(GRAIN)
-def mean_squared_error(y: Any, target: Any, dy: Any, log: Any, counters: Any, threads: int) -> None:
-    """``mean((y - target)**2)``, ``dy = 2 * (y - target) / y.size``."""
-    n = y.size
-    factor = y.dtype.type(2 / n)
-    tasks = task_count(n, n, GRAIN)
-    results = np.empty((tasks, 1))
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
-            _mean_squared_error_part(y[i:j], target[i:j], dy[i:j], factor, results[t])
-    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
-    log[counters[STEP], 1] = 0.0
+@helper
+def _huber(d: Any, a: Any) -> Any:
+    half = constant(d, 0.5)
+    return a * (abs(d) - half * a) if abs(d) > a else half * d * d
+
+
+@helper
+def _clipped(d: Any, a: Any) -> Any:
+    low = -a if d < -a else d
+    return a if low > a else low
+
+
+VALUE: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "sigmoid_cross_entropy": lambda y, t, a: _sigmoid_cross_entropy(y, t),
+    "binary_cross_entropy": _binary_cross_entropy,
+    "mean_squared_error": lambda y, t, a: (y - t) * (y - t),
+    "half_squared_error": lambda y, t, a: constant(y, 0.5) * (y - t) * (y - t),
+    "hinge": lambda y, t, a: _hinge(y, t),
+    "huber": lambda y, t, a: _huber(y - t, a),
+}
+"""Loss of one element."""
+
+GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "sigmoid_cross_entropy": lambda y, t, a: sigmoid(y) - t,
+    "binary_cross_entropy": _binary_cross_entropy_gradient,
+    "mean_squared_error": lambda y, t, a: constant(y, 2) * (y - t),
+    "half_squared_error": lambda y, t, a: y - t,
+    "hinge": lambda y, t, a: -t if t * y < constant(y, 1) else constant(y, 0),
+    "huber": lambda y, t, a: _clipped(y - t, a),
+}
+"""Its derivative by y."""
+
+
+@cache
+def elementwise_loss(kind: str) -> Kernel:
+    """Make the kernel of a loss, for flat arrays y, target, dy and the number the mean is over."""
+    value, gradient = helper(VALUE[kind]), helper(GRADIENT[kind])
+    counts = LOSSES[kind].threshold is not None
+    threshold = LOSSES[kind].threshold or 0.0
+
+    @body
+    def elements(y: Any, target: Any, dy: Any, inverse: Any, alpha: Any) -> tuple[Any, Any]:
+        level, half = y.dtype.type(threshold), y.dtype.type(0.5)
+        loss, correct = y.dtype.type(0), np.int32(0)
+        for i in range(y.size):
+            loss += value(y[i], target[i], alpha)
+            correct += np.int32((y[i] > level) == (target[i] > half))
+            dy[i] = gradient(y[i], target[i], alpha) * inverse
+        return loss, correct
+
+    @body
+    def part(y: Any, target: Any, dy: Any, inverse: Any, alpha: Any, result: Any) -> None:
+        state = flush_denormals()
+        result[0] = result[1] = 0.0
+        for i in range(0, y.size, BLOCK):
+            j = min(i + BLOCK, y.size)
+            loss, correct = elements(y[i:j], target[i:j], dy[i:j], inverse, alpha)
+            result[0] += loss
+            result[1] += correct
+        restore_denormals(state)
+
+    @threaded(GRAIN, kind)
+    def elementwise_loss(
+        y: Any,
+        target: Any,
+        dy: Any,
+        log: Any,
+        counters: Any,
+        count: int,
+        alpha: float,
+        threads: int,
+    ) -> None:
+        n = y.size
+        inverse, a = y.dtype.type(1 / count), y.dtype.type(alpha)
+        tasks = task_count(n, n, GRAIN)
+        results = np.empty((tasks, 2))
+        workers = min(threads, tasks)
+        for w in prange(workers):
+            for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
+                i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
+                part(y[i:j], target[i:j], dy[i:j], inverse, a, results[t])
+        log[counters[STEP], 0] = sum_in_order(results[:, 0]) / count
+        log[counters[STEP], 1] = sum_in_order(results[:, 1]) if counts else 0.0
+
+    return elementwise_loss

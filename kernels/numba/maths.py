@@ -41,8 +41,41 @@ def _constant(x: Any, value: Any) -> Any:
     return converted
 
 
+def _expm1_small(r: Any) -> Any:
+    """``exp(r) - 1`` for ``|r| <= log(2) / 2``."""
+    raise NotImplementedError
+
+
+@overload(_expm1_small, jit_options=EXACT)
+def _expm1_small_overload(r: Any) -> Any:
+    if r == types.float32:
+
+        def single(r: Any) -> Any:
+            p = f32(0.0013814599) * r + f32(0.008368717)
+            p = p * r + f32(0.04166839)
+            p = p * r + f32(0.16666521)
+            p = p * r + f32(0.49999994)
+            return p * (r * r) + r
+
+        return single
+
+    def double(r: Any) -> Any:
+        p = 2.565003101850732e-08 * r + 2.76241702189936e-07
+        p = p * r + 2.755564200757087e-06
+        p = p * r + 2.4801508694481888e-05
+        p = p * r + 0.000198412715410568
+        p = p * r + 0.0013888888930570276
+        p = p * r + 0.008333333332633572
+        p = p * r + 0.04166666666656836
+        p = p * r + 0.16666666666667607
+        p = p * r + 0.5000000000000009
+        return p * (r * r) + r
+
+    return double
+
+
 def _reduce(x: Any) -> Any:
-    """For x <= 0 give ``(exp(r) - 1, t)`` where ``x = n log(2) + r``, n in the last bits of t."""
+    """Give ``(exp(r) - 1, t)`` where ``x = n log(2) + r``, n in the last bits of t."""
     raise NotImplementedError
 
 
@@ -54,11 +87,7 @@ def _reduce_overload(x: Any) -> Any:
             t = x * f32(LOG2_E) + f32(ROUND_32)
             n = t - f32(ROUND_32)
             r = (x - n * f32(LN2_HIGH_32)) - n * f32(LN2_LOW_32)
-            p = f32(0.0013814599) * r + f32(0.008368717)
-            p = p * r + f32(0.04166839)
-            p = p * r + f32(0.16666521)
-            p = p * r + f32(0.49999994)
-            return p * (r * r) + r, t
+            return _expm1_small(r), t
 
         return single
 
@@ -66,16 +95,7 @@ def _reduce_overload(x: Any) -> Any:
         t = x * LOG2_E + ROUND_64
         n = t - ROUND_64
         r = (x - n * LN2_HIGH_64) - n * LN2_LOW_64
-        p = 2.565003101850732e-08 * r + 2.76241702189936e-07
-        p = p * r + 2.755564200757087e-06
-        p = p * r + 2.4801508694481888e-05
-        p = p * r + 0.000198412715410568
-        p = p * r + 0.0013888888930570276
-        p = p * r + 0.008333333332633572
-        p = p * r + 0.04166666666656836
-        p = p * r + 0.16666666666667607
-        p = p * r + 0.5000000000000009
-        return p * (r * r) + r, t
+        return _expm1_small(r), t
 
     return double
 
@@ -101,6 +121,39 @@ def _exp_nonpositive(x: Any) -> Any:
         p, t = _reduce(-746.0 if x < -746.0 else x)
         scale = i64((f64(t).view(i64) << 52) + ((1023 + 128) << 52)).view(f64)
         return (p + 1.0) * scale * 2.0**-128
+
+    return double
+
+
+def exp(x: Any) -> Any:
+    """``exp(x)`` for any x: infinity, denormal results and NaN included."""
+    raise NotImplementedError
+
+
+@overload(exp, jit_options=EXACT)
+def _exp(x: Any) -> Any:
+    # 2**n has no exponent field for the largest and the smallest n: scale by it in two parts.
+    if x == types.float32:
+
+        def single(x: Any) -> Any:
+            low = f32(-104) if x < f32(-104) else x
+            p, t = _reduce(f32(89) if low > f32(89) else low)
+            n = i32(f32(t).view(i32) - f32(ROUND_32).view(i32))
+            half = i32(n >> 1)
+            first = i32((half + 127) << 23).view(f32)
+            second = i32((n - half + 127) << 23).view(f32)
+            return (p + f32(1)) * first * second
+
+        return single
+
+    def double(x: Any) -> Any:
+        low = -746.0 if x < -746.0 else x
+        p, t = _reduce(710.0 if low > 710.0 else low)
+        n = f64(t).view(i64) - f64(ROUND_64).view(i64)
+        half = n >> 1
+        first = i64((half + 1023) << 52).view(f64)
+        second = i64((n - half + 1023) << 52).view(f64)
+        return (p + 1.0) * first * second
 
     return double
 
@@ -163,6 +216,79 @@ def _log1p_unit(x: Any) -> Any:
         p = p * z + 0.3333333333333325
         s = s + s
         return p * z * s + s
+
+    return double
+
+
+def normal_tail(t: Any) -> Any:
+    """``(Phi(-t), exp(-t**2 / 2))`` for t >= 0 or NaN, Phi the normal distribution function.
+
+    ``Phi(-t) = exp(-t**2 / 2) w p(w)`` with ``w = k / (t + k)`` and a polynomial p, fitted so that
+    one formula holds from 0 to where the result is 0 (after Shepherd & Laframboise 1981). As in
+    Cody's, t**2 is the exact square of t rounded to 1/16, and a rest: a rounded square would have
+    an error that the exponential multiplies.
+    """
+    raise NotImplementedError
+
+
+@overload(normal_tail, jit_options=EXACT)
+def _normal_tail(t: Any) -> Any:
+    if t == types.float32:
+
+        def single(t: Any) -> Any:
+            t = f32(14.5) if t > f32(14.5) else t
+            near = (t + f32(ROUND_32 / 16)) - f32(ROUND_32 / 16)
+            high, low = near * near * f32(-0.5), (near - t) * (near + t) * f32(0.5)
+            exponent = (high + low) * f32(LOG2_E) + f32(ROUND_32)
+            n = exponent - f32(ROUND_32)
+            r = ((high - n * f32(LN2_HIGH_32)) - n * f32(LN2_LOW_32)) + low
+            scale = i32((f32(exponent).view(i32) << 23) + ((127 + 64) << 23)).view(f32)
+            e = (_expm1_small(r) + f32(1)) * scale
+            w = f32(3.5) / (t + f32(3.5))
+            p = f32(-0.017509071) * w + f32(0.11064871)
+            p = p * w + f32(-0.26677337)
+            p = p * w + f32(0.2847398)
+            p = p * w + f32(-0.14967926)
+            p = p * w + f32(0.13799757)
+            p = p * w + f32(0.06452939)
+            p = p * w + f32(0.10843617)
+            p = p * w + f32(0.11361055)
+            p = p * w + f32(0.11399953)
+            return e * (p * w) * f32(2.0**-64), e * f32(2.0**-64)
+
+        return single
+
+    def double(t: Any) -> Any:
+        t = 39.0 if t > 39.0 else t
+        near = (t + ROUND_64 / 16) - ROUND_64 / 16
+        high, low = near * near * -0.5, (near - t) * (near + t) * 0.5
+        exponent = (high + low) * LOG2_E + ROUND_64
+        n = exponent - ROUND_64
+        r = ((high - n * LN2_HIGH_64) - n * LN2_LOW_64) + low
+        scale = i64((f64(exponent).view(i64) << 52) + ((1023 + 128) << 52)).view(f64)
+        e = (_expm1_small(r) + 1.0) * scale
+        w = 5.0 / (t + 5.0)
+        p = 0.000486555396156405 * w + -0.00408161647829433
+        p = p * w + 0.012979547353686609
+        p = p * w + -0.012855940602575713
+        p = p * w + -0.0346981671640378
+        p = p * w + 0.14606520938948883
+        p = p * w + -0.26467502617133315
+        p = p * w + 0.31357988222492766
+        p = p * w + -0.275321545948435
+        p = p * w + 0.17976088611575344
+        p = p * w + -0.09213633866318532
+        p = p * w + 0.04511084527164749
+        p = p * w + 0.0027577511869160652
+        p = p * w + 0.028791807892239056
+        p = p * w + 0.03695082902206237
+        p = p * w + 0.04988597237541907
+        p = p * w + 0.0610107578769546
+        p = p * w + 0.07021481569046337
+        p = p * w + 0.07659686108642341
+        p = p * w + 0.0797884580983953
+        p = p * w + 0.07978845604732761
+        return e * (p * w) * 2.0**-128, e * 2.0**-128
 
     return double
 

@@ -7,41 +7,52 @@ from numba import prange
 
 from nnkit.kernels.numba.counters import UPDATES, learning_rate
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, threaded
+from nnkit.kernels.numba.jit import body, helper, threaded
+from nnkit.kernels.numba.maths import constant
 from nnkit.kernels.numba.tasks import chunk, worker_count
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
 
 
+@helper
+def _penalized(g: Any, p: Any, decay: Any, l1: Any) -> Any:
+    """Gradient with that of the penalties ``decay p^2 / 2`` and ``l1 |p|``."""
+    zero = constant(p, 0)
+    d = g + decay * p if decay != zero else g
+    sign = (l1 if p > zero else zero) - (l1 if p < zero else zero)
+    return d + sign if l1 != zero else d
+
+
 @body
-def _sgd(p: Any, g: Any, rate: Any, decay: Any) -> None:
+def _sgd(p: Any, g: Any, rate: Any, decay: Any, l1: Any) -> None:
     state = flush_denormals()
     for i in range(p.size):
-        d = g[i] + decay * p[i] if decay != 0 else g[i]
-        p[i] -= rate * d
+        p[i] -= rate * _penalized(g[i], p[i], decay, l1)
     restore_denormals(state)
 
 
 @threaded(GRAIN)
-def sgd(p: Any, g: Any, lr: Any, counters: Any, weight_decay: float, threads: int) -> None:
-    """``p -= lr * (g + weight_decay * p)``."""
+def sgd(
+    p: Any, g: Any, lr: Any, counters: Any, weight_decay: float, l1: float, threads: int
+) -> None:
+    """``p -= lr * (g + weight_decay * p + l1 * sign(p))``."""
     n = p.size
-    rate = p.dtype.type(learning_rate(lr, counters))
-    decay = p.dtype.type(weight_decay)
+    real = p.dtype.type
+    rate = real(learning_rate(lr, counters))
     workers = worker_count(threads, n, GRAIN)
     for w in prange(workers):
         i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _sgd(p[i:j], g[i:j], rate, decay)
+        _sgd(p[i:j], g[i:j], rate, real(weight_decay), real(l1))
 
 
 @body
 def _sgd_momentum(
-    p: Any, g: Any, velocity: Any, rate: Any, momentum: Any, nesterov: bool, decay: Any
+    p: Any, g: Any, velocity: Any, rate: Any, momentum: Any, nesterov: bool, decay: Any, l1: Any
 ) -> None:
     state = flush_denormals()
     for i in range(p.size):
-        d = g[i] + decay * p[i] if decay != 0 else g[i]
+        d = _penalized(g[i], p[i], decay, l1)
         v = momentum * velocity[i] + d
         velocity[i] = v
         p[i] -= rate * (d + momentum * v if nesterov else v)
@@ -58,16 +69,58 @@ def sgd_momentum(
     momentum: float,
     nesterov: bool,
     weight_decay: float,
+    l1: float,
     threads: int,
 ) -> None:
-    """``g += weight_decay * p; v = momentum * v + g; p -= lr * (g + momentum * v or v)``."""
+    """``g += penalties; v = momentum * v + g; p -= lr * (g + momentum * v or v)``."""
     n = p.size
-    rate = p.dtype.type(learning_rate(lr, counters))
-    mu, decay = p.dtype.type(momentum), p.dtype.type(weight_decay)
+    real = p.dtype.type
+    rate = real(learning_rate(lr, counters))
+    mu, decay = real(momentum), real(weight_decay)
     workers = worker_count(threads, n, GRAIN)
     for w in prange(workers):
         i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _sgd_momentum(p[i:j], g[i:j], velocity[i:j], rate, mu, nesterov, decay)
+        _sgd_momentum(p[i:j], g[i:j], velocity[i:j], rate, mu, nesterov, decay, real(l1))
+
+
+@body
+def _adaptive(
+    p: Any, g: Any, squares: Any, rate: Any, keep: Any, add: Any, eps: Any, decay: Any, l1: Any
+) -> None:
+    state = flush_denormals()
+    for i in range(p.size):
+        d = _penalized(g[i], p[i], decay, l1)
+        square = keep * squares[i] + add * (d * d)
+        squares[i] = square
+        p[i] -= rate * d / (np.sqrt(square) + eps)
+    restore_denormals(state)
+
+
+@threaded(GRAIN)
+def adaptive(
+    p: Any,
+    g: Any,
+    squares: Any,
+    lr: Any,
+    counters: Any,
+    keep: float,
+    add: float,
+    eps: float,
+    weight_decay: float,
+    l1: float,
+    threads: int,
+) -> None:
+    """``g += penalties; squares = keep * squares + add * g**2; p -= lr * g / (root + eps)``."""
+    n = p.size
+    real = p.dtype.type
+    rate = real(learning_rate(lr, counters))
+    decay, penalty = real(weight_decay), real(l1)
+    workers = worker_count(threads, n, GRAIN)
+    for w in prange(workers):
+        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
+        _adaptive(
+            p[i:j], g[i:j], squares[i:j], rate, real(keep), real(add), real(eps), decay, penalty
+        )
 
 
 @body
@@ -85,11 +138,12 @@ def _adam(
     eps: Any,
     decay: Any,
     shrink: Any,
+    l1: Any,
 ) -> None:
     state = flush_denormals()
     for i in range(p.size):
         q = p[i]
-        d = g[i] + decay * q if decay != 0 else g[i]
+        d = _penalized(g[i], q, decay, l1)
         mean = beta1 * m[i] + rest1 * d
         square = beta2 * v[i] + rest2 * (d * d)
         m[i] = mean
@@ -111,6 +165,7 @@ def adam(
     eps: float,
     weight_decay: float,
     decoupled: bool,
+    l1: float,
     threads: int,
 ) -> None:
     """Adam, or AdamW where the weight decay is decoupled."""
@@ -139,4 +194,5 @@ def adam(
             real(eps),
             decay,
             shrink,
+            real(l1),
         )

@@ -1,4 +1,4 @@
-"""Softmax, log-softmax, and softmax with cross-entropy and its gradient, row by row.
+"""Softmax, log-softmax, and cross-entropy of logits and of probabilities, row by row.
 
 Rows are taken a tile at a time, which is read from memory once and stays in the cache until done.
 The exponentials of narrow rows are computed over the tile as a whole: for ten classes too the
@@ -17,7 +17,7 @@ from nnkit.kernels.numba.tasks import share, sum_in_order, task_count, worker_co
 
 STEP = 0
 """Place of the step in `counters`."""
-GRAIN = 1 << 14
+GRAIN = 1 << 15
 """Elements worth a thread."""
 TILE = 2048
 """Elements in a tile of narrow rows."""
@@ -192,6 +192,26 @@ def softmax_backward(dy: Any, y: Any, dx: Any, threads: int) -> None:
 
 
 @body
+def _log_softmax_backward(dy: Any, y: Any, dx: Any) -> None:
+    state = flush_denormals()
+    for i in range(len(y)):
+        total = _sum(dy[i])
+        for j in range(y.shape[1]):
+            dx[i, j] = dy[i, j] - exp_nonpositive(y[i, j]) * total
+    restore_denormals(state)
+
+
+@threaded(GRAIN)
+def log_softmax_backward(dy: Any, y: Any, dx: Any, threads: int) -> None:
+    """``dx = dy - exp(y) * sum(dy)`` in each row of (n, m)."""
+    n = len(y)
+    workers = worker_count(min(n, threads), y.size, GRAIN)
+    for w in prange(workers):
+        i, j = share(n, workers, w), share(n, workers, w + 1)
+        _log_softmax_backward(dy[i:j], y[i:j], dx[i:j])
+
+
+@body
 def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
     """Write the gradient of some rows; `result` receives their loss and right answers."""
     state = flush_denormals()
@@ -278,5 +298,39 @@ def softmax_cross_entropy_rows(
         for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
             i, j = share(n, tasks, t), share(n, tasks, t + 1)
             _rows(z[i:j], target[i:j], dz[i:j], inverse, results[t])
+    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
+    log[counters[STEP], 1] = sum_in_order(results[:, 1])
+
+
+@body
+def _probabilities(y: Any, target: Any, dy: Any, inverse: Any, delta: Any, result: Any) -> None:
+    state = flush_denormals()
+    loss, correct = 0.0, 0
+    for i in range(len(y)):
+        row = y.dtype.type(0)
+        for j in range(y.shape[1]):
+            row -= target[i, j] * np.log(y[i, j] + delta)
+            dy[i, j] = -target[i, j] / (y[i, j] + delta) * inverse
+        loss += row
+        label = _place(target[i], _largest(target[i]))
+        correct += _is_answer(y[i], label, _largest(y[i]))
+    result[0], result[1] = loss, correct
+    restore_denormals(state)
+
+
+@threaded(GRAIN)
+def categorical_cross_entropy(
+    y: Any, target: Any, dy: Any, log: Any, counters: Any, delta: float, threads: int
+) -> None:
+    """Mean loss, right answers and gradient of probabilities (n, m) for rows of them (n, m)."""
+    n = len(y)
+    inverse = y.dtype.type(1 / n)
+    tasks = task_count(n, y.size, GRAIN)
+    results = np.empty((tasks, 2))
+    workers = min(threads, tasks)
+    for w in prange(workers):
+        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
+            i, j = share(n, tasks, t), share(n, tasks, t + 1)
+            _probabilities(y[i:j], target[i:j], dy[i:j], inverse, y.dtype.type(delta), results[t])
     log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
     log[counters[STEP], 1] = sum_in_order(results[:, 1])

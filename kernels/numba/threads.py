@@ -17,8 +17,8 @@ VARIABLE = "NNKIT_NUM_THREADS"
 _LIBRARIES = {"win32": "Library/bin/tbb12.dll", "darwin": "lib/libtbb.12.dylib"}
 
 
-def start() -> int:
-    """Make Numba choose its threading layer; return how many threads the kernels may use.
+def start() -> tuple[int, bool]:
+    """Make Numba choose its threading layer; return how many threads to use, and if it is TBB.
 
     To be called before Numba is imported, where possible: only then can NNKIT_NUM_THREADS keep it
     from starting more threads than it will be given work for. Raises ValueError if that is not a
@@ -34,8 +34,8 @@ def start() -> int:
 
     available = int(numba.get_num_threads())
     if numba.threading_layer() != "tbb":
-        return 1
-    return min(wanted or available, available)
+        return 1, False
+    return min(wanted or available, available), True
 
 
 def _wanted() -> int | None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from threading import Lock
 
 from nnkit.backends.base import Array, Backend
 
@@ -22,15 +22,21 @@ class BackendUnavailableError(RuntimeError):
     """A backend cannot work on this machine; the message says why and what to do."""
 
 
-@cache
+_loaded: dict[str, Backend] = {}
+_loading = Lock()
+
+
 def _load(name: str) -> Backend:
-    """Make the one backend object of that name, or raise BackendUnavailableError."""
-    module = importlib.import_module(f"nnkit.backends.{name}")
-    try:
-        backend: Backend = module.create()
-    except (ImportError, OSError, RuntimeError) as error:
-        raise BackendUnavailableError(f"the {name} backend is not available: {error}") from error
-    return backend
+    """Return the one backend object of that name, or raise BackendUnavailableError."""
+    with _loading:
+        if name not in _loaded:
+            try:
+                module = importlib.import_module(f"nnkit.backends.{name}")
+                _loaded[name] = module.create()
+            except (ImportError, OSError, RuntimeError) as error:
+                message = f"the {name} backend is not available: {error}"
+                raise BackendUnavailableError(message) from error
+        return _loaded[name]
 
 
 def get_backend(name: str | Backend | None = None) -> Backend:
@@ -69,7 +75,7 @@ def status() -> dict[str, str | None]:
         try:
             _load(name)
             reasons[name] = None
-        except BackendUnavailableError as error:
+        except (BackendUnavailableError, ValueError) as error:
             reasons[name] = str(error)
     return reasons
 

@@ -192,6 +192,29 @@ class Backend(ABC):
         """``dbias = sum of dy over rows`` for dy (n, m), in a fixed order."""
 
     @abstractmethod
+    def prelu(self, x: Array, slope: Array, y: Array) -> None:
+        """``y = x`` where x > 0, else ``slope x``, for a slope (m,) of x (n, m) or (1,) of any x."""
+
+    @abstractmethod
+    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
+        """``dx = dy`` where x > 0, else ``slope dy``; ``dslope = sum of dy min(x, 0)``.
+
+        The sum is over rows, or over all elements for a slope (1,), and has a fixed order.
+        """
+
+    @abstractmethod
+    def maxout(self, z: Array, bias: Array, y: Array, piece: Array) -> None:
+        """Largest of k linear functions: ``y = max over k of z_k + bias_k``.
+
+        z is (n, k m), k matrices (n, m) side by side, bias (k m,), y (n, m). `piece`, int32 (n, m),
+        receives the number of the largest, the first of equals; NaN counts as largest.
+        """
+
+    @abstractmethod
+    def maxout_backward(self, dy: Array, piece: Array, dz: Array) -> None:
+        """Gradient of `maxout`: ``dz_k = dy`` where `piece` is k, else 0."""
+
+    @abstractmethod
     def softmax(self, x: Array, y: Array | None = None) -> Array:
         """Softmax of each row, ``exp(x - max) / sum(exp(x - max))``: no overflow for any finite x.
 
@@ -205,6 +228,99 @@ class Backend(ABC):
     @abstractmethod
     def log_softmax(self, x: Array, y: Array | None = None) -> Array:
         """Logarithm of the softmax of each row, ``x - max - log(sum(exp(x - max)))``."""
+
+    @abstractmethod
+    def log_softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        """Gradient of log-softmax, y its output: ``dx = dy - exp(y) * sum(dy)`` in each row."""
+
+    # ------------------------------------------------------------------ normalization
+
+    @abstractmethod
+    def batch_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        running_mean: Array,
+        running_var: Array,
+        mean: Array,
+        var: Array,
+        y: Array,
+        eps: float,
+        momentum: float,
+    ) -> None:
+        """Batch normalisation of x (n, m), n of at least 2 (Ioffe & Szegedy 2015), in training.
+
+        ``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the mean and the biased variance
+        of each column, which are written to `mean` and `var`. With the unbiased variance, times
+        ``n / (n - 1)``, the averages follow: ``running += momentum * (batch's - running)``. All
+        but x and y have shape (m,). The variance is not harmed by a large mean.
+        """
+
+    @abstractmethod
+    def batch_norm_inference(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
+    ) -> None:
+        """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the given `mean` and `var`."""
+
+    @abstractmethod
+    def batch_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        var: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+        eps: float,
+        batch_statistics: bool,
+    ) -> None:
+        """Gradients of batch normalisation, its sums in a fixed order.
+
+        With ``xhat = (x - mean) / sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy *
+        xhat``, over rows; ``dx = gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if
+        `batch_statistics`, that is if `mean` and `var` are those of x, else without the terms
+        taken from dy.
+        """
+
+    @abstractmethod
+    def layer_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        inv_std: Array,
+        y: Array,
+        eps: float,
+    ) -> None:
+        """Layer normalisation of x (n, m) (Ba et al. 2016).
+
+        ``y = (x - mean) * inv_std * gamma + beta`` with each row's mean and ``inv_std = 1 /
+        sqrt(var + eps)`` for its biased variance, which are written to `mean` and `inv_std` (n,).
+        gamma and beta are (m,). The variance is not harmed by a large mean.
+        """
+
+    @abstractmethod
+    def layer_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        inv_std: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+    ) -> None:
+        """Gradients of layer normalisation, its sums in a fixed order.
+
+        With ``xhat = (x - mean) * inv_std`` and ``g = dy * gamma``: ``dbeta = sum of dy``,
+        ``dgamma = sum of dy * xhat``, over rows; ``dx = inv_std * (g - mean of g - xhat * mean of
+        (g * xhat))`` with means over the row.
+        """
 
     # ------------------------------------------------------------------ losses
 
@@ -229,22 +345,32 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def sigmoid_cross_entropy(
-        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    def categorical_cross_entropy(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array, delta: float
     ) -> None:
-        """Sigmoid and binary cross-entropy of logits, the mean over all elements, with gradient.
+        """Cross-entropy of probabilities, with the gradient, in one pass.
 
-        ``max(z, 0) - z * target + log(1 + exp(-|z|))``, ``dz = (sigmoid(z) - target) / z.size``;
-        the second logged number counts elements with ``(z > 0) == (target > 0.5)``.
+        For y, target and dy (n, classes): ``-sum(target * log(y + delta)) / n`` and
+        ``dy = -target / (y + delta) / n``. `log` as in `softmax_cross_entropy`: an answer is right
+        where the largest of a row of `y` (the first of equals) is at the place of the target's.
         """
 
     @abstractmethod
-    def mean_squared_error(
-        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    def elementwise_loss(
+        self,
+        kind: str,
+        y: Array,
+        target: Array,
+        dy: Array,
+        log: Array,
+        counters: Array,
+        alpha: float = 0.0,
     ) -> None:
-        """``mean((y - target)**2)`` over all elements, ``dy = 2 * (y - target) / y.size``.
+        """Loss of each output against a target of its own, with the gradient, in one pass.
 
-        The second logged number is 0.
+        `kind` is a key of `LOSSES`, which has the formulas, what the mean is over, and whether and
+        when an answer counts as right; `alpha` is the `a` in them. y, target and dy are (n, m).
+        Row ``counters[STEP]`` of `log` receives the mean loss and the number of right answers.
         """
 
     # ------------------------------------------------------------------ training
@@ -269,12 +395,34 @@ class Backend(ABC):
         momentum: float,
         nesterov: bool,
         weight_decay: float,
+        l1: float = 0.0,
     ) -> None:
         """Stochastic gradient descent on a flat buffer, in PyTorch's formulation.
 
-        ``g += weight_decay * p; v = momentum * v + g; p -= lr * (g + momentum * v)`` (Nesterov) or
-        ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None). The learning rate is element
-        ``counters[STEP]`` of the float64 array `lr`, or its only one. `g` is not modified.
+        ``g += weight_decay * p + l1 * sign(p); v = momentum * v + g; p -= lr * (g + momentum * v)``
+        (Nesterov) or ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None). The learning
+        rate is element ``counters[STEP]`` of the float64 array `lr`, or its only one. `g` is not
+        modified.
+        """
+
+    @abstractmethod
+    def adaptive(
+        self,
+        p: Array,
+        g: Array,
+        squares: Array,
+        lr: Array,
+        counters: Array,
+        keep: float,
+        add: float,
+        eps: float,
+        weight_decay: float,
+        l1: float = 0.0,
+    ) -> None:
+        """AdaGrad (``keep = add = 1``) or RMSProp (``add = 1 - keep``) on a flat buffer.
+
+        ``g += weight_decay * p + l1 * sign(p); squares = keep * squares + add * g**2;
+        p -= lr * g / (sqrt(squares) + eps)``. `lr` as in `sgd`.
         """
 
     @abstractmethod
@@ -291,6 +439,7 @@ class Backend(ABC):
         eps: float,
         weight_decay: float,
         decoupled: bool,
+        l1: float = 0.0,
     ) -> None:
         """Adam (Kingma & Ba 2015, algorithm 1), or AdamW with decoupled decay, on a flat buffer.
 
@@ -298,7 +447,26 @@ class Backend(ABC):
         ``v = beta2 v + (1 - beta2) g**2``,
         ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``. Weight decay is added
         to `g`, or decoupled: ``p *= 1 - lr * weight_decay`` first (Loshchilov & Hutter 2019).
-        `lr` as in `sgd`.
+        `l1` and `lr` as in `sgd`.
+        """
+
+    @abstractmethod
+    def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
+        """``total = weight * g`` to start with, else ``total += weight * g``, of flat buffers."""
+
+    @abstractmethod
+    def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
+        """``total[0] = sum(x**2)`` to start with, else ``total[0] += sum(x**2)``.
+
+        `x` is flat, `total` float64 (1,). The sum has a fixed order.
+        """
+
+    @abstractmethod
+    def clip(self, x: Array, total: Array, limit: float) -> None:
+        """Scale a flat array in place by ``limit / (norm + 1e-6)``, if that is below 1.
+
+        ``norm = sqrt(total[0])``: see `sum_of_squares`. (Pascanu et al. 2013, with PyTorch's and
+        the texts' 1e-6.) If the norm is NaN, the array stays as it is.
         """
 
     @abstractmethod

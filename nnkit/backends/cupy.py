@@ -15,7 +15,7 @@ from nnkit.backends.base import Array, Backend, CaptureError
 from nnkit.backends.cublaslt import CublasLt
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 
 CODES = {kind: np.int32(activation.code) for kind, activation in ACTIVATIONS.items()}
 ACCESS_BYTES = 16
@@ -232,6 +232,25 @@ class CupyBackend(Backend):
     def bias_gradient(self, dy: Array, dbias: Array) -> None:
         self._column_sums("bias_gradient", (self._dense(dy),), dy.shape, dbias)
 
+    def prelu(self, x: Array, slope: Array, y: Array) -> None:
+        columns = np.int64(slope.size)
+        self._flat("activations", "prelu", y, self._dense(x), self._dense(slope), y, columns)
+
+    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
+        head = *map(self._dense, (dy, x, slope)), dx
+        shape = dx.size // slope.size, slope.size
+        self._column_sums("prelu_backward", head, shape, dslope)
+
+    def maxout(self, z: Array, bias: Array, y: Array, piece: Array) -> None:
+        sizes = np.int32(z.shape[1] // y.shape[1]), np.int64(y.shape[1])
+        arrays = self._dense(z), self._dense(bias), y, piece
+        self._flat("activations", "maxout", y, *arrays, *sizes)
+
+    def maxout_backward(self, dy: Array, piece: Array, dz: Array) -> None:
+        sizes = np.int32(dz.shape[1] // dy.shape[1]), np.int64(dy.shape[1])
+        dy = self._dense(dy)
+        self._flat("activations", "maxout_backward", dy, dy, self._dense(piece), dz, *sizes)
+
     def _column_sums(
         self, name: str, head: tuple[Any, ...], shape: tuple[int, int], dbias: Array
     ) -> None:
@@ -251,28 +270,36 @@ class CupyBackend(Backend):
 
     def softmax(self, x: Array, y: Array | None = None) -> Array:
         y = self.empty(x.shape, x.dtype) if y is None else y
-        self._rows("softmax", y, self._dense(x), y)
+        self._rows("softmax_cross_entropy", "softmax", y, self._dense(x), y)
         return y
 
     def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
         dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
-        self._rows("softmax_backward", dx, self._dense(dy), self._dense(y), dx)
+        self._rows(
+            "softmax_cross_entropy", "softmax_backward", dx, self._dense(dy), self._dense(y), dx
+        )
         return dx
 
     def log_softmax(self, x: Array, y: Array | None = None) -> Array:
         y = self.empty(x.shape, x.dtype) if y is None else y
-        self._rows("log_softmax", y, self._dense(x), y)
+        self._rows("softmax_cross_entropy", "log_softmax", y, self._dense(x), y)
         return y
 
-    def _rows(self, name: str, out: Array, *args: Any) -> None:
+    def log_softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
+        self._rows(
+            "softmax_cross_entropy", "log_softmax_backward", dx, self._dense(dy), self._dense(y), dx
+        )
+        return dx
+
+    def _rows(self, file: str, name: str, out: Array, *args: Any) -> None:
         """Launch a kernel of rows.cuh that leaves nothing but `out`."""
         if out.size:
             columns = out.shape[-1]
             rows = out.size // columns
             suffix, blocks, threads = self._team(rows, columns, out.dtype)
             sizes = np.int64(rows), np.int32(columns)
-            file, name = "softmax_cross_entropy", name + suffix
-            self._launch(file, name, out.dtype, (blocks,), (threads,), args + sizes)
+            self._launch(file, name + suffix, out.dtype, (blocks,), (threads,), args + sizes)
 
     def _team(self, rows: int, columns: int, dtype: np.dtype[Any]) -> tuple[str, int, int]:
         """Choose who works on a row (see rows.cuh): the kernel's suffix, blocks and threads."""
@@ -283,6 +310,119 @@ class CupyBackend(Backend):
         most = LARGEST_BLOCK_BYTES // dtype.itemsize
         threads = min(most, _power_of_two(-(-packs // 4)))  # four packs or more for each thread
         return "_wide", max(1, min(rows, self._most_blocks)), threads
+
+    # ------------------------------------------------------------------ normalization
+
+    def batch_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        running_mean: Array,
+        running_var: Array,
+        mean: Array,
+        var: Array,
+        y: Array,
+        eps: float,
+        momentum: float,
+    ) -> None:
+        averages = running_mean, running_var, mean, var
+        numbers = x.dtype.type(eps), x.dtype.type(momentum)
+        x, gamma, beta = self._dense(x), self._dense(gamma), self._dense(beta)
+        args = x, gamma, beta, *averages, y, *numbers
+        if self._merged_columns("batch_norm_forward", x, args) > 1:
+            self.batch_norm_inference(x, gamma, beta, mean, var, y, eps)
+
+    def batch_norm_inference(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
+    ) -> None:
+        vectors = (self._dense(array) for array in (gamma, beta, mean, var))
+        args = self._dense(x), *vectors, y, x.dtype.type(eps)
+        self._columns("batch_norm_inference", y, args)
+
+    def batch_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        var: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+        eps: float,
+        batch_statistics: bool,
+    ) -> None:
+        inputs = (self._dense(array) for array in (dy, x, gamma, mean, var))
+        numbers = x.dtype.type(eps), np.int32(batch_statistics)
+        args = *inputs, dgamma, dbeta, dx, *numbers
+        if self._merged_columns("batch_norm_backward", dx, args) > 1:
+            self._columns("batch_norm_input_gradient", dx, args)
+
+    def layer_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        inv_std: Array,
+        y: Array,
+        eps: float,
+    ) -> None:
+        inputs = (self._dense(array) for array in (x, gamma, beta))
+        args = *inputs, mean, inv_std, y, x.dtype.type(eps)
+        self._rows("normalization", "layer_norm_forward", y, *args)
+
+    def layer_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        inv_std: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+    ) -> None:
+        dy, x, gamma, mean, inv_std = map(self._dense, (dy, x, gamma, mean, inv_std))
+        args = dy, x, mean, inv_std, dgamma, dbeta
+        self._merged_columns("layer_norm_parameter_gradients", dx, args)
+        args = dy, x, gamma, mean, inv_std, dx
+        self._rows("normalization", "layer_norm_backward", dx, *args)
+
+    def _columns(
+        self, name: str, like: Array, args: tuple[Any, ...], tail: tuple[Any, ...] = ()
+    ) -> None:
+        """Launch a kernel of normalization.cu on the columns of matrices like this one."""
+        rows, columns = like.shape
+        grid, block = self._tiles(rows, columns, like.dtype)
+        sizes = np.int64(rows), np.int64(columns)
+        self._launch("normalization", name, like.dtype, grid, block, args + sizes + tail)
+
+    def _merged_columns(self, name: str, like: Array, args: tuple[Any, ...]) -> int:
+        """Launch one that ends with merge_columns(); returns the blocks that share each column."""
+        rows, columns = like.shape
+        (tiles, groups), block = self._tiles(rows, columns, like.dtype)
+        reals = 2 * (ACCESS_BYTES // like.dtype.itemsize) + 1  # in the larger Part, Moments
+        partial = self._scratch(groups * tiles * block[0] * reals, like.dtype)
+        self._columns(name, like, args, (partial, self._scratch(tiles, np.uint32)))
+        return groups
+
+    def _tiles(
+        self, rows: int, columns: int, dtype: np.dtype[Any]
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Grid and block for work on columns: wide blocks, or tall ones where those are too few.
+
+        Two packs, 32 bytes, are the least that memory is read by.
+        """
+        packs = _packs(columns, dtype)
+        width = min(32, _power_of_two(packs))
+        multiprocessors = self._most_blocks // BLOCKS_PER_MULTIPROCESSOR
+        while width > 2 and THREADS // width < rows and packs // width < multiprocessors:
+            width //= 2
+        height, tiles = THREADS // width, -(-packs // width)
+        groups = min(-(-rows // (height * ROWS_PER_THREAD)), self._most_blocks // tiles)
+        return (tiles, max(1, groups)), (width, height)
 
     # ------------------------------------------------------------------ losses
 
@@ -296,22 +436,34 @@ class CupyBackend(Backend):
         name = f"cross_entropy_{kind}{suffix}"
         self._loss("softmax_cross_entropy", name, dz, blocks, threads, args, log, counters)
 
-    def sigmoid_cross_entropy(
-        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    def categorical_cross_entropy(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array, delta: float
     ) -> None:
-        self._flat_loss("sigmoid_cross_entropy", z, target, dz, log, counters)
+        rows, columns = y.shape
+        suffix, blocks, threads = self._team(rows, columns, y.dtype)
+        matrices = self._dense(y), self._dense(target), dy
+        args = *matrices, y.dtype.type(delta), np.int64(rows), np.int32(columns)
+        name = f"categorical_cross_entropy{suffix}"
+        self._loss("softmax_cross_entropy", name, dy, blocks, threads, args, log, counters)
 
-    def mean_squared_error(
-        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    def elementwise_loss(
+        self,
+        kind: str,
+        y: Array,
+        target: Array,
+        dy: Array,
+        log: Array,
+        counters: Array,
+        alpha: float = 0.0,
     ) -> None:
-        self._flat_loss("mean_squared_error", y, target, dy, log, counters)
-
-    def _flat_loss(
-        self, name: str, y: Array, target: Array, dy: Array, log: Array, counters: Array
-    ) -> None:
+        about, real = LOSSES[kind], dy.dtype.type
+        count = dy.size if about.mean_over == "elements" else len(dy)
+        right = np.int32(about.threshold is not None), real(about.threshold or 0)
+        matrices = self._dense(y), self._dense(target), dy
+        sizes = np.int64(count), np.int64(dy.size)
+        args = np.int32(about.code), *matrices, real(alpha), *right, *sizes
         blocks = self._blocks(_packs(dy.size, dy.dtype))
-        args = self._dense(y), self._dense(target), dy, np.int64(dy.size)
-        self._loss("losses", name, dy, blocks, THREADS, args, log, counters)
+        self._loss("losses", "elementwise_loss", dy, blocks, THREADS, args, log, counters)
 
     def _loss(
         self,
@@ -347,15 +499,33 @@ class CupyBackend(Backend):
         momentum: float,
         nesterov: bool,
         weight_decay: float,
+        l1: float = 0.0,
     ) -> None:
         real = p.dtype.type
         rate = self._dense(lr), np.int32(lr.size), counters
-        g, decay = self._dense(g), real(weight_decay)
+        g, penalties = self._dense(g), (real(weight_decay), real(l1))
         if velocity is None:
-            self._flat("optimizers", "sgd", p, p, g, *rate, decay)
+            self._flat("optimizers", "sgd", p, p, g, *rate, *penalties)
         else:
-            args = p, g, velocity, *rate, real(momentum), np.int32(nesterov), decay
+            args = p, g, velocity, *rate, real(momentum), np.int32(nesterov), *penalties
             self._flat("optimizers", "sgd_momentum", p, *args)
+
+    def adaptive(
+        self,
+        p: Array,
+        g: Array,
+        squares: Array,
+        lr: Array,
+        counters: Array,
+        keep: float,
+        add: float,
+        eps: float,
+        weight_decay: float,
+        l1: float = 0.0,
+    ) -> None:
+        rate = self._dense(lr), np.int32(lr.size), counters
+        constants = (p.dtype.type(x) for x in (keep, add, eps, weight_decay, l1))
+        self._flat("optimizers", "adaptive", p, p, self._dense(g), squares, *rate, *constants)
 
     def adam(
         self,
@@ -370,11 +540,25 @@ class CupyBackend(Backend):
         eps: float,
         weight_decay: float,
         decoupled: bool,
+        l1: float = 0.0,
     ) -> None:
         rate = self._dense(lr), np.int32(lr.size), counters
         constants = (np.float64(x) for x in (beta1, beta2, eps, weight_decay))
-        args = p, self._dense(g), m, v, *rate, *constants, np.int32(decoupled)
+        args = p, self._dense(g), m, v, *rate, *constants, np.int32(decoupled), p.dtype.type(l1)
         self._flat("optimizers", "adam", p, *args)
+
+    def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
+        args = self._dense(g), total, g.dtype.type(weight), np.int32(start)
+        self._flat("gradients", "accumulate", total, *args)
+
+    def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
+        blocks = self._blocks(_packs(x.size, x.dtype))
+        scratch = self._scratch(blocks, np.float64), self._scratch(1, np.uint32)
+        args = self._dense(x), total, np.int32(start), *scratch, np.int64(x.size)
+        self._launch("gradients", "sum_of_squares", x.dtype, (blocks,), (THREADS,), args)
+
+    def clip(self, x: Array, total: Array, limit: float) -> None:
+        self._flat("gradients", "clip", x, x, total, np.float64(limit))
 
     def gather(
         self, source: Array, order: Array, counters: Array, batch_size: int, out: Array

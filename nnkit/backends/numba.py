@@ -13,6 +13,7 @@ import numpy as np
 
 from nnkit.backends.base import Array
 from nnkit.backends.numpy import NumpyBackend
+from nnkit.kernels.table import LOSSES
 
 
 class _Capturing(threading.local):
@@ -41,8 +42,12 @@ class NumbaBackend(NumpyBackend):
             counters,
             dropout,
             gather,
+            gradients,
             losses,
+            maxout,
+            normalization,
             optimizers,
+            prelu,
             products,
             softmax_cross_entropy,
             tape,
@@ -57,16 +62,24 @@ class NumbaBackend(NumpyBackend):
             (False, False): products.tt,
         }
         self._activations = activations
+        self._prelu = prelu
+        self._maxout = maxout
         self._softmax = softmax_cross_entropy
         self._losses = losses
+        self._normalization = normalization
         self._optimizers = optimizers
+        self._gradients = gradients
         self._dropout = dropout.dropout
         self._gather = gather
         self._advance = counters.advance
 
     def _run(self, kernel: Any, size: int, *arguments: Any) -> None:
-        """Call a threaded kernel: its serial version if the size is not worth two threads."""
-        version = kernel.parallel if size >= kernel.least and self.threads > 1 else kernel.serial
+        """Call a threaded kernel: its serial version if the size is not worth two threads.
+
+        Above that size one thread too runs the parallel version: compiled apart, the two may differ
+        in the last bit.
+        """
+        version = kernel.parallel if size >= kernel.least and self._parallel else kernel.serial
         self._call(version, *arguments, self.threads)
 
     def _call(self, function: Any, *arguments: Any) -> None:
@@ -165,6 +178,32 @@ class NumbaBackend(NumpyBackend):
         else:
             super().bias_gradient(dy, dbias)
 
+    def prelu(self, x: Array, slope: Array, y: Array) -> None:
+        if x.flags.c_contiguous:
+            shape = -1, slope.size
+            self._run(self._prelu.prelu, x.size, x.reshape(shape), slope, y.reshape(shape))
+        else:
+            super().prelu(x, slope, y)
+
+    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
+        if dy.flags.c_contiguous and x.flags.c_contiguous:
+            dy, x, dx = (array.reshape(-1, slope.size) for array in (dy, x, dx))
+            self._run(self._prelu.prelu_backward, x.size, dy, x, slope, dx, dslope)
+        else:
+            super().prelu_backward(dy, x, slope, dx, dslope)
+
+    def maxout(self, z: Array, bias: Array, y: Array, piece: Array) -> None:
+        if z.flags.c_contiguous:
+            self._run(self._maxout.maxout, z.size, z, bias, y, piece)
+        else:
+            super().maxout(z, bias, y, piece)
+
+    def maxout_backward(self, dy: Array, piece: Array, dz: Array) -> None:
+        if dy.flags.c_contiguous and piece.flags.c_contiguous:
+            self._run(self._maxout.maxout_backward, dz.size, dy, piece, dz)
+        else:
+            super().maxout_backward(dy, piece, dz)
+
     def softmax(self, x: Array, y: Array | None = None) -> Array:
         y = np.empty(x.shape, x.dtype) if y is None else y
         if x.ndim == 2 and x.flags.c_contiguous and y.flags.c_contiguous:
@@ -186,6 +225,95 @@ class NumbaBackend(NumpyBackend):
             return y
         return super().log_softmax(x, y)
 
+    def log_softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+        dx = np.empty(y.shape, y.dtype) if dx is None else dx
+        if y.ndim == 2 and dy.flags.c_contiguous and y.flags.c_contiguous and dx.flags.c_contiguous:
+            self._run(self._softmax.log_softmax_backward, y.size, dy, y, dx)
+            return dx
+        return super().log_softmax_backward(dy, y, dx)
+
+    def batch_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        running_mean: Array,
+        running_var: Array,
+        mean: Array,
+        var: Array,
+        y: Array,
+        eps: float,
+        momentum: float,
+    ) -> None:
+        arrays = x, gamma, beta, running_mean, running_var, mean, var, y
+        if _dense(*arrays):
+            self._run(self._normalization.batch_norm_forward, x.size, *arrays, eps, momentum)
+        else:
+            super().batch_norm_forward(*arrays, eps, momentum)
+
+    def batch_norm_inference(
+        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
+    ) -> None:
+        arrays = x, gamma, beta, mean, var, y
+        if _dense(*arrays):
+            self._run(self._normalization.batch_norm_inference, x.size, *arrays, eps)
+        else:
+            super().batch_norm_inference(*arrays, eps)
+
+    def batch_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        var: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+        eps: float,
+        batch_statistics: bool,
+    ) -> None:
+        arrays = dy, x, gamma, mean, var, dgamma, dbeta, dx
+        if _dense(*arrays):
+            self._run(
+                self._normalization.batch_norm_backward, x.size, *arrays, eps, batch_statistics
+            )
+        else:
+            super().batch_norm_backward(*arrays, eps, batch_statistics)
+
+    def layer_norm_forward(
+        self,
+        x: Array,
+        gamma: Array,
+        beta: Array,
+        mean: Array,
+        inv_std: Array,
+        y: Array,
+        eps: float,
+    ) -> None:
+        arrays = x, gamma, beta, mean, inv_std, y
+        if _dense(*arrays):
+            self._run(self._normalization.layer_norm_forward, x.size, *arrays, eps)
+        else:
+            super().layer_norm_forward(*arrays, eps)
+
+    def layer_norm_backward(
+        self,
+        dy: Array,
+        x: Array,
+        gamma: Array,
+        mean: Array,
+        inv_std: Array,
+        dgamma: Array,
+        dbeta: Array,
+        dx: Array,
+    ) -> None:
+        arrays = dy, x, gamma, mean, inv_std, dgamma, dbeta, dx
+        if _dense(*arrays):
+            self._run(self._normalization.layer_norm_backward, x.size, *arrays)
+        else:
+            super().layer_norm_backward(*arrays)
+
     def softmax_cross_entropy(
         self, z: Array, target: Array, dz: Array, log: Array, counters: Array
     ) -> None:
@@ -200,37 +328,39 @@ class NumbaBackend(NumpyBackend):
         else:
             super().softmax_cross_entropy(z, target, dz, log, counters)
 
-    def sigmoid_cross_entropy(
-        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    def categorical_cross_entropy(
+        self, y: Array, target: Array, dy: Array, log: Array, counters: Array, delta: float
     ) -> None:
-        if z.flags.c_contiguous and target.flags.c_contiguous and dz.flags.c_contiguous:
-            self._run(
-                self._losses.sigmoid_cross_entropy,
-                z.size,
-                z.reshape(-1),
-                target.reshape(-1),
-                dz.reshape(-1),
-                log,
-                counters,
-            )
+        if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
+            kernel = self._softmax.categorical_cross_entropy
+            self._run(kernel, y.size, y, target, dy, log, counters, delta)
         else:
-            super().sigmoid_cross_entropy(z, target, dz, log, counters)
+            super().categorical_cross_entropy(y, target, dy, log, counters, delta)
 
-    def mean_squared_error(
-        self, y: Array, target: Array, dy: Array, log: Array, counters: Array
+    def elementwise_loss(
+        self,
+        kind: str,
+        y: Array,
+        target: Array,
+        dy: Array,
+        log: Array,
+        counters: Array,
+        alpha: float = 0.0,
     ) -> None:
         if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
             self._run(
-                self._losses.mean_squared_error,
+                self._losses.elementwise_loss(kind),
                 y.size,
                 y.reshape(-1),
                 target.reshape(-1),
                 dy.reshape(-1),
                 log,
                 counters,
+                y.size if LOSSES[kind].mean_over == "elements" else len(y),
+                alpha,
             )
         else:
-            super().mean_squared_error(y, target, dy, log, counters)
+            super().elementwise_loss(kind, y, target, dy, log, counters, alpha)
 
     def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
         if x.flags.c_contiguous and out.flags.c_contiguous:
@@ -250,9 +380,10 @@ class NumbaBackend(NumpyBackend):
         momentum: float,
         nesterov: bool,
         weight_decay: float,
+        l1: float = 0.0,
     ) -> None:
         if velocity is None:
-            self._run(self._optimizers.sgd, p.size, p, g, lr, counters, weight_decay)
+            self._run(self._optimizers.sgd, p.size, p, g, lr, counters, weight_decay, l1)
         else:
             self._run(
                 self._optimizers.sgd_momentum,
@@ -265,7 +396,36 @@ class NumbaBackend(NumpyBackend):
                 momentum,
                 nesterov,
                 weight_decay,
+                l1,
             )
+
+    def adaptive(
+        self,
+        p: Array,
+        g: Array,
+        squares: Array,
+        lr: Array,
+        counters: Array,
+        keep: float,
+        add: float,
+        eps: float,
+        weight_decay: float,
+        l1: float = 0.0,
+    ) -> None:
+        self._run(
+            self._optimizers.adaptive,
+            p.size,
+            p,
+            g,
+            squares,
+            lr,
+            counters,
+            keep,
+            add,
+            eps,
+            weight_decay,
+            l1,
+        )
 
     def adam(
         self,
@@ -280,6 +440,7 @@ class NumbaBackend(NumpyBackend):
         eps: float,
         weight_decay: float,
         decoupled: bool,
+        l1: float = 0.0,
     ) -> None:
         self._run(
             self._optimizers.adam,
@@ -295,7 +456,17 @@ class NumbaBackend(NumpyBackend):
             eps,
             weight_decay,
             decoupled,
+            l1,
         )
+
+    def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
+        self._run(self._gradients.accumulate, g.size, g, total, weight, start)
+
+    def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
+        self._run(self._gradients.sum_of_squares, x.size, x, total, start)
+
+    def clip(self, x: Array, total: Array, limit: float) -> None:
+        self._run(self._gradients.clip, x.size, x, total, limit)
 
     def gather(
         self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
@@ -310,6 +481,11 @@ class NumbaBackend(NumpyBackend):
 
     def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
         self._call(self._advance, counters, step, updates, forwards)
+
+
+def _dense(*arrays: Array) -> bool:
+    """Whether a kernel can take all of these."""
+    return all(array.flags.c_contiguous for array in arrays)
 
 
 def create() -> NumbaBackend:

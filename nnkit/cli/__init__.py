@@ -5,18 +5,22 @@ from __future__ import annotations
 import click
 
 import nnkit
+from nnkit.cli.bench import bench
 from nnkit.cli.command import Nnkit, debug_option
 from nnkit.cli.datasets import datasets
 from nnkit.cli.evaluate import evaluate
 from nnkit.cli.info import info
+from nnkit.cli.plot import plot
 from nnkit.cli.predict import predict
 from nnkit.cli.train import train
+from nnkit.openblas import choose_kernels
 
 EXAMPLES = """
 nnkit train                                     train on MNIST
 nnkit train digits --hidden 64                  on the small digits that come with nnkit
 nnkit evaluate runs/mnist/model.safetensors     test it
 nnkit predict runs/mnist/model.safetensors seven.png
+nnkit plot digits runs/mnist/model.safetensors  draw what it says about test images
 NNKIT_BACKEND=cupy nnkit train                  on the GPU
 nnkit COMMAND --help                            all about one command
 """
@@ -41,10 +45,11 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, info, datasets):
+for command in (train, evaluate, predict, plot, bench, info, datasets):
     cli.add_command(command)
 
 
 def main() -> None:
     """Run the command line, and exit the process with its code."""
+    choose_kernels()
     cli()

@@ -23,7 +23,6 @@ from nnkit.layers import Linear
 from nnkit.model import Sequential
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
-from nnkit.schedules import Constant, Cosine
 from nnkit.training import Trainer
 
 
@@ -34,7 +33,7 @@ def fit(run: Run, quiet: bool) -> float:
     # Where training diverges, that is told once, and not by NumPy for every operation.
     quiet_numpy = np.errstate(over="ignore", invalid="ignore")
     with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), quiet_numpy:
-        callbacks = [*([] if quiet else [ProgressBar("test")]), _Schedule(run), _Save(run), stop]
+        callbacks = [*([] if quiet else [ProgressBar("test")]), _Save(run), stop]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
@@ -44,6 +43,7 @@ def fit(run: Run, quiet: bool) -> float:
                 run.batch_size,
                 validation_data=validation,
                 callbacks=callbacks,
+                schedule=run.schedule,
             )
         else:
             trainer.resume(
@@ -61,23 +61,6 @@ def fit(run: Run, quiet: bool) -> float:
     return time.perf_counter() - start
 
 
-class _Schedule(Callback):
-    """Let the learning rate follow half a cosine, in one step per epoch."""
-
-    def __init__(self, run: Run) -> None:
-        self.lr = run.about["lr"]
-        self.schedule = Cosine() if run.about["schedule"] == "cosine" else Constant()
-
-    def on_fit_begin(self, trainer: Trainer) -> None:
-        progress = trainer.progress
-        assert progress is not None
-        if not progress.finished:
-            trainer.optimizer.lr = self.lr * self.schedule(progress.epoch, progress.epochs)
-
-    def on_epoch_end(self, trainer: Trainer) -> None:
-        self.on_fit_begin(trainer)
-
-
 class _Save(Callback):
     """Write a checkpoint after every epoch, as long as training has not diverged."""
 
@@ -89,7 +72,7 @@ class _Save(Callback):
         if not math.isfinite(loss):
             raise Failure(
                 f"training diverged: the loss of epoch {len(trainer.history)} is {loss}. "
-                f"Try a learning rate (--lr) below {self.run.about['lr']:g}"
+                f"Try a learning rate (--lr) below {trainer.optimizer.lr:g}"
             )
         _save(self.run)
 
@@ -128,13 +111,14 @@ def describe(run: Run) -> str:
     shape = data.image_shape
     images = f"images of {shape[0]}x{shape[1]}" if shape else f"rows of {data.x_train.shape[1]}"
     steps = -(-len(data.x_train) // run.batch_size)
+    schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
     rows = {
         "backend": f"{model.backend.name} on {_device(model.backend)}",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
         "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
-        "training": f"{type(optimizer).__name__}, learning rate {run.about['lr']:g} "
-        f"({run.about['schedule']}), {run.epochs} epochs of {steps:,} steps, "
+        "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
+        f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
         f"batch {run.batch_size}, seed {model.seed}",
         "results": f"{run.checkpoint.parent}{os.sep}",
     }

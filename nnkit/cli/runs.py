@@ -9,16 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnkit import activations
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
 from nnkit.cli import checkpoints
 from nnkit.cli.command import Failure, notice
 from nnkit.data import DataError, Dataset, available
-from nnkit.layers import Dropout, Layer, Linear, ReLU, Sigmoid, Tanh
+from nnkit.layers import Dropout, Layer, Linear
 from nnkit.model import Sequential
-from nnkit.optimizers import SGD, Adam, AdamW, Optimizer
+from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
 
-RATES = {"sgd": 0.1, "momentum": 0.05, "adam": 0.001, "adamw": 0.001}
+RATES = {
+    "sgd": 0.1,
+    "momentum": 0.05,
+    "adagrad": 0.01,
+    "rmsprop": 0.001,
+    "adam": 0.001,
+    "adamw": 0.001,
+}
 """Default learning rates."""
 
 SMALL = 10_000
@@ -49,7 +58,8 @@ class Run:
     trainer: Trainer
     dataset: Dataset
     about: dict[str, Any]
-    """What the checkpoint is to say about the data and the learning rate."""
+    """What the checkpoint is to say about the data."""
+    schedule: Schedule | None
     epochs: int
     batch_size: int
     checkpoint: Path
@@ -70,7 +80,8 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     return Run(
         Trainer(model, optimizer=optimizer),
         dataset,
-        about | {"lr": optimizer.lr, "schedule": settings.schedule},
+        about,
+        Cosine() if settings.schedule == "cosine" else None,
         settings.epochs or epochs,
         batch_size,
         _claim_folder(out, dataset.name) / checkpoints.MODEL,
@@ -89,10 +100,9 @@ def _default_dataset() -> tuple[Dataset, str]:
 
 
 def _build_model(features: int, classes: int, settings: Settings, backend: Backend) -> Sequential:
-    activation = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}[settings.activation]
     layers: list[Layer] = []
     for width in settings.hidden:
-        layers += [Linear(features, width), activation()]
+        layers += [Linear(features, width), activations.get(settings.activation)]
         if settings.dropout:
             layers.append(Dropout(settings.dropout))
         features = width
@@ -108,7 +118,13 @@ def _build_optimizer(settings: Settings) -> Optimizer:
     )
     if name in {"sgd", "momentum"}:
         return SGD(lr, momentum=0.9 if name == "momentum" else 0, **decay)
-    return {"adam": Adam, "adamw": AdamW}[name](lr, **decay)
+    classes: dict[str, type[Optimizer]] = {
+        "adagrad": AdaGrad,
+        "rmsprop": RMSProp,
+        "adam": Adam,
+        "adamw": AdamW,
+    }
+    return classes[name](lr, **decay)
 
 
 def _claim_folder(out: Path | None, name: str) -> Path:
@@ -158,9 +174,7 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other images or labels than {source} has now")
     trainer.model.to(target)
-    about["lr"] = trainer.extra.get("lr", trainer.optimizer.lr)
-    about["schedule"] = trainer.extra.get("schedule", "constant")
-    return Run(trainer, dataset, about, total, progress.batch_size, Path(path))
+    return Run(trainer, dataset, about, trainer.schedule, total, progress.batch_size, Path(path))
 
 
 def _backend_of_run(trainer: Trainer, option: str | None) -> Backend:

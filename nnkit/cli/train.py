@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from nnkit.activations import HIDDEN
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.runs import RATES, Settings, resume, start
@@ -53,7 +54,7 @@ def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int,
 )
 @click.option(
     "--activation",
-    type=click.Choice(["relu", "sigmoid", "tanh"]),
+    type=click.Choice(HIDDEN),
     default="relu",
     show_default=True,
     help="Behind each hidden layer.",
@@ -75,7 +76,7 @@ def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int,
     type=click.Choice(["cosine", "constant"]),
     default="cosine",
     show_default=True,
-    help="With cosine the learning rate falls from epoch to epoch, almost to 0.",
+    help="With cosine the learning rate falls from step to step, almost to 0.",
 )
 @click.option(
     "--weight-decay",

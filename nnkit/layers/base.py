@@ -55,6 +55,13 @@ class Layer:
     `new`, parameters and the arrays given: then a training step through the layer can be captured
     and replayed. Not inherited: a class says so itself."""
 
+    buffer_names: ClassVar[tuple[str, ...]] = ()
+    """Attributes that are arrays and change in training without gradients, such as running means.
+    They are kept in checkpoints, and `attach` moves them; a constructor makes them with NumPy."""
+
+    least_rows: ClassVar[int] = 1
+    """Rows that a batch must have in training."""
+
     training = False
     input_gradient = True
     """Whether `backward` must return dx; the trainer needs none from the first layer."""
@@ -92,13 +99,18 @@ class Layer:
         return self._workspace.get(self, name, shape, dtype, self.backend)
 
     @property
+    def suits(self) -> str | None:
+        """Initialiser that suits a `Linear` right in front of this layer, if one does."""
+        return None
+
+    @property
     def backend(self) -> Backend:
-        """The backend this layer computes on: its model's, else the current one."""
+        """The backend this layer computes on, its model's or else the current one."""
         return self._backend or current_backend()
 
     @property
     def xp(self) -> Any:
-        """The backend's array namespace: numpy or cupy."""
+        """The backend's array namespace, numpy or cupy."""
         return self.backend.xp
 
     @property
@@ -117,6 +129,26 @@ class Layer:
     def own_parameters(self) -> dict[str, Parameter]:
         """Parameters that are attributes of this very layer, by name."""
         return {name: p for name, p in vars(self).items() if isinstance(p, Parameter)}
+
+    def buffers(self) -> dict[str, Array]:
+        """Arrays of this very layer that are kept but not trained, by name."""
+        return {name: getattr(self, name) for name in self.buffer_names}
+
+    @property
+    def frozen(self) -> bool:
+        """Whether all parameters, sublayers' too, keep their values in training.
+
+        Set it to True to train the other layers only, or to False again. Optimizers pass frozen
+        parameters over: weight decay and momentum do not change them either, and clipping leaves
+        their gradients out. Gradients are computed nevertheless.
+        """
+        parameters = self.parameters()
+        return bool(parameters) and all(p.frozen for p in parameters)
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        for p in self.parameters():
+            p.frozen = bool(value)
 
     def parameters(self) -> list[Parameter]:
         """All parameters, those of sublayers too."""
@@ -137,7 +169,10 @@ class Layer:
     # ------------------------------------------------------------------ plumbing
 
     def attach(self, backend: Backend, dtype: Any) -> None:
-        """Compute on `backend` in `dtype` from now on, sublayers too."""
+        """Compute on `backend` in `dtype` from now on, sublayers too; buffers are moved there."""
+        for name, array in self.buffers().items():
+            host = array if self._backend is None else self._backend.to_numpy(array)
+            setattr(self, name, backend.asarray(host, dtype))
         self._backend, self._dtype = backend, np.dtype(dtype)
         for layer in self.sublayers():
             layer.attach(backend, dtype)

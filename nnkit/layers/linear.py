@@ -22,8 +22,9 @@ class Linear(Layer):
     bias
         Whether to add b.
     init
-        Initial W: "he", "xavier", "zeros", a function of (generator, shape), or an array. None
-        takes He before ReLU and Xavier otherwise. b starts at zero.
+        Initial W: a name or function of `nnkit.initializers` such as "he", a function of
+        (generator, shape), or an array. None takes He before ReLU and Xavier otherwise. b starts at
+        zero.
 
     Notes
     -----

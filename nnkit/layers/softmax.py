@@ -1,4 +1,7 @@
-"""Softmax as a layer; to train a classifier, use SoftmaxCrossEntropy on the logits instead."""
+"""Softmax and its logarithm as layers.
+
+To train a classifier, use SoftmaxCrossEntropy on the logits instead.
+"""
 
 from __future__ import annotations
 
@@ -22,3 +25,21 @@ class Softmax(Layer):
     def backward(self, dy: Array) -> Array:
         """dx = y * (dy - sum(dy * y))."""
         return self.backend.softmax_backward(dy, self.y, self.new("dx", dy.shape))
+
+
+class LogSoftmax(Layer):
+    """``y = x - max - log(sum(exp(x - max)))`` in each row of x (n, classes).
+
+    Backward, for any dy: ``dx = dy - exp(y) * sum(dy)``.
+    """
+
+    capturable = True
+
+    def forward(self, x: Array) -> Array:
+        """y = log softmax(x)."""
+        self.y = self.backend.log_softmax(x, self.new("y", x.shape))
+        return self.y
+
+    def backward(self, dy: Array) -> Array:
+        """dx = dy - exp(y) * sum(dy)."""
+        return self.backend.log_softmax_backward(dy, self.y, self.new("dx", dy.shape))

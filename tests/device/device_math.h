@@ -46,8 +46,9 @@ static inline float __saturatef(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
 static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float rsqrt(float x) { return rsqrtf(x); }
 static inline double rsqrt(double x) { return 1.0 / sqrt(x); }
-static inline float normcdff(float x) { return 0.5f * erfcf(x * -0.70710678f); }
-static inline double normcdf(double x) { return 0.5 * erfc(x * -0.70710678118654752); }
+// In more digits, because erfc multiplies the rounding error of what it is given.
+static inline float normcdff(float x) { return 0.5 * erfc(x * -0.70710678118654752); }
+static inline double normcdf(double x) { return 0.5L * erfcl(x * -0.70710678118654752440L); }
 static inline void sincospi(double x, double* sine, double* cosine) {
     double turn = fmod(x, 2.0) * 3.14159265358979323846;
     *sine = sin(turn);

@@ -161,6 +161,7 @@ def mutate(work: Callable[[], None]) -> None:
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
     """An array in the memory of the fake GPU, as `cupy.ndarray`."""
 
+    __module__ = "cupy"  # by which the other backends know it
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]
 

@@ -24,7 +24,8 @@ class Memory(np.ndarray):
     used = 0
 
     def __del__(self) -> None:
-        Memory.live_bytes -= self.used
+        if Memory is not None:  # at the interpreter's exit it may be gone
+            Memory.live_bytes -= self.used
 
 
 def allocate(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:

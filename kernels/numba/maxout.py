@@ -1,0 +1,58 @@
+"""Maxout: the largest of the matrices that lie side by side in one."""
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from nnkit.kernels.numba.jit import body, threaded
+from nnkit.kernels.numba.tasks import share, worker_count
+
+GRAIN = 1 << 16
+"""Elements worth a thread."""
+
+
+@body
+def _first(z: Any, bias: Any, y: Any, piece: Any) -> None:
+    for j in range(y.size):
+        y[j] = z[j] + bias[j]
+        piece[j] = 0
+
+
+@body
+def _further(k: Any, z: Any, bias: Any, y: Any, piece: Any) -> None:
+    for j in range(y.size):
+        value = z[j] + bias[j]
+        larger = (value > y[j]) | ((value != value) & (y[j] == y[j]))
+        y[j] = value if larger else y[j]
+        piece[j] = k if larger else piece[j]
+
+
+@threaded(GRAIN)
+def maxout(z: Any, bias: Any, y: Any, piece: Any, threads: int) -> None:
+    """``y = max over k of z_k + bias_k``, and k, for (n, k m), (k m,) and (n, m)."""
+    n, m = y.shape
+    workers = worker_count(min(n, threads), z.size, GRAIN)
+    for w in prange(workers):
+        for i in range(share(n, workers, w), share(n, workers, w + 1)):
+            _first(z[i, :m], bias[:m], y[i], piece[i])
+            for k in range(1, z.shape[1] // m):
+                part = slice(k * m, (k + 1) * m)
+                _further(np.int32(k), z[i, part], bias[part], y[i], piece[i])
+
+
+@body
+def _chosen(k: Any, dy: Any, piece: Any, dz: Any) -> None:
+    for j in range(dy.size):
+        dz[j] = dy[j] if piece[j] == k else dy.dtype.type(0)
+
+
+@threaded(GRAIN)
+def maxout_backward(dy: Any, piece: Any, dz: Any, threads: int) -> None:
+    """``dz_k = dy`` where piece is k, else 0, for (n, m) and (n, k m)."""
+    n, m = dy.shape
+    workers = worker_count(min(n, threads), dz.size, GRAIN)
+    for w in prange(workers):
+        for i in range(share(n, workers, w), share(n, workers, w + 1)):
+            for k in range(dz.shape[1] // m):
+                _chosen(np.int32(k), dy[i], piece[i], dz[i, k * m : (k + 1) * m])

@@ -1,0 +1,302 @@
+"""Batch normalisation, column by column, and layer normalisation, row by row.
+
+Means and variances are added up in float64, in two passes: they are as good as their input where
+that is far from zero, too.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import prange
+
+from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.jit import body, threaded
+from nnkit.kernels.numba.tasks import CHUNK, add_rows, chunk, share, task_count, worker_count
+
+GRAIN = 1 << 15
+"""Elements worth a thread."""
+COLUMNS = 256
+"""Columns taken at a time: all rows of them stay in the cache for the next pass."""
+
+
+@body
+def _moments(x: Any, first: int, mean: Any, var: Any) -> None:
+    """Float64 mean and variance of the columns from `first` on."""
+    n, last = len(x), first + mean.size
+    mean[:], var[:] = 0, 0
+    for i in range(n):
+        row = x[i, first:last]
+        for j in range(mean.size):
+            mean[j] += row[j]
+    for j in range(mean.size):
+        mean[j] /= n
+    for i in range(n):
+        row = x[i, first:last]
+        for j in range(var.size):
+            delta = row[j] - mean[j]
+            var[j] += delta * delta
+    for j in range(var.size):
+        var[j] /= n
+
+
+@body
+def _inverse_deviation(var: Any, eps: Any, inverse: Any) -> None:
+    for j in range(inverse.size):
+        inverse[j] = var.dtype.type(1) / np.sqrt(var[j] + eps)
+
+
+@body
+def _normalize(
+    x: Any, first: int, gamma: Any, beta: Any, mean: Any, var: Any, y: Any, eps: Any
+) -> None:
+    """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` in the columns from `first` on."""
+    last, factor = first + gamma.size, np.empty(gamma.size, x.dtype)
+    _inverse_deviation(var, eps, factor)
+    for j in range(gamma.size):
+        factor[j] *= gamma[j]
+    for i in range(len(x)):
+        row, out = x[i, first:last], y[i, first:last]
+        for j in range(gamma.size):
+            out[j] = (row[j] - mean[j]) * factor[j] + beta[j]
+
+
+@threaded(GRAIN)
+def batch_norm_inference(
+    x: Any, gamma: Any, beta: Any, mean: Any, var: Any, y: Any, eps: float, threads: int
+) -> None:
+    """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` for x, y (n, m)."""
+    n = len(x)
+    workers = worker_count(min(n, threads), x.size, GRAIN)
+    for w in prange(workers):
+        i, j = share(n, workers, w), share(n, workers, w + 1)
+        _normalize(x[i:j], 0, gamma, beta, mean, var, y[i:j], x.dtype.type(eps))
+
+
+@body
+def _batch_norm(
+    x: Any,
+    first: int,
+    gamma: Any,
+    beta: Any,
+    running_mean: Any,
+    running_var: Any,
+    mean: Any,
+    var: Any,
+    y: Any,
+    eps: Any,
+    momentum: float,
+) -> None:
+    """Normalise the columns from `first` on; vectors are those of these columns alone."""
+    exact_mean, exact_var = np.empty(mean.size), np.empty(var.size)
+    _moments(x, first, exact_mean, exact_var)
+    unbiased = len(x) / (len(x) - 1)
+    for j in range(mean.size):
+        mean[j], var[j] = exact_mean[j], exact_var[j]
+        running_mean[j] += momentum * (exact_mean[j] - running_mean[j])
+        running_var[j] += momentum * (exact_var[j] * unbiased - running_var[j])
+    _normalize(x, first, gamma, beta, mean, var, y, eps)
+
+
+@threaded(GRAIN)
+def batch_norm_forward(
+    x: Any,
+    gamma: Any,
+    beta: Any,
+    running_mean: Any,
+    running_var: Any,
+    mean: Any,
+    var: Any,
+    y: Any,
+    eps: float,
+    momentum: float,
+    threads: int,
+) -> None:
+    """Normalise the columns of x (n, m) by their own mean and variance, and follow the averages.
+
+    Threads share the columns, so that each column is added up in one order.
+    """
+    m = x.shape[1]
+    workers = worker_count(min(-(-m // CHUNK), threads), x.size, GRAIN)
+    for w in prange(workers):
+        end = chunk(m, workers, w + 1)
+        for first in range(chunk(m, workers, w), end, COLUMNS):
+            part = slice(first, min(first + COLUMNS, end))
+            _batch_norm(
+                x,
+                first,
+                gamma[part],
+                beta[part],
+                running_mean[part],
+                running_var[part],
+                mean[part],
+                var[part],
+                y,
+                x.dtype.type(eps),
+                momentum,
+            )
+
+
+@body
+def _batch_gradients(
+    dy: Any,
+    x: Any,
+    first: int,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
+    eps: Any,
+    batch_statistics: bool,
+) -> None:
+    """Give the gradients of the columns from `first` on, as `_batch_norm` takes them."""
+    state = flush_denormals()
+    n, m = len(x), gamma.size
+    last = first + m
+    inverse = np.empty(m, x.dtype)
+    _inverse_deviation(var, eps, inverse)
+    total, product = np.zeros(m), np.zeros(m)
+    for i in range(n):
+        row, d = x[i, first:last], dy[i, first:last]
+        for j in range(m):
+            total[j] += d[j]
+            product[j] += d[j] * (row[j] - mean[j])
+    constant, slope, factor = np.zeros(m, x.dtype), np.zeros(m, x.dtype), np.empty(m, x.dtype)
+    for j in range(m):
+        dbeta[j] = total[j]
+        dgamma[j] = product[j] * inverse[j]
+        factor[j] = gamma[j] * inverse[j]
+        if batch_statistics:
+            constant[j] = total[j] / n
+            slope[j] = product[j] / n * inverse[j] * inverse[j]
+    for i in range(n):
+        row, d, out = x[i, first:last], dy[i, first:last], dx[i, first:last]
+        for j in range(m):
+            out[j] = factor[j] * (d[j] - (constant[j] + (row[j] - mean[j]) * slope[j]))
+    restore_denormals(state)
+
+
+@threaded(GRAIN)
+def batch_norm_backward(
+    dy: Any,
+    x: Any,
+    gamma: Any,
+    mean: Any,
+    var: Any,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
+    eps: float,
+    batch_statistics: bool,
+    threads: int,
+) -> None:
+    """Give the gradients of x (n, m), gamma and beta (m,); threads share the columns."""
+    m = x.shape[1]
+    workers = worker_count(min(-(-m // CHUNK), threads), x.size, GRAIN)
+    for w in prange(workers):
+        end = chunk(m, workers, w + 1)
+        for first in range(chunk(m, workers, w), end, COLUMNS):
+            part = slice(first, min(first + COLUMNS, end))
+            _batch_gradients(
+                dy,
+                x,
+                first,
+                gamma[part],
+                mean[part],
+                var[part],
+                dgamma[part],
+                dbeta[part],
+                dx,
+                x.dtype.type(eps),
+                batch_statistics,
+            )
+
+
+@body
+def _layer_norm(x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, eps: float) -> None:
+    n, m = x.shape
+    for i in range(n):
+        total = 0.0
+        for j in range(m):
+            total += np.float64(x[i, j])
+        exact = total / m
+        squares = 0.0
+        for j in range(m):
+            delta = x[i, j] - exact
+            squares += delta * delta
+        mean[i] = exact
+        inv_std[i] = 1 / np.sqrt(squares / m + eps)
+        center, inverse = mean[i], inv_std[i]
+        for j in range(m):
+            y[i, j] = (x[i, j] - center) * inverse * gamma[j] + beta[j]
+
+
+@threaded(GRAIN)
+def layer_norm_forward(
+    x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, eps: float, threads: int
+) -> None:
+    """Normalise each row of x (n, m) by its own mean and deviation, which are kept as (n,)."""
+    n = len(x)
+    workers = worker_count(min(n, threads), x.size, GRAIN)
+    for w in prange(workers):
+        i, j = share(n, workers, w), share(n, workers, w + 1)
+        _layer_norm(x[i:j], gamma, beta, mean[i:j], inv_std[i:j], y[i:j], eps)
+
+
+@body
+def _layer_gradients(
+    dy: Any, x: Any, gamma: Any, mean: Any, inv_std: Any, dgamma: Any, dbeta: Any, dx: Any
+) -> None:
+    state = flush_denormals()
+    n, m = x.shape
+    dgamma[:], dbeta[:] = 0, 0
+    for i in range(n):
+        center, inverse = mean[i], inv_std[i]
+        total = product = x.dtype.type(0)
+        for j in range(m):
+            xhat = (x[i, j] - center) * inverse
+            total += dy[i, j] * gamma[j]
+            product += dy[i, j] * gamma[j] * xhat
+            dgamma[j] += dy[i, j] * xhat
+            dbeta[j] += dy[i, j]
+        total /= x.dtype.type(m)
+        product /= x.dtype.type(m)
+        for j in range(m):
+            xhat = (x[i, j] - center) * inverse
+            dx[i, j] = inverse * (dy[i, j] * gamma[j] - total - xhat * product)
+    restore_denormals(state)
+
+
+@threaded(GRAIN)
+def layer_norm_backward(
+    dy: Any,
+    x: Any,
+    gamma: Any,
+    mean: Any,
+    inv_std: Any,
+    dgamma: Any,
+    dbeta: Any,
+    dx: Any,
+    threads: int,
+) -> None:
+    """Give the gradients of x (n, m), gamma and beta (m,)."""
+    n, m = x.shape
+    tasks = task_count(n, x.size, GRAIN)
+    sums = np.empty((2, tasks, m), x.dtype)
+    workers = min(threads, tasks)
+    for w in prange(workers):
+        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
+            i, j = share(n, tasks, t), share(n, tasks, t + 1)
+            _layer_gradients(
+                dy[i:j],
+                x[i:j],
+                gamma,
+                mean[i:j],
+                inv_std[i:j],
+                sums[0, t],
+                sums[1, t],
+                dx[i:j],
+            )
+    add_rows(sums[0], dgamma)
+    add_rows(sums[1], dbeta)

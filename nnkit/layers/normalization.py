@@ -1,0 +1,178 @@
+"""Normalisation over the batch and over the features, each with a learned scale and offset."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from nnkit import initializers
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+from nnkit.parameters import Parameter
+
+
+class _Normalization(Layer):
+    """What the layers below share: ``y = xhat * gamma + beta`` for rows of `num_features`."""
+
+    def __init__(self, num_features: int, eps: float) -> None:
+        name = type(self).__name__
+        if not isinstance(num_features, int | np.integer) or num_features < 1:
+            raise ValueError(
+                f"{name}: num_features must be an integer of at least 1, not {num_features!r}"
+            )
+        if not eps > 0:
+            raise ValueError(f"{name}: eps must be above 0, not {eps!r}")
+        self.num_features = int(num_features)
+        self.eps = float(eps)
+        self.gamma = Parameter((self.num_features,), initializers.constant(1))
+        self.beta = Parameter((self.num_features,), initializers.zeros)
+
+    def own_parameters(self) -> dict[str, Parameter]:
+        """Return gamma as "weight" and beta as "bias"."""
+        return {"weight": self.gamma, "bias": self.beta}
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(num_features,) as it is."""
+        if shape != (self.num_features,):
+            hint = "; put Flatten() in front of it" if len(shape) > 1 else ""
+            raise ValueError(
+                f"{self!r} takes rows of {self.num_features} numbers, not of shape {shape}{hint}"
+            )
+        return shape
+
+
+class BatchNorm1d(_Normalization):
+    """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` of each feature of x (n, num_features).
+
+    In training mode, mean and (biased) variance are those of the batch, which must have two rows
+    at least, and running averages follow them: ``running = (1 - momentum) * running + momentum *
+    batch's``, for which the variance is the unbiased one. In evaluation mode the averages are used
+    instead. They are kept in checkpoints, and no optimizer or `frozen` changes that.
+
+    Parameters
+    ----------
+    num_features
+        Width of the rows, at least 1.
+    eps
+        Added to the variance, above 0.
+    momentum
+        Weight of a new batch in the averages, above 0 and at most 1.
+
+    Raises ValueError in training for a batch of one row: its variance is 0, and y would be beta
+    whatever x is.
+
+    Notes
+    -----
+    Ioffe & Szegedy 2015, as PyTorch defines it. A `Linear` in front needs no bias.
+    """
+
+    options: ClassVar = ("num_features", "eps", "momentum")
+    buffer_names: ClassVar = ("running_mean", "running_var")
+    capturable = True
+    least_rows = 2
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        if not 0 < momentum <= 1:
+            raise ValueError(
+                f"BatchNorm1d: momentum must be above 0 and at most 1, not {momentum!r}"
+            )
+        self.momentum = float(momentum)
+        self.running_mean: Array = np.zeros(self.num_features)
+        self.running_var: Array = np.ones(self.num_features)
+
+    def forward(self, x: Array) -> Array:
+        """Normalise by the batch's statistics in training, otherwise by the running ones."""
+        self.x, self.batch_statistics = x, self.training
+        gamma, beta, y = self.gamma.value, self.beta.value, self.new("y", x.shape)
+        if not self.training:
+            self.mean, self.var = self.running_mean, self.running_var
+            self.backend.batch_norm_inference(x, gamma, beta, self.mean, self.var, y, self.eps)
+            return y
+        if len(x) < self.least_rows:
+            raise ValueError(
+                f"{self!r} cannot train on a batch of one row, which has no variance: give it "
+                "larger batches, or switch to evaluation mode"
+            )
+        shape = (self.num_features,)
+        self.mean, self.var = self.new("mean", shape), self.new("var", shape)
+        self.backend.batch_norm_forward(
+            x,
+            gamma,
+            beta,
+            self.running_mean,
+            self.running_var,
+            self.mean,
+            self.var,
+            y,
+            self.eps,
+            self.momentum,
+        )
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, through the statistics too if they were the batch's; see the backend."""
+        dx = self.new("dx", dy.shape)
+        self.backend.batch_norm_backward(
+            dy,
+            self.x,
+            self.gamma.value,
+            self.mean,
+            self.var,
+            self.gamma.grad,
+            self.beta.grad,
+            dx,
+            self.eps,
+            self.batch_statistics,
+        )
+        return dx
+
+
+class LayerNorm(_Normalization):
+    """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` in each row of x (n, num_features).
+
+    Mean and (biased) variance are those of the row: nothing depends on the batch, and training and
+    evaluation are alike.
+
+    Parameters
+    ----------
+    num_features
+        Width of the rows, at least 1.
+    eps
+        Added to the variance, above 0.
+
+    Notes
+    -----
+    Ba, Kiros & Hinton 2016, as PyTorch defines it.
+    """
+
+    options: ClassVar = ("num_features", "eps")
+    capturable = True
+
+    def __init__(self, num_features: int, eps: float = 1e-5) -> None:
+        super().__init__(num_features, eps)
+
+    def forward(self, x: Array) -> Array:
+        """Normalise each row."""
+        self.x, y = x, self.new("y", x.shape)
+        self.mean, self.inv_std = self.new("mean", (len(x),)), self.new("inv_std", (len(x),))
+        self.backend.layer_norm_forward(
+            x, self.gamma.value, self.beta.value, self.mean, self.inv_std, y, self.eps
+        )
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, through mean and variance too; see the backend."""
+        dx = self.new("dx", dy.shape)
+        self.backend.layer_norm_backward(
+            dy,
+            self.x,
+            self.gamma.value,
+            self.mean,
+            self.inv_std,
+            self.gamma.grad,
+            self.beta.grad,
+            dx,
+        )
+        return dx

@@ -1,0 +1,67 @@
+"""ReLU with a learned slope (He et al. 2015, "Delving deep into rectifiers")."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from nnkit import initializers
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+from nnkit.parameters import Parameter
+
+
+class PReLU(Layer):
+    """``y = x`` where x > 0, else ``slope x``; the gradient at the kink is the slope.
+
+    Parameters
+    ----------
+    features
+        Slopes to learn: 1 for all elements of x of any shape (PyTorch's default), or one for each
+        column of x (n, features), as in Keras.
+    alpha
+        Where each slope starts.
+
+    Notes
+    -----
+    Backward: ``dx = dy`` where x > 0, else ``slope dy``; ``dslope`` is the sum of ``dy x`` over the
+    elements that are not positive. The slope is called "weight" in checkpoints, as in PyTorch.
+    Weight decay pulls it towards ReLU; He et al. train it without.
+    """
+
+    capturable = True
+    options: ClassVar = ("features", "alpha")
+
+    def __init__(self, features: int = 1, alpha: float = 0.25) -> None:
+        if not isinstance(features, int | np.integer) or features < 1:
+            raise ValueError(f"PReLU: features must be an integer of at least 1, not {features!r}")
+        self.features = int(features)
+        self.alpha = float(alpha)
+        self.weight = Parameter((self.features,), initializers.constant(self.alpha))
+
+    @property
+    def suits(self) -> str:
+        """He's initialiser, which is of the same paper."""
+        return "he"
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The same shape, (features,) where there are several slopes."""
+        if self.features > 1 and shape != (self.features,):
+            raise ValueError(
+                f"{self!r} takes rows of {self.features} numbers, not of shape {shape}"
+            )
+        return shape
+
+    def forward(self, x: Array) -> Array:
+        """y = x where x > 0, else slope x."""
+        self.x = x
+        y = self.new("y", x.shape)
+        self.backend.prelu(x, self.weight.value, y)
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """dx = dy where x > 0, else slope dy; dslope = sum of dy x where x <= 0."""
+        dx = self.new("dx", dy.shape)
+        self.backend.prelu_backward(dy, self.x, self.weight.value, dx, self.weight.grad)
+        return dx
