@@ -15,6 +15,9 @@ from nnkit.losses import Loss
 from nnkit.model import Sequential
 from nnkit.optimizers import Optimizer
 
+STRETCH, MOST_ROWS = 1024, 2**20
+"""Steps of short epochs carried out in one go where nothing comes between, and their examples."""
+
 
 class Data:
     """Checked examples and targets on a model's backend, uint8 images left as bytes."""
@@ -105,19 +108,25 @@ class Steps:
         self.workspace = workspace
         _check_least_rows(model, len(data), batch_size)
         self.batch = Batch(model, data, batch_size)
-        self.order = backend.empty(len(data), np.int64)
-        self.log = backend.zeros((-(-len(data) // batch_size), 2), np.float64)
+        steps = -(-len(data) // batch_size)
+        even = len(data) % batch_size == 0 and accumulate == 1
+        self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
+        """So many epochs can be carried out in one go."""
+        self.order = backend.empty(self.most_epochs * len(data), np.int64)
+        self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
         self._capture = capture and capturable(model, loss)
         self._replay: Callable[[int], None] | None = None
         self._full = [batch_size] * accumulate
         self._trained: list[slice] = []
         self._total = backend.zeros(len(model.flat.grads) if accumulate > 1 else 0, model.dtype)
 
-    def begin_epoch(self, order: np.ndarray[Any, Any], step: int, log: Any) -> None:
-        """Start at this step of an epoch in this order, with what was logged before (or None)."""
+    def begin(self, order: np.ndarray[Any, Any], step: int = 0, log: Any = None) -> None:
+        """Start at a step of one or more epochs in this order, with what was logged before."""
         backend = self.model.backend
-        self.order[...] = backend.asarray(order)
-        self.log[...] = 0 if log is None else backend.asarray(log)
+        self.order[: len(order)] = backend.asarray(order)
+        self.log[...] = 0
+        if log is not None:
+            self.log[: len(log)] = backend.asarray(log)
         self.optimizer.counters[STEP] = step
 
     def run(self, updates: int, batches: list[int]) -> None:

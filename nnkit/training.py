@@ -73,11 +73,18 @@ class Progress:
         """Whether all epochs are done."""
         return self.epoch >= self.epochs
 
-    def order(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Examples in the order of the current epoch: a function of seed and epoch alone."""
+    def orders(self, epochs: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Examples in the order of the current epoch, and of those after it, one after the other.
+
+        Each epoch's is a function of the seed and its number alone.
+        """
         if not self.shuffle:
-            return np.arange(self.examples)
-        key = np.array([self.seed % 2**64, self.first_epoch + self.epoch], np.uint64)
+            return np.tile(np.arange(self.examples), epochs)
+        first = self.first_epoch + self.epoch
+        return np.concatenate([self._order(first + i) for i in range(epochs)])
+
+    def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        key = np.array([self.seed % 2**64, epoch], np.uint64)
         return np.random.Generator(np.random.Philox(key=key)).permutation(self.examples)
 
 
@@ -243,6 +250,8 @@ class Trainer:
             callback.on_fit_begin(self)
         try:
             with deferred_interrupt() as check:
+                if validation is None and not callbacks and self.schedule is None:
+                    self._stretches(steps, check)
                 while not (progress.finished or self.stop):
                     self._epoch(steps, validation, callbacks, check)
         finally:
@@ -254,6 +263,29 @@ class Trainer:
                 callback.on_fit_end(self)
         return self.history
 
+    def _stretches(self, steps: Steps, check: Callable[[], None]) -> None:
+        """Train whole epochs, many at a time where they are short: nothing comes between them."""
+        assert self.progress is not None
+        progress = self.progress
+        pace = Pace(each_step=steps.most_epochs == 1)
+        while progress.step == 0 and steps.most_epochs > 1 and not progress.finished:
+            epochs = pace.next(min(progress.epochs - progress.epoch, steps.most_epochs))
+            steps.begin(progress.orders(epochs))
+            start = time.perf_counter()
+            self.model.train()
+            steps.run(epochs * progress.steps, [progress.batch_size])
+            self.log = self.model.backend.to_numpy(steps.log)[: epochs * progress.steps]
+            seconds = (time.perf_counter() - start) / epochs
+            rows = np.full(progress.steps, progress.batch_size)
+            of_each = self.log.reshape(epochs, progress.steps, 2)
+            by_name = figures(of_each, rows, self.loss, self._answers)
+            for name, values in {**by_name, "seconds": np.full(epochs, seconds)}.items():
+                getattr(self.history, name).extend(values.tolist())
+            self.history.step_loss.extend(self.log[:, 0].tolist())
+            progress.epoch += epochs
+            self.epochs_made += epochs
+            check()
+
     def _epoch(
         self,
         steps: Steps,
@@ -264,8 +296,8 @@ class Trainer:
         """Train to the end of the current epoch, or to the step after which `stop` is set."""
         assert self.progress is not None
         progress = self.progress
-        steps.begin_epoch(progress.order(), progress.step, self.log if progress.step else None)
-        self.log = steps.log
+        steps.begin(progress.orders(1), progress.step, self.log if progress.step else None)
+        self.log = steps.log[: progress.steps]
         if self.schedule is not None:
             self.optimizer.follow(progress.factors(self.schedule))
         pace = Pace(each_step=any(overrides(c, "on_step_end") for c in callbacks))
@@ -305,7 +337,9 @@ class Trainer:
     def _figures(self, log: Array, steps: int) -> dict[str, float]:
         assert self.progress is not None
         rows = batch_rows(steps, self.progress.batch_size, self.progress.examples)
-        return figures(self.model.backend.to_numpy(log), rows, self.loss, self._answers)
+        log = self.model.backend.to_numpy(log)[:steps]
+        by_name = figures(log, rows, self.loss, self._answers)
+        return {name: float(value) for name, value in by_name.items()}
 
     # ------------------------------------------------------------------ using the model
 
@@ -333,7 +367,8 @@ class Trainer:
                 backend.advance(counters, 1, 0, 0)
         rows = batch_rows(steps, batch.size, len(data))
         answers = self.loss.answers_per_row(*data.outputs)
-        return figures(backend.to_numpy(log), rows, self.loss, answers)
+        by_name = figures(backend.to_numpy(log), rows, self.loss, answers)
+        return {name: float(value) for name, value in by_name.items()}
 
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x as a NumPy array.
@@ -426,12 +461,11 @@ def batch_rows(steps: int, batch_size: int, examples: int) -> np.ndarray[Any, np
 
 def figures(
     log: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], loss: Loss, answers_per_row: int
-) -> dict[str, float]:
-    """Mean loss and accuracy over the batches of `rows` rows that a log starts with."""
+) -> dict[str, np.ndarray[Any, Any]]:
+    """Mean loss and accuracy over the batches of a log (..., steps, 2); `rows` has their sizes."""
     if not len(rows):
         return {}
-    log = log[: len(rows)]
-    result = {"loss": float(log[:, 0] @ rows / rows.sum())}
+    result = {"loss": (log[..., 0] * rows).sum(axis=-1) / rows.sum()}
     if loss.counts_correct:
-        result["accuracy"] = float(log[:, 1].sum() / (rows.sum() * answers_per_row))
+        result["accuracy"] = log[..., 1].sum(axis=-1) / (rows.sum() * answers_per_row)
     return result

@@ -117,6 +117,36 @@ def test_a_learning_rate_changed_between_epochs(backend, data):
     assert trainer.optimizer.lr == 0.5 / 8
 
 
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("compile", [True, False])
+def test_many_short_epochs_in_one_go_are_the_same_bit_for_bit(backend, data, shuffle, compile):
+    """A callback, of whatever kind, has each epoch carried out by itself."""
+    x, t = data[0][:40], data[1][:40]
+    results = []
+    for callbacks in ([], [nnkit.Callback()]):
+        model = network(backend, dropout=0.2)
+        trainer = nnkit.Trainer(model)
+        history = trainer.fit(x, t, 9, 10, shuffle=shuffle, callbacks=callbacks, compile=compile)
+        assert trainer.progress.finished
+        assert trainer.epochs_made == len(history) == len(history.seconds) == 9
+        more = trainer.resume(x, t, epochs=11, callbacks=callbacks)
+        figures = more.loss, more.accuracy, more.step_loss
+        results.append((weights(model).tobytes(), figures))
+    assert results[0] == results[1]
+
+
+def test_full_batch_training_of_many_epochs(backend):
+    """XOR by the 2-6-1 network: one step an epoch."""
+    x, t = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    model = nnkit.Sequential(
+        nnkit.Linear(2, 6), nnkit.Sigmoid(), nnkit.Linear(6, 1), seed=1, backend=backend
+    )
+    trainer = nnkit.Trainer(model, nnkit.SigmoidCrossEntropy(), nnkit.Adam(0.1))
+    history = trainer.fit(x, t, epochs=300, batch_size=4)
+    assert len(history) == len(history.step_loss) == 300
+    np.testing.assert_array_equal(trainer.predict(x)[:, 0], t)
+
+
 def test_another_batch_size_and_evaluation_in_between(backend, data):
     x, t = data
 
