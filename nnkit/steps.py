@@ -14,13 +14,21 @@ from nnkit.layers import Workspace
 from nnkit.losses import Loss
 from nnkit.model import Sequential
 from nnkit.optimizers import Optimizer
+from nnkit.streaming import Feed
 
 STRETCH, MOST_ROWS = 1024, 2**20
 """Steps of short epochs carried out in one go where nothing comes between, and their examples."""
 
 
+CHECKED_BYTES = 16 << 20
+"""Examples are checked in blocks of this size, so that checking takes no more memory."""
+
+
 class Data:
-    """Checked examples and targets on a model's backend, uint8 images left as bytes."""
+    """Checked examples and targets on a model's backend, uint8 images left as bytes.
+
+    Examples that do not fit on the device stay on the host, as a NumPy array.
+    """
 
     def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
         self.x = examples(model, x, name)
@@ -35,6 +43,9 @@ class Data:
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
             )
         self.t = loss.prepare(model.backend, t, (len(self.x), *self.outputs), model.dtype)
+        self.on_host = not model.backend.owns(self.x) or (
+            isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
+        )
 
     def __len__(self) -> int:
         return len(self.x)
@@ -47,18 +58,29 @@ def examples(model: Sequential, x: Any, name: str = "x") -> Array:
     TypeError for what is no numbers.
     """
     backend = model.backend
-    array = x if backend.owns(x) else backend.asarray(x)
+    too_large = isinstance(x, np.ndarray) and x.nbytes > backend.room()
+    array = x if too_large or backend.owns(x) else backend.asarray(x)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
     if array.dtype != np.uint8:
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
-        array = backend.asarray(array, model.dtype)
-        finite = backend.xp.isfinite(array).reshape(len(array), -1).all(axis=1)
-        if not bool(finite.all()):
-            raise ValueError(f"{name} holds NaN or infinity, first in row {int(finite.argmin())}")
+        array = array.astype(model.dtype, copy=False)
+        _check_finite(array, name)
     model._checked(array[:1])
-    return backend.asarray(array)
+    return array if too_large else backend.asarray(array)
+
+
+def _check_finite(array: Array, name: str) -> None:
+    """Raise ValueError if a row holds NaN or infinity; a block of rows at a time."""
+    rows = max(1, CHECKED_BYTES // max(1, array[:1].nbytes))
+    for start in range(0, len(array), rows):
+        block = array[start : start + rows]
+        if not block.size or bool(abs(block).max() < np.inf):
+            continue
+        finite = (abs(block.reshape(len(block), -1)) < np.inf).all(axis=1)
+        row = start + int(finite.argmin())
+        raise ValueError(f"{name} holds NaN or infinity, first in row {row}")
 
 
 def as_real(model: Sequential, x: Array) -> Array:
@@ -67,11 +89,15 @@ def as_real(model: Sequential, x: Array) -> Array:
 
 
 class Batch:
-    """The arrays that a mini-batch is gathered into, and the gradient of its outputs."""
+    """The arrays that a mini-batch is gathered into, and the gradient of its outputs.
 
-    def __init__(self, model: Sequential, data: Data, size: int) -> None:
+    Examples that are on the host come through a `feed`, whose blocks hold some batches `together`.
+    """
+
+    def __init__(self, model: Sequential, data: Data, size: int, together: int = 1) -> None:
         backend = model.backend
         self.data, self.size, self.backend = data, size, backend
+        self.feed = Feed(backend, data.x, size * together) if data.on_host else None
         self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
         self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
         self.gradient = backend.empty((size, *data.outputs), model.dtype)
@@ -79,7 +105,10 @@ class Batch:
     def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
         """Fetch the current step's first `rows` examples and targets."""
         x, t = (self.x, self.t) if rows == self.size else (self.x[:rows], self.t[:rows])
-        self.backend.gather(self.data.x, order, counters, self.size, x)
+        if self.feed is None:
+            self.backend.gather(self.data.x, order, counters, self.size, x)
+        else:
+            self.backend.gather(self.feed.x, self.feed.positions, counters, self.size, x)
         self.backend.gather(self.data.t, order, counters, self.size, t)
         return x, t
 
@@ -107,9 +136,9 @@ class Steps:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace = workspace
         _check_least_rows(model, len(data), batch_size)
-        self.batch = Batch(model, data, batch_size)
+        self.batch = Batch(model, data, batch_size, accumulate)
         steps = -(-len(data) // batch_size)
-        even = len(data) % batch_size == 0 and accumulate == 1
+        even = len(data) % batch_size == 0 and accumulate == 1 and not data.on_host
         self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
         """So many epochs can be carried out in one go."""
         self.order = backend.empty(self.most_epochs * len(data), np.int64)
@@ -128,10 +157,24 @@ class Steps:
         if log is not None:
             self.log[: len(log)] = backend.asarray(log)
         self.optimizer.counters[STEP] = step
+        self._row = step * self.batch.size
+        if self.batch.feed is not None:
+            self.batch.feed.begin(order)
 
     def run(self, updates: int, batches: list[int]) -> None:
         """Make so many updates, each by batches of these numbers of examples."""
         self.optimizer.refresh()
+        if self.batch.feed is None:
+            self._run(updates, batches)
+            return
+        rows = sum(batches)
+        while updates > 0:
+            there = max(1, self.batch.feed.require(self._row) // rows)
+            self._run(min(updates, there), batches)
+            self._row += min(updates, there) * rows
+            updates -= there
+
+    def _run(self, updates: int, batches: list[int]) -> None:
         with self.model.using(self.workspace):
             if batches != self._full:
                 self._one_by_one(updates, batches)

@@ -358,9 +358,13 @@ class Trainer:
         log = backend.zeros((steps, 2), np.float64)
         counters = backend.zeros(3, np.int64)
         order = backend.xp.arange(len(data))
+        if batch.feed is not None:
+            batch.feed.begin(np.arange(len(data)))
         model.eval()
         with model.using(self._workspace):
             for step in range(steps):
+                if batch.feed is not None:
+                    batch.feed.require(step * batch.size)
                 x, t = batch.gather(order, counters, len(data) - step * batch.size)
                 y = model.run_forward(x)
                 self.loss.run(backend, y, t, batch.gradient[: len(y)], log, counters)

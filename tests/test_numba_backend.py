@@ -389,6 +389,23 @@ def test_exp_over_all_of_float32():
     assert_ulps(compiled(maths.expm1_nonpositive)(x), np.expm1(x.astype(np.float64)), 1.1)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_exp_of_either_sign(sign):
+    x = sign * every_thousandth(0, 1000)
+    with np.errstate(over="ignore"):
+        want = np.exp(np.minimum(x, 89).astype(np.float64)).astype(np.float32)
+    y = compiled(maths.exp)(x)
+    finite = np.isfinite(want)
+    assert_ulps(y[finite], want[finite].astype(np.float64), 1.6)
+    assert (y[~finite] == np.inf).all()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_gelu_over_all_of_float32(backend, sign):
+    x = sign * every_thousandth(0, np.finfo(np.float32).max)
+    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x.astype(float)), 6)
+
+
 def test_log1p_over_all_of_its_range():
     x = every_thousandth(0, 1)
     assert_ulps(compiled(maths.log1p_unit)(x), np.log1p(x.astype(np.float64)), 2.1)
@@ -410,11 +427,20 @@ def test_float64_functions(rng):
     assert_ulps(compiled(maths.log1p_unit)(x), np.log1p(x), 3)
 
 
+def test_float64_exp_and_gelu(backend, rng):
+    x = rng.uniform(-750, 709.7, 100_000)
+    assert_ulps(compiled(maths.exp)(x), np.exp(x), 2)
+    x = np.append(rng.uniform(-37, 10, 50_000), rng.normal(size=50_000))
+    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x), 8)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_functions_at_the_extremes(dtype):
     x = np.array([0, -0.0, -1e4, -np.inf, np.nan], dtype)
     np.testing.assert_array_equal(compiled(maths.exp_nonpositive)(x), np.exp(x))
     np.testing.assert_array_equal(compiled(maths.expm1_nonpositive)(x), np.expm1(x))
+    np.testing.assert_array_equal(compiled(maths.exp)(x), np.exp(x))
+    assert compiled(maths.exp)(np.array([1e4, np.inf], dtype)).tolist() == [np.inf, np.inf]
     x = np.array([0, 1, np.nan], dtype)
     np.testing.assert_allclose(compiled(maths.log1p_unit)(x), np.log1p(x), rtol=1e-7)
 

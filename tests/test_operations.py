@@ -1634,6 +1634,7 @@ def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
     The simulator has small arrays and few blocks instead, and runs threads in a random order.
     """
     inputs, outputs, call = LARGE[operation]
+    rows = len(large_arrays["x"])
     if simulated:
         monkeypatch.setattr(backend, "_most_blocks", 2)
     with simulator.thread_order("shuffled", seed=1):
@@ -1642,7 +1643,7 @@ def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
             {name: large_arrays[name] for name in inputs.split()},
             {name: large_arrays[name] for name in outputs.split()},
             ulps=16,
-            scale={"columns": len(large_arrays["x"]), "m_columns": len(large_arrays["x"]), "y": 4},
+            scale={"columns": rows, "m_columns": rows, "one": large_arrays["x"].size, "y": 4},
         )
 
 

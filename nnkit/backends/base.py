@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -66,6 +67,21 @@ class Backend(ABC):
     def zeros(self, shape: int | Sequence[int], dtype: Any) -> Array:
         """Make a C-contiguous array of zeros."""
         return self.xp.zeros(shape, dtype)
+
+    def room(self) -> float:
+        """Bytes that a data set may take on the device; a larger one is streamed."""
+        return inf
+
+    def copy_from_host(self, host: np.ndarray[Any, Any], out: Array) -> Any:
+        """Copy a NumPy array into `out` once the work issued so far is done.
+
+        The copy goes on while work that is issued later is done; `wait_for` its result.
+        """
+        out[...] = self.asarray(host)
+
+    def wait_for(self, copy: Any) -> None:
+        """Have work that is issued later wait for a copy of `copy_from_host`."""
+        return
 
     def synchronize(self) -> None:
         """Wait until all work issued so far is done; immediate on a CPU."""

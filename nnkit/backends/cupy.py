@@ -23,6 +23,8 @@ BLOCKS_PER_MULTIPROCESSOR = 8
 """Blocks of THREADS that fill one; larger grids would only make more partial sums."""
 ROWS_PER_THREAD = 16
 """Rows that one thread adds up before a column sum is worth dividing among blocks."""
+DATA_SHARE = 0.6
+"""Share of the free memory that a data set may take; parameters and activations need some too."""
 STEPS_PER_GRAPH = 16
 """Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
 LARGEST_BLOCK_BYTES = 4096
@@ -36,13 +38,16 @@ class CupyBackend(Backend):
 
     def __init__(self) -> None:
         import cupy
+        import cupyx
 
         self.xp = cupy
+        self._empty_pinned = cupyx.empty_pinned
         multiprocessors: int = cupy.cuda.Device().attributes["MultiProcessorCount"]
         self._most_blocks = BLOCKS_PER_MULTIPROCESSOR * multiprocessors
         self._modules: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._kernels: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._products: CublasLt | None = None
+        self._copying: Any = None
         self._no_capture = "cuBLASLt has not been tried"
         self._buffers: dict[tuple[int, np.dtype[Any]], Array] = {}
 
@@ -63,6 +68,24 @@ class CupyBackend(Backend):
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         host: np.ndarray[Any, Any] = self.xp.asnumpy(array)
         return host
+
+    def room(self) -> float:
+        free, _ = self.xp.cuda.runtime.memGetInfo()
+        return DATA_SHARE * float(free)
+
+    def copy_from_host(self, host: np.ndarray[Any, Any], out: Array) -> Any:
+        current = self.xp.cuda.get_current_stream()
+        if self._copying is None:
+            self._copying = self.xp.cuda.Stream(non_blocking=True)
+        self._copying.wait_event(current.record())
+        pinned = self._empty_pinned(host.shape, host.dtype)
+        pinned[...] = host
+        out.set(pinned, stream=self._copying)
+        return self._copying.record(), pinned
+
+    def wait_for(self, copy: Any) -> None:
+        event, _ = copy
+        self.xp.cuda.get_current_stream().wait_event(event)
 
     def synchronize(self) -> None:
         self.xp.cuda.Device().synchronize()
