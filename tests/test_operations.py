@@ -156,6 +156,26 @@ def test_synchronize(backend):
     assert backend.to_numpy(array).tolist() == [0, 2]
 
 
+def test_room(backend):
+    assert backend.room() > 0
+
+
+def test_copy_from_host(backend, dtype, rng):
+    host = rng.normal(size=(5, 3)).astype(dtype)
+    out = backend.empty((9, 3), dtype)
+    copy = backend.copy_from_host(host, out[2:7])
+    backend.wait_for(copy)
+    np.testing.assert_array_equal(backend.to_numpy(out[2:7]), host)
+
+
+def test_wait_for(backend, dtype):
+    """Of two copies into one place, waited for in their order, the second stays."""
+    out = backend.empty(3, dtype)
+    for value in (1, 2):
+        backend.wait_for(backend.copy_from_host(np.full(3, value, dtype), out))
+    assert backend.to_numpy(out + 0).tolist() == [2, 2, 2]
+
+
 def test_capture(backend, dtype, rng):
     """Replaying the step of a small network is like carrying it out, again and again.
 

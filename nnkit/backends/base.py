@@ -209,7 +209,7 @@ class Backend(ABC):
 
     @abstractmethod
     def prelu(self, x: Array, slope: Array, y: Array) -> None:
-        """``y = x`` where x > 0, else ``slope x``, for a slope (m,) of x (n, m) or (1,) of any x."""
+        """``y = x`` where x > 0, else ``slope x``, with a slope (m,) for x (n, m), or (1,)."""
 
     @abstractmethod
     def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
