@@ -33,7 +33,7 @@ def test_links_lead_somewhere():
         assert target.startswith("http") or (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("section", ["layers", "losses", "optimizers"])
+@pytest.mark.parametrize("section", ["layers", "activations", "losses", "optimizers"])
 def test_every_name_in_the_table_exists(section):
     row = next(line for line in TEXT.splitlines() if line.startswith(f"| {section} |"))
     names = re.findall(r"`(\w+)`", row)

@@ -105,36 +105,49 @@ prelu_backward(const STORE* dy, const STORE* x, const STORE* slope, STORE* dx, S
     });
 }
 
+// For each pack of a matrix: f(row, column)
+template <class F>
+__device__ __forceinline__ void each_pack(long long rows, long long columns, F f) {
+    const long long packs = (columns + WIDTH - 1) / WIDTH;
+    for (long long i = first() / WIDTH; i < rows * packs; i += stride() / WIDTH)
+        f(i / packs, i % packs * WIDTH);
+}
+
 // y = the largest of `pieces` of z + bias, and which it is: the first of equals, or the first NaN
 extern "C" __global__ void __launch_bounds__(THREADS)
 maxout(const STORE* z, const STORE* bias, STORE* y, int* piece, int pieces, long long columns,
        long long n) {
-    const long long threads = gridDim.x * (long long)blockDim.x;
-    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += threads) {
-        const long long row = i / columns, column = i % columns;
-        const STORE* values = z + row * pieces * columns + column;
-        REAL largest = (REAL)values[0] + (REAL)bias[column];
-        int which = 0;
-        for (int k = 1; k < pieces; k++) {
-            const REAL value = (REAL)values[k * columns] + (REAL)bias[k * columns + column];
-            if (value > largest || (value != value && largest == largest)) {
-                largest = value;
-                which = k;
+    each_pack(n / columns, columns, [&](long long row, long long column) {
+        Pack largest = {}, which = {};
+        for (int p = 0; p < pieces; p++) {
+            const long long begin = (row * pieces + p) * columns, of_bias = p * columns;
+            const Pack x = load(z, begin + column, begin + columns);
+            const Pack b = load(bias, of_bias + column, of_bias + columns);
+            for (int k = 0; k < WIDTH; k++) {
+                const REAL value = x.v[k] + b.v[k], best = largest.v[k];
+                if (p == 0 || value > best || (value != value && best == best)) {
+                    largest.v[k] = value;
+                    which.v[k] = p;
+                }
             }
         }
-        y[i] = largest;
-        piece[i] = which;
-    }
+        store(y, row * columns + column, (row + 1) * columns, largest);
+        store(piece, row * columns + column, (row + 1) * columns, which);
+    });
 }
 
 // dz = dy at the largest piece, else 0
 extern "C" __global__ void __launch_bounds__(THREADS)
 maxout_backward(const STORE* dy, const int* piece, STORE* dz, int pieces, long long columns,
                 long long n) {
-    const long long threads = gridDim.x * (long long)blockDim.x;
-    for (long long i = blockIdx.x * (long long)blockDim.x + threadIdx.x; i < n; i += threads) {
-        const long long row = i / columns, column = i % columns;
-        STORE* gradients = dz + row * pieces * columns + column;
-        for (int k = 0; k < pieces; k++) gradients[k * columns] = piece[i] == k ? dy[i] : (STORE)0;
-    }
+    each_pack(n / columns, columns, [&](long long row, long long column) {
+        const Pack d = load(dy, row * columns + column, (row + 1) * columns);
+        const Pack which = load(piece, row * columns + column, (row + 1) * columns);
+        for (int p = 0; p < pieces; p++) {
+            const long long begin = (row * pieces + p) * columns;
+            Pack gradient;
+            for (int k = 0; k < WIDTH; k++) gradient.v[k] = which.v[k] == p ? d.v[k] : 0;
+            store(dz, begin + column, begin + columns, gradient);
+        }
+    });
 }

@@ -48,11 +48,12 @@ __device__ __forceinline__ Pack load(const T* x, long long i, long long end, REA
     return pack;
 }
 
-__device__ __forceinline__ void store(STORE* x, long long i, long long end, const Pack& pack) {
+template <class T>
+__device__ __forceinline__ void store(T* x, long long i, long long end, const Pack& pack) {
     if (fits(x + i, end - i)) {
-        Stored<STORE> stored;
+        Stored<T> stored;
         for (int k = 0; k < WIDTH; k++) stored.v[k] = pack.v[k];
-        __stwb(&((Stored<STORE>*)(x + i))->all, stored.all);
+        __stwb(&((Stored<T>*)(x + i))->all, stored.all);
     } else {
         for (int k = 0; k < WIDTH; k++)
             if (i + k < end) x[i + k] = pack.v[k];

@@ -31,7 +31,8 @@ EXACT: dict[str, Any] = {
 
 def _fingerprint() -> str:
     digest = hashlib.sha256()
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    folder = Path(__file__).parent
+    for source in (folder.parent / "table.py", *sorted(folder.glob("*.py"))):
         digest.update(source.read_bytes())
     return digest.hexdigest()
 

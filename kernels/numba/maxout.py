@@ -23,7 +23,7 @@ def _first(z: Any, bias: Any, y: Any, piece: Any) -> None:
 def _further(k: Any, z: Any, bias: Any, y: Any, piece: Any) -> None:
     for j in range(y.size):
         value = z[j] + bias[j]
-        larger = (value > y[j]) | ((value != value) & (y[j] == y[j]))
+        larger = (value > y[j]) | (np.isnan(value) & ~np.isnan(y[j]))
         y[j] = value if larger else y[j]
         piece[j] = k if larger else piece[j]
 
