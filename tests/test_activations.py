@@ -510,8 +510,8 @@ def test_serialize_keeps_options(layer):
 @pytest.mark.parametrize("name", ["gelu_tanh", "prelu"])
 def test_command_line(name, tmp_path, monkeypatch):
     monkeypatch.setenv("NNKIT_BACKEND", "numpy")
-    options = "--epochs 1 --batch-size 512 --hidden 5 --quiet --activation".split()
-    result = CliRunner().invoke(cli, ["train", "digits", *options, name, "--out", str(tmp_path)])
+    options = ["--epochs=1", "--batch-size=512", "--hidden=5", f"--activation={name}"]
+    result = CliRunner().invoke(cli, ["train", "digits", *options, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     layer = nnkit.load(tmp_path / "model.safetensors", "numpy")[1]
     assert repr(layer) == repr(activations.get(name))

@@ -403,7 +403,7 @@ def test_exp_of_either_sign(sign):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_gelu_over_all_of_float32(backend, sign):
     x = sign * every_thousandth(0, np.finfo(np.float32).max)
-    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x.astype(float)), 6)
+    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x.astype(float)), 8)
 
 
 def test_log1p_over_all_of_its_range():
@@ -431,7 +431,7 @@ def test_float64_exp_and_gelu(backend, rng):
     x = rng.uniform(-750, 709.7, 100_000)
     assert_ulps(compiled(maths.exp)(x), np.exp(x), 2)
     x = np.append(rng.uniform(-37, 10, 50_000), rng.normal(size=50_000))
-    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x), 8)
+    assert_ulps(backend.activation("gelu", x), REFERENCE.activation("gelu", x), 12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
