@@ -8,7 +8,7 @@ from nnkit.kernels.numba.counters import STEP
 from nnkit.kernels.numba.jit import body, threaded
 from nnkit.kernels.numba.tasks import share, worker_count
 
-GRAIN = 1 << 17
+GRAIN = 1 << 16
 """Elements worth a thread."""
 
 

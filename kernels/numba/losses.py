@@ -19,7 +19,7 @@ from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
 from nnkit.kernels.numba.tasks import chunk, share, sum_in_order, task_count
 from nnkit.kernels.table import LOSSES
 
-GRAIN = 1 << 15
+GRAIN = 1 << 14
 """Elements worth a thread."""
 BLOCK = 1024
 """Elements summed in the arrays' own dtype before float64 takes over."""

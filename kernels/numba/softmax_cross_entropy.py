@@ -17,7 +17,7 @@ from nnkit.kernels.numba.tasks import share, sum_in_order, task_count, worker_co
 
 STEP = 0
 """Place of the step in `counters`."""
-GRAIN = 1 << 15
+GRAIN = 1 << 14
 """Elements worth a thread."""
 TILE = 2048
 """Elements in a tile of narrow rows."""

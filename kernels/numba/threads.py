@@ -24,6 +24,9 @@ def start() -> tuple[int, bool]:
     from starting more threads than it will be given work for. Raises ValueError if that is not a
     positive whole number.
     """
+    # Lets the idle threads of an OpenBLAS that is loaded later (SciPy's, for the products) sleep at
+    # once. By default they spin for some 25 ms after a product, on the cores the kernels need.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     wanted = _wanted()
     if wanted:
         _limit_blas(wanted)
