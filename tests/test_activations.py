@@ -484,7 +484,6 @@ def test_get():
         (3, TypeError, "a name, a layer or its class, not 3"),
         (np.tanh, TypeError, "a name, a layer or its class, not <ufunc 'tanh'>"),
     ],
-    ids=repr,
 )
 def test_get_of_what_is_none(wrong, error, message):
     with pytest.raises(error, match=message):

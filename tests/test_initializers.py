@@ -27,7 +27,6 @@ def draw(init, shape=SHAPE, seed=0):
         (initializers.normal(0.5), 0.5),
         ("orthogonal", np.sqrt(1 / 300)),
     ],
-    ids=str,
 )
 def test_mean_and_deviation(init, deviation):
     """Within five standard errors."""
