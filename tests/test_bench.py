@@ -405,7 +405,9 @@ def test_ratios_are_those_of_one_round():
 def test_suites_name_what_they_time():
     """Collect them, as `make bench` does, without timing anything."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "NNKIT_BENCH_BACKENDS": "numpy"}
+    # Of a worker of pytest-xdist, the child would take itself for one.
+    ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    environment = {**ours, "NNKIT_BENCH_BACKENDS": "numpy"}
     done = subprocess.run(
         [*command, *(f"bench/test_{what}.py" for what in run.SUITES)],
         check=False,
