@@ -68,6 +68,11 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     return compiled
 
 
+WORTH_WAKING = 16
+"""Grains from which a kernel is divided among threads. Two would do when kernels follow each other;
+between matrix products, whose threads spin for a while, waking one takes up to 50 us."""
+
+
 class Kernel(NamedTuple):
     """A kernel compiled for one thread and for several; the arguments are the same."""
 
@@ -92,7 +97,7 @@ def threaded(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
         return Kernel(
             kernel(function, f"{variant} serial"),
             kernel(function, f"{variant} parallel", parallel=True),
-            2 * grain,
+            WORTH_WAKING * grain,
         )
 
     return decorate

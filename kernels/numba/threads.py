@@ -24,9 +24,10 @@ def start() -> tuple[int, bool]:
     from starting more threads than it will be given work for. Raises ValueError if that is not a
     positive whole number.
     """
-    # Lets the idle threads of an OpenBLAS that is loaded later (SciPy's, for the products) sleep at
-    # once. By default they spin for some 25 ms after a product, on the cores the kernels need.
-    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+    # How long the idle threads of an OpenBLAS that is loaded later (SciPy's, for the products) spin
+    # on the cores that the kernels need: 2**20 cycles, not 2**26. The next product of a small
+    # network comes sooner, and finds them awake.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "20")
     wanted = _wanted()
     if wanted:
         _limit_blas(wanted)
