@@ -59,9 +59,6 @@ MODULES = {
 }
 """What the API reference shows of the public names, by the module that defines them."""
 
-BASES = ["layers.Activation", "losses.Loss", "optimizers.Optimizer"]
-"""What it shows beside them, because a class of one's own is derived from it."""
-
 CODE = [
     "nnkit/layers/linear.py",
     "nnkit/layers/activations.py",
@@ -88,7 +85,7 @@ def public_names():
     """Return (heading, [entry]) for all of `nnkit.__all__`: nothing public is left out."""
     groups = {heading: [] for heading in MODULES}
     others = []
-    for name in [*BASES, *nnkit.__all__]:
+    for name in nnkit.__all__:
         thing = attrgetter(name)(nnkit)
         module = getattr(thing, "__module__", name)
         home = [heading for heading, modules in MODULES.items() if module.startswith(modules)]
