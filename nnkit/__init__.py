@@ -1,5 +1,7 @@
 """nnkit: textbook neural networks at full speed, on NumPy, Numba and CUDA."""
 
+from typing import TYPE_CHECKING, Any
+
 from nnkit import activations
 from nnkit.backends import (
     Backend,
@@ -11,7 +13,6 @@ from nnkit.backends import (
     use_backend,
 )
 from nnkit.callbacks import Callback, EarlyStopping
-from nnkit.checkpoint import CheckpointError, load
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.history import History
 from nnkit.layers import (
@@ -57,6 +58,9 @@ from nnkit.model import Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.parameters import Parameter
 from nnkit.training import Trainer
+
+if TYPE_CHECKING:
+    from nnkit.checkpoint import CheckpointError, load
 
 __version__ = "0.1.0"
 
@@ -121,3 +125,12 @@ __all__ = [
     "set_backend",
     "use_backend",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what reads checkpoints when it is first asked for: not every program does."""
+    if name in ("CheckpointError", "load"):
+        from nnkit import checkpoint
+
+        return getattr(checkpoint, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,8 +18,10 @@ from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
 from nnkit.model import Sequential
 from nnkit.optimizers import Adam, Optimizer
-from nnkit.schedules import Schedule
 from nnkit.steps import Batch, Data, Steps, as_real, examples
+
+if TYPE_CHECKING:
+    from nnkit.schedules import Schedule
 
 EVALUATION_BATCH = 1000
 """Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
