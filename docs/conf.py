@@ -64,6 +64,7 @@ CODE = [
     "nnkit/layers/activations.py",
     "nnkit/layers/softmax.py",
     "nnkit/layers/dropout.py",
+    "nnkit/layers/normalization.py",
     "nnkit/layers/base.py",
     "nnkit/losses.py",
     "nnkit/optimizers.py",

@@ -1,7 +1,8 @@
 """Dying ReLU: three steps that are much too large, and most units are 0 for ever.
 
 Where ReLU's input is negative, its slope is 0. A unit that is negative for every image therefore
-has a gradient of exactly 0, and nothing moves its weights any more.
+has a gradient of exactly 0, and nothing moves its weights any more. A leaky ReLU keeps a slope of
+0.1 there, by which it goes on learning.
 """
 
 import numpy as np
@@ -39,9 +40,9 @@ def report(when, model):
 
 
 print(f"{'':<30} silent units, their gradient, accuracy")
-for activation in (nnkit.ReLU, nnkit.Tanh):
-    print(activation.__name__)
-    layers = nnkit.Linear(64, 30), activation(), nnkit.Linear(30, 10)
+for activation in (nnkit.ReLU(), nnkit.LeakyReLU(alpha=0.1)):
+    print(activation)
+    layers = nnkit.Linear(64, 30), activation, nnkit.Linear(30, 10)
     model, optimizer = nnkit.Sequential(*layers, seed=0, dtype="float64"), nnkit.SGD()
     train(model, optimizer, steps=1, lr=0.1)
     report("1 step, learning rate 0.1", model)

@@ -34,7 +34,7 @@ PROMISED = {
     "12_backpropagation": [r"0\.09907 0\.79761 0\.39714 0\.59265", r"0\.09916 0\.79783"],
     "13_xor_backpropagation": [r"0 XOR 0 = 0", r"0 XOR 1 = 1", r"1 XOR 0 = 1", r"1 XOR 1 = 0"],
     "14_vanishing_gradients": [r"30 +\d\.\de-20 +.* \d\.\de-01"],
-    "15_dying_relu": [r"300 more, .* 2\d of 30 +0\.0e\+00"],
+    "15_dying_relu": [r"300 more, .* 2\d of 30 +0\.0e\+00", r"300 more, .*e-\d\d +[789]\d\.\d%"],
     "16_optimizers": [r"SGD +\(-6\.3[34], -1\.80\) \(-5\.73,  1\.62\)", r"Adam"],
     "17_schedules": [r"constant +@{20} +\d", r"one cycle", r"cosine .* 9\d\.\d%"],
     "18_initial_weights": [r"deviation 0\.01 .*\|@ {9}\| 0\.000", r"He +\|"],

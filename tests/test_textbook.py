@@ -523,7 +523,11 @@ def test_a_relu_that_is_never_positive_is_dead(host):
     assert weights_of(model, host).tolist() == [1, -2]
 
 
-@pytest.mark.parametrize("activation", [nnkit.Tanh, nnkit.Sigmoid])
+def leaky():
+    return nnkit.LeakyReLU(alpha=0.1)
+
+
+@pytest.mark.parametrize("activation", [leaky, nnkit.Tanh, nnkit.Sigmoid])
 def test_other_units_come_back(host, activation):
     model, optimizer = one_unit(activation()), nnkit.SGD(lr=0.1)
     x = np.linspace(0, 1, 11)[:, None]
