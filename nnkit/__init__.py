@@ -128,9 +128,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what reads checkpoints when it is first asked for: not every program does."""
-    if name in ("CheckpointError", "load"):
-        from nnkit import checkpoint
+    """Import what not every program needs when it is first asked for."""
+    from importlib import import_module
 
-        return getattr(checkpoint, name)
+    if name in ("CheckpointError", "load"):
+        return getattr(import_module("nnkit.checkpoint"), name)
+    if name in ("checkpoint", "data", "plotting", "schedules"):
+        return import_module(f"nnkit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

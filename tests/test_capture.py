@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.steps import CaptureWarning
+from nnkit.layers import Workspace
+from nnkit.steps import CaptureWarning, Data, Steps
+from tests.device import fake_cupy, simulator
 
 
 def network(backend, dropout=0.0, dtype="float32"):
@@ -238,3 +240,31 @@ def test_a_step_allocates_no_arrays(backend, data, monkeypatch, options):
 
     trainer.fit(*data, epochs=3, batch_size=8, callbacks=[Watch()], compile=False, **options)
     assert asked == []
+
+
+def test_a_replayed_step_costs_the_same_launches_and_nothing_else(backend, simulated, data, rng):
+    """On the simulated GPU: no transfer, no allocation, a constant number of launches a step.
+
+    Of three linear layers: two gathers, three biases and activations, the loss, three gradients of
+    them, Adam, the counters; and eight products, which cuBLASLt launches.
+    """
+    if not simulated:
+        pytest.skip("launches are counted by the simulator")
+    model, loss, optimizer = network(backend), nnkit.SoftmaxCrossEntropy(), nnkit.Adam()
+    optimizer.attach(model)
+    steps = Steps(model, loss, optimizer, Data(model, loss, *data), 5, 1, Workspace(), True)
+    model.train()
+    steps.begin(rng.permutation(50))
+    steps.run(2, [5])
+    launches = []
+    for n in (1, 2, 4):
+        before = simulator.launch_count
+        with fake_cupy.count() as made:
+            steps.run(n, [5])
+        launches.append((simulator.launch_count - before) / n)
+        transfers = made.host_to_device, made.device_to_host
+        assert transfers == (0, 0)
+        assert made.allocations == 0
+    print(f"{launches[0]:.0f} launches a step, 0 transfers, 0 allocations")
+    assert len(set(launches)) == 1
+    assert launches[0] == 11

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 ONLY_NUMPY = """
 import sys
 
@@ -74,3 +76,18 @@ def test_import_loads_no_third_party_module_but_numpy():
         print(*sorted(loaded - sys.stdlib_module_names))
     """
     assert run(code) == "nnkit numpy"
+
+
+@pytest.mark.parametrize("name", ["load", "CheckpointError", "checkpoint", "data", "schedules"])
+def test_what_is_imported_later_is_there(name):
+    """Each in a process of its own, where nothing else can have imported it."""
+    code = f"import nnkit; print(nnkit.{name})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_is_not_there():
+    import nnkit
+
+    with pytest.raises(AttributeError, match="module 'nnkit' has no attribute 'nonsense'"):
+        _ = nnkit.nonsense
