@@ -80,7 +80,7 @@ def run(
     rounds: int = 3,
     steps: int | None = None,
 ) -> dict[str, Any]:
-    """Time training steps and three streaming kernels; about half a minute on two cores.
+    """Time training steps and three streaming kernels.
 
     Parameters
     ----------

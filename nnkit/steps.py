@@ -37,7 +37,7 @@ class Data:
                 f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
                 "there must be one target per example"
             )
-        self.outputs = model.eval().forward(as_real(model, self.x[:1])).shape[1:]
+        self.outputs = model.eval().forward(self.x[:1]).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
@@ -81,11 +81,6 @@ def _check_finite(array: Array, name: str) -> None:
         finite = (abs(block.reshape(len(block), -1)) < np.inf).all(axis=1)
         row = start + int(finite.argmin())
         raise ValueError(f"{name} holds NaN or infinity, first in row {row}")
-
-
-def as_real(model: Sequential, x: Array) -> Array:
-    """Scale bytes to 0..1; reals are as they are."""
-    return x if x.dtype == model.dtype else x.astype(model.dtype) * model.dtype.type(1 / 255)
 
 
 class Batch:

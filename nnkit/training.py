@@ -18,7 +18,7 @@ from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
 from nnkit.model import Sequential
 from nnkit.optimizers import Adam, Optimizer
-from nnkit.steps import Batch, Data, Steps, as_real, examples
+from nnkit.steps import Batch, Data, Steps, examples
 
 if TYPE_CHECKING:
     from nnkit.schedules import Schedule
@@ -269,8 +269,10 @@ class Trainer:
         """Train whole epochs, many at a time where they are short: nothing comes between them."""
         assert self.progress is not None
         progress = self.progress
-        pace = Pace(each_step=steps.most_epochs == 1)
-        while progress.step == 0 and steps.most_epochs > 1 and not progress.finished:
+        if steps.most_epochs == 1 or progress.step:
+            return
+        pace = Pace(each_step=False)
+        while not progress.finished:
             epochs = pace.next(min(progress.epochs - progress.epoch, steps.most_epochs))
             steps.begin(progress.orders(epochs))
             start = time.perf_counter()
@@ -397,9 +399,7 @@ class Trainer:
         was_training = model.training
         model.eval()
         parts = [
-            model.backend.to_numpy(
-                finish(model.forward(as_real(model, array[start : start + batch_size])))
-            )
+            model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
             for start in range(0, len(array), batch_size)
         ]
         model.train(was_training)
