@@ -4,8 +4,6 @@ Each section is found out on its own. One that cannot be has the single entry "u
 the reason, so that `info` works, and never raises, on a machine where something is broken.
 """
 
-import contextlib
-import ctypes
 import os
 import platform
 import re
@@ -17,6 +15,8 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 import numpy as np
+
+from nnkit.kernels.cores import usable_cores
 
 Section = dict[str, str | int | list[str]]
 
@@ -100,7 +100,7 @@ def _reason(error: Exception) -> str:
 
 def _versions() -> Section:
     found: Section = {"nnkit": _version("nnkit"), "python": platform.python_version()}
-    found |= {name: _version(name) for name in ("numpy", "numba", "scipy", "tbb")}
+    found |= {name: _version(name) for name in ("numpy", "numba")}
     # More than one CuPy is a broken installation, and worth seeing.
     cupys = {f"{d.name} {d.version}" for d in distributions() if (d.name or "").startswith("cupy")}
     found["cupy"] = ", ".join(sorted(cupys)) or "not installed"
@@ -126,7 +126,7 @@ def _cpu() -> Section:
     shown = [n for n in cpu_features() if n.startswith(_VECTOR_FEATURES) and "_" not in n]
     return {
         "model": _cpu_model(Path("/proc/cpuinfo")),
-        "usable cores": _usable_cores(),
+        "usable cores": usable_cores(),
         "features": " ".join(shown),
     }
 
@@ -140,16 +140,9 @@ def _cpu_model(cpuinfo: Path) -> str:
     return platform.processor() or platform.machine()
 
 
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _blas() -> Section:
     from threadpoolctl import threadpool_info
 
-    _load_blas_of_numba()
     built_with = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     loaded = [library for library in threadpool_info() if library["user_api"] == "blas"]
     remedies = {
@@ -166,12 +159,6 @@ def _blas() -> Section:
     return found
 
 
-def _load_blas_of_numba() -> None:
-    """Load SciPy's BLAS, which `np.dot` in Numba's functions calls, so that it can be seen."""
-    with contextlib.suppress(ImportError):
-        import_module("scipy.linalg.cython_blas")
-
-
 def _describe_blas(library: dict[str, str]) -> str:
     path = Path(library["filepath"])
     parts = [f"{library['internal_api']} {library.get('version') or 'of unknown version'}"]
@@ -182,42 +169,13 @@ def _describe_blas(library: dict[str, str]) -> str:
 
 
 def _threads() -> Section:
-    from numba import config
+    from nnkit.kernels.numba.threads import VARIABLE, count
+    from nnkit.kernels.numba.tile import REGISTER_BYTES
 
-    library = _find_tbb()
-    layers = _threading_layers(library)
-    found: Section = {
-        "numba threads": config.NUMBA_NUM_THREADS,
-        "numba layers": " ".join(layers),
-        "tbb library": str(library or "not found"),
+    return {
+        "numba backend": f"{count()} ({VARIABLE} changes that)",
+        "vectors": f"{8 * REGISTER_BYTES} bits",
     }
-    if "tbb" not in layers:
-        found["advice"] = (
-            "without TBB, Numba's threads get in the way of the BLAS library's: install the extra "
-            "numba (pip install 'nnkit[numba]')"
-        )
-    return found
-
-
-def _find_tbb() -> Path | None:
-    """Find the library of the `tbb` wheel, which lies where Numba does not look for it."""
-    for distribution in distributions(name="tbb"):
-        for file in distribution.files or ():
-            if file.name in {"libtbb.so.12", "tbb12.dll"}:
-                return Path(str(file.locate())).resolve()
-    return None
-
-
-def _threading_layers(tbb: Path | None) -> list[str]:
-    """Name the threading layers of Numba that load here, the best first."""
-    if tbb:
-        ctypes.CDLL(str(tbb))
-    layers = []
-    for layer, module in (("tbb", "tbbpool"), ("omp", "omppool"), ("workqueue", "workqueue")):
-        with contextlib.suppress(ImportError):
-            import_module(f"numba.np.ufunc.{module}")
-            layers.append(layer)
-    return layers
 
 
 def _backends() -> Section:

@@ -87,7 +87,8 @@ def test_info_is_json_and_describes_this_machine(monkeypatch):
 
 
 def test_every_section_survives_missing_packages(monkeypatch):
-    for name in ("numba", "scipy", "cupy", "pooch", "threadpoolctl"):
+    kernels = [name for name in sys.modules if name.startswith("nnkit.kernels.numba")]
+    for name in ("numba", "cupy", "pooch", "threadpoolctl", *kernels):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(system, "version", missing)
     monkeypatch.setattr(nnkit.backends, "status", lambda: {"numpy": None, "numba": "not here"})
@@ -155,19 +156,10 @@ def test_cpu_model_is_read_from_cpuinfo(tmp_path):
     assert system._cpu_model(tmp_path / "absent")
 
 
-def test_threads_section_advises_tbb_only_where_it_is_missing(monkeypatch):
+def test_threads_section_says_how_many_and_how_to_change_it(monkeypatch):
     pytest.importorskip("numba")
-    monkeypatch.setattr(system, "_threading_layers", lambda tbb: ["omp", "workqueue"])
-    assert "nnkit[numba]" in system.info()["threads"]["advice"]
-    monkeypatch.setattr(system, "_threading_layers", lambda tbb: ["tbb", "workqueue"])
-    assert "advice" not in system.info()["threads"]
-
-
-def test_threading_layers_are_those_that_import(monkeypatch):
-    pytest.importorskip("numba")
-    assert "workqueue" in system._threading_layers(None)
-    monkeypatch.setitem(sys.modules, "numba.np.ufunc.workqueue", None)
-    assert "workqueue" not in system._threading_layers(None)
+    monkeypatch.setenv("NNKIT_NUM_THREADS", "3")
+    assert system.info()["threads"]["numba backend"] == "3 (NNKIT_NUM_THREADS changes that)"
 
 
 def test_environment_decides_the_folders(monkeypatch):

@@ -10,10 +10,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import Kernel, body, helper, threaded
+from nnkit.kernels.numba.jit import Kernel, body, helper, shared
 from nnkit.kernels.numba.maths import (
     constant,
     exp,
@@ -25,15 +24,13 @@ from nnkit.kernels.numba.maths import (
 from nnkit.kernels.numba.tasks import (
     add_rows,
     apart,
-    chunk,
     fold_tile,
     repeat_row,
     same,
     share,
-    task_count,
     tile_width,
-    worker_count,
 )
+from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
 from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
 
 GRAIN = 1 << 15
@@ -238,13 +235,11 @@ def activation(kind: str) -> Kernel:
             j = min(i + TILE, y.size)
             elements(apart(x[i:j], scratch), y[i:j], alpha)
 
-    @threaded(GRAIN, kind)
-    def activation(x: Any, y: Any, alpha: float, threads: int) -> None:
+    @shared(GRAIN, kind)
+    def activation(x: Any, y: Any, alpha: float, team: Any) -> None:
         a = y.dtype.type(alpha)
-        workers = worker_count(threads, y.size, GRAIN)
-        for w in prange(workers):
-            i, j = chunk(y.size, workers, w), chunk(y.size, workers, w + 1)
-            part(x[i:j], y[i:j], a)
+        i, j = my_chunk(y.size, team)
+        part(x[i:j], y[i:j], a)
 
     return activation
 
@@ -268,13 +263,11 @@ def activation_backward(kind: str) -> Kernel:
             elements(apart(dy[i:j], scratch), saved[i:j], dx[i:j], alpha)
         restore_denormals(state)
 
-    @threaded(GRAIN, kind)
-    def activation_backward(dy: Any, saved: Any, dx: Any, alpha: float, threads: int) -> None:
+    @shared(GRAIN, kind)
+    def activation_backward(dy: Any, saved: Any, dx: Any, alpha: float, team: Any) -> None:
         a = dx.dtype.type(alpha)
-        workers = worker_count(threads, dx.size, GRAIN)
-        for w in prange(workers):
-            i, j = chunk(dx.size, workers, w), chunk(dx.size, workers, w + 1)
-            part(dy[i:j], saved[i:j], dx[i:j], a)
+        i, j = my_chunk(dx.size, team)
+        part(dy[i:j], saved[i:j], dx[i:j], a)
 
     return activation_backward
 
@@ -309,21 +302,21 @@ def bias_activation(kind: str) -> Kernel:
             j = min(i + tile.size, y.size)
             elements(z[i:j], tile, y[i:j], alpha)
 
-    @threaded(GRAIN, kind)
-    def bias_activation(z: Any, bias: Any, y: Any, alpha: float, threads: int) -> None:
+    @shared(GRAIN, kind)
+    def bias_activation(z: Any, bias: Any, y: Any, alpha: float, team: Any) -> None:
         a = y.dtype.type(alpha)
-        n = len(y)
-        workers = worker_count(min(n, threads), y.size, GRAIN)
-        for w in prange(workers):
-            i, j = share(n, workers, w), share(n, workers, w + 1)
-            part(z[i:j], bias, y[i:j], a)
+        i, j = my_range(len(y), team)
+        part(z[i:j], bias, y[i:j], a)
 
     return bias_activation
 
 
 @cache
 def bias_activation_backward(kind: str) -> Kernel:
-    """Make the kernel ``dz = dy * f'(saved)``, ``dbias = sum of dz over rows``, of (n, m), (m,)."""
+    """Make the kernel ``dz = dy * f'(saved)``, ``dbias = sum of dz over rows``, of (n, m), (m,).
+
+    `sums` (tasks, m) receives what each task adds up.
+    """
     g = helper(GRADIENT[kind])
 
     @body
@@ -345,23 +338,20 @@ def bias_activation_backward(kind: str) -> Kernel:
         fold_tile(total, dbias)
         restore_denormals(state)
 
-    @threaded(SUM_GRAIN, kind)
+    @shared(SUM_GRAIN, kind)
     def bias_activation_backward(
-        dy: Any, saved: Any, dz: Any, dbias: Any, alpha: float, threads: int
+        dy: Any, saved: Any, dz: Any, dbias: Any, alpha: float, sums: Any, team: Any
     ) -> None:
         a = dz.dtype.type(alpha)
         n = len(dz)
-        tasks = task_count(n, dz.size, SUM_GRAIN)
-        if tasks == 1:
-            part(dy, saved, dz, a, dbias)
-            return
-        sums = np.empty((tasks, dbias.size), dbias.dtype)
-        workers = min(threads, tasks)
-        for w in prange(workers):
-            for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-                i, j = share(n, tasks, t), share(n, tasks, t + 1)
-                part(dy[i:j], saved[i:j], dz[i:j], a, sums[t])
-        add_rows(sums, dbias)
+        tasks = len(sums)
+        first, last = my_range(tasks, team)
+        for t in range(first, last):
+            i, j = share(n, tasks, t), share(n, tasks, t + 1)
+            part(dy[i:j], saved[i:j], dz[i:j], a, sums[t])
+        barrier(team)
+        if team[ME] == 0:
+            add_rows(sums, dbias)
 
     return bias_activation_backward
 
@@ -375,17 +365,17 @@ def _sum_rows(dy: Any, dbias: Any) -> None:
     fold_tile(total, dbias)
 
 
-@threaded(SUM_GRAIN)
-def bias_gradient(dy: Any, dbias: Any, threads: int) -> None:
-    """``dbias = sum of dy over rows``, for (n, m) and (m,)."""
+@shared(SUM_GRAIN)
+def bias_gradient(dy: Any, dbias: Any, sums: Any, team: Any) -> None:
+    """``dbias = sum of dy over rows``, for (n, m) and (m,).
+
+    `sums` (tasks, m) receives what each task adds up.
+    """
     n = len(dy)
-    tasks = task_count(n, dy.size, SUM_GRAIN)
-    if tasks == 1:
-        _sum_rows(dy, dbias)
-        return
-    sums = np.empty((tasks, dbias.size), dbias.dtype)
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            _sum_rows(dy[share(n, tasks, t) : share(n, tasks, t + 1)], sums[t])
-    add_rows(sums, dbias)
+    tasks = len(sums)
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        _sum_rows(dy[share(n, tasks, t) : share(n, tasks, t + 1)], sums[t])
+    barrier(team)
+    if team[ME] == 0:
+        add_rows(sums, dbias)

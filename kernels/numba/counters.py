@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.jit import helper, kernel
+from nnkit.kernels.numba.jit import helper, shared
 
 STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
@@ -14,8 +14,8 @@ def learning_rate(lr: Any, counters: Any) -> float:
     return lr[counters[STEP]] if lr.size > 1 else lr[0]  # type: ignore[no-any-return]
 
 
-@kernel
-def advance(counters: Any, step: int, updates: int, forwards: int) -> None:
+@shared(grain=1)
+def advance(counters: Any, step: int, updates: int, forwards: int, team: Any) -> None:
     """Add to the three counters."""
     counters[STEP] += step
     counters[UPDATES] += updates

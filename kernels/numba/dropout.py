@@ -4,11 +4,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.counters import FORWARDS
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import apart, same, share, worker_count
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.tasks import apart, same
+from nnkit.kernels.numba.team import my_range
 
 u32, u64 = np.uint32, np.uint64
 
@@ -46,19 +46,18 @@ def _mask(x: Any, words: Any, least: Any, scale: Any, out: Any) -> None:
         out[i] = kept if words[i] >> u32(8) >= least else out.dtype.type(0)
 
 
-@threaded(GRAIN)
-def dropout(x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, threads: int) -> None:
+@shared(GRAIN)
+def dropout(x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, team: Any) -> None:
     """Zero with probability `p`, or scale, each element of flat x; the key in two words."""
     # A word's upper 24 bits make a number u = k / 2**24, and u >= p if k is at least this.
     least = u32(math.ceil(np.float32(p) * 2.0**24))
     scale = out.dtype.type(1 / (1 - p))
     stream = counters[FORWARDS]
     blocks = -(-out.size // BLOCK)
-    workers = worker_count(threads, out.size, GRAIN)
-    for w in prange(workers):
-        words = np.empty(BLOCK, u32)
-        scratch = np.empty(BLOCK if same(x, out) else 0, out.dtype)
-        for b in range(share(blocks, workers, w), share(blocks, workers, w + 1)):
-            i, j = b * BLOCK, min((b + 1) * BLOCK, out.size)
-            _draw(b * (BLOCK // 4), stream, key0, key1, words[: (j - i + 3) // 4 * 4])
-            _mask(apart(x[i:j], scratch), words, least, scale, out[i:j])
+    words = np.empty(BLOCK, u32)
+    scratch = np.empty(BLOCK if same(x, out) else 0, out.dtype)
+    first, last = my_range(blocks, team)
+    for b in range(first, last):
+        i, j = b * BLOCK, min((b + 1) * BLOCK, out.size)
+        _draw(b * (BLOCK // 4), stream, key0, key1, words[: (j - i + 3) // 4 * 4])
+        _mask(apart(x[i:j], scratch), words, least, scale, out[i:j])

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-from numba import prange
-
 from nnkit.kernels.numba.counters import STEP
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import share, worker_count
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.team import my_range
 
 GRAIN = 1 << 16
 """Elements worth a thread."""
@@ -18,17 +16,16 @@ def _copy(row: Any, out: Any) -> None:
         out[j] = row[j]
 
 
-@threaded(GRAIN)
-def gather(source: Any, order: Any, counters: Any, batch_size: int, out: Any, threads: int) -> None:
+@shared(GRAIN)
+def gather(source: Any, order: Any, counters: Any, batch_size: int, out: Any, team: Any) -> None:
     """Row i of `out` is ``source[order[counters[STEP] * batch_size + i]]``; equal dtypes."""
     n = len(out)
     start = counters[STEP] * batch_size
     m = out.size // max(1, n)
     rows, result = source.reshape(len(source), m), out.reshape(n, m)
-    workers = worker_count(min(n, threads), out.size, GRAIN)
-    for w in prange(workers):
-        for i in range(share(n, workers, w), share(n, workers, w + 1)):
-            _copy(rows[order[start + i]], result[i])
+    first, last = my_range(n, team)
+    for i in range(first, last):
+        _copy(rows[order[start + i]], result[i])
 
 
 @body
@@ -37,9 +34,9 @@ def _scale(row: Any, out: Any, factor: Any) -> None:
         out[j] = out.dtype.type(row[j]) * factor
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def gather_scaled(
-    source: Any, order: Any, counters: Any, batch_size: int, out: Any, threads: int
+    source: Any, order: Any, counters: Any, batch_size: int, out: Any, team: Any
 ) -> None:
     """Do as `gather` from bytes to reals, scaled by 1/255."""
     n = len(out)
@@ -47,7 +44,6 @@ def gather_scaled(
     m = out.size // max(1, n)
     rows, result = source.reshape(len(source), m), out.reshape(n, m)
     factor = out.dtype.type(1 / 255)
-    workers = worker_count(min(n, threads), out.size, GRAIN)
-    for w in prange(workers):
-        for i in range(share(n, workers, w), share(n, workers, w + 1)):
-            _scale(rows[order[start + i]], result[i], factor)
+    first, last = my_range(n, team)
+    for i in range(first, last):
+        _scale(rows[order[start + i]], result[i], factor)

@@ -3,11 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import chunk, share, sum_in_order, task_count, worker_count
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.tasks import chunk, sum_in_order
+from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
@@ -25,14 +25,11 @@ def _accumulate(g: Any, total: Any, weight: Any, start: bool) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def accumulate(g: Any, total: Any, weight: float, start: bool, threads: int) -> None:
+@shared(GRAIN)
+def accumulate(g: Any, total: Any, weight: float, start: bool, team: Any) -> None:
     """``total = weight * g`` to start with, else ``total += weight * g``."""
-    n = g.size
-    workers = worker_count(threads, n, GRAIN)
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _accumulate(g[i:j], total[i:j], g.dtype.type(weight), start)
+    i, j = my_chunk(g.size, team)
+    _accumulate(g[i:j], total[i:j], g.dtype.type(weight), start)
 
 
 @body
@@ -43,17 +40,20 @@ def _sum_of_squares(x: Any) -> float:
     return total
 
 
-@threaded(GRAIN)
-def sum_of_squares(x: Any, total: Any, start: bool, threads: int) -> None:
-    """``total[0] = sum(x**2)`` to start with, else ``total[0] += sum(x**2)``."""
+@shared(GRAIN)
+def sum_of_squares(x: Any, total: Any, start: bool, sums: Any, team: Any) -> None:
+    """``total[0] = sum(x**2)`` to start with, else ``total[0] += sum(x**2)``.
+
+    `sums` (tasks,) of float64 receives what each task adds up.
+    """
     n = x.size
-    tasks = task_count(n, n, GRAIN)
-    sums = np.empty(tasks)
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            sums[t] = _sum_of_squares(x[chunk(n, tasks, t) : chunk(n, tasks, t + 1)])
-    total[0] = sum_in_order(sums) if start else total[0] + sum_in_order(sums)
+    tasks = sums.size
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        sums[t] = _sum_of_squares(x[chunk(n, tasks, t) : chunk(n, tasks, t + 1)])
+    barrier(team)
+    if team[ME] == 0:
+        total[0] = sum_in_order(sums) if start else total[0] + sum_in_order(sums)
 
 
 @body
@@ -64,12 +64,10 @@ def _scale(x: Any, factor: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def clip(x: Any, total: Any, limit: float, threads: int) -> None:
+@shared(GRAIN)
+def clip(x: Any, total: Any, limit: float, team: Any) -> None:
     """``x *= limit / (sqrt(total[0]) + 1e-6)`` if that is below 1."""
-    n = x.size
     factor = limit / (np.sqrt(total[0]) + 1e-6)
-    workers = worker_count(threads, n, GRAIN) if factor < 1 else 0
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
+    if factor < 1:
+        i, j = my_chunk(x.size, team)
         _scale(x[i:j], x.dtype.type(factor))

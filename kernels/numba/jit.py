@@ -68,44 +68,26 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     return compiled
 
 
-WORTH_WAKING = 16
-"""Grains from which a kernel is divided among threads. Two would do when kernels follow each other;
-between matrix products, whose threads spin for a while, waking one takes up to 50 us."""
-
-
 class Kernel(NamedTuple):
-    """A kernel compiled for one thread and for several; the arguments are the same."""
+    """A kernel whose work a team of threads can share; see team.py."""
 
-    serial: Any
-    """Runs in the calling thread. Small networks need only this, and it compiles faster."""
-    parallel: Any
-    """Runs in as many threads as its last argument says, if the work is enough for them.
-
-    The result's bits do not depend on their number, but may differ from the serial version's.
-    """
-    least: int
-    """The size from which the work is enough for two threads."""
+    function: Any
+    """The compiled function. Its last argument is the team."""
+    grain: int
+    """The size from which another member is worth its waiting."""
 
 
-def threaded(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
-    """Compile a kernel in which `prange` marks what threads share; see `kernel`.
+def shared(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
+    """Compile a kernel that a team carries out; see `kernel`.
 
     `grain` is the number of elements that are worth a thread.
     """
-
-    def decorate(function: Function) -> Kernel:
-        return Kernel(
-            kernel(function, f"{variant} serial"),
-            kernel(function, f"{variant} parallel", parallel=True),
-            WORTH_WAKING * grain,
-        )
-
-    return decorate
+    return lambda function: Kernel(kernel(function, variant), grain)
 
 
 def body(function: Function) -> Any:
     """Compile a part of a kernel."""
-    return njit(**FAST, **INNER)(function)
+    return njit(**FAST, **INNER, forceinline=True)(function)
 
 
 def helper(function: Function) -> Any:

@@ -9,14 +9,14 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.activations import sigmoid
 from nnkit.kernels.numba.counters import STEP
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import Kernel, body, helper, threaded
+from nnkit.kernels.numba.jit import Kernel, body, helper, shared
 from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
-from nnkit.kernels.numba.tasks import chunk, share, sum_in_order, task_count
+from nnkit.kernels.numba.tasks import chunk, sum_in_order
+from nnkit.kernels.numba.team import ME, barrier, my_range
 from nnkit.kernels.table import LOSSES
 
 GRAIN = 1 << 14
@@ -82,7 +82,10 @@ GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
 
 @cache
 def elementwise_loss(kind: str) -> Kernel:
-    """Make the kernel of a loss, for flat arrays y, target, dy and the number the mean is over."""
+    """Make the kernel of a loss, for flat arrays y, target, dy and the number the mean is over.
+
+    `sums` (tasks, 2) of float64 receives each task's loss and right answers.
+    """
     value, gradient = helper(VALUE[kind]), helper(GRADIENT[kind])
     counts = LOSSES[kind].threshold is not None
     threshold = LOSSES[kind].threshold or 0.0
@@ -108,7 +111,7 @@ def elementwise_loss(kind: str) -> Kernel:
             result[1] += correct
         restore_denormals(state)
 
-    @threaded(GRAIN, kind)
+    @shared(GRAIN, kind)
     def elementwise_loss(
         y: Any,
         target: Any,
@@ -117,18 +120,19 @@ def elementwise_loss(kind: str) -> Kernel:
         counters: Any,
         count: int,
         alpha: float,
-        threads: int,
+        sums: Any,
+        team: Any,
     ) -> None:
         n = y.size
         inverse, a = y.dtype.type(1 / count), y.dtype.type(alpha)
-        tasks = task_count(n, n, GRAIN)
-        results = np.empty((tasks, 2))
-        workers = min(threads, tasks)
-        for w in prange(workers):
-            for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-                i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
-                part(y[i:j], target[i:j], dy[i:j], inverse, a, results[t])
-        log[counters[STEP], 0] = sum_in_order(results[:, 0]) / count
-        log[counters[STEP], 1] = sum_in_order(results[:, 1]) if counts else 0.0
+        tasks = len(sums)
+        first, last = my_range(tasks, team)
+        for t in range(first, last):
+            i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
+            part(y[i:j], target[i:j], dy[i:j], inverse, a, sums[t])
+        barrier(team)
+        if team[ME] == 0:
+            log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / count
+            log[counters[STEP], 1] = sum_in_order(sums[:, 1]) if counts else 0.0
 
     return elementwise_loss

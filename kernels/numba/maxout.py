@@ -3,10 +3,9 @@
 from typing import Any
 
 import numpy as np
-from numba import prange
 
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import share, worker_count
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.team import my_range
 
 GRAIN = 1 << 16
 """Elements worth a thread."""
@@ -28,17 +27,16 @@ def _further(k: Any, z: Any, bias: Any, y: Any, piece: Any) -> None:
         piece[j] = k if larger else piece[j]
 
 
-@threaded(GRAIN)
-def maxout(z: Any, bias: Any, y: Any, piece: Any, threads: int) -> None:
+@shared(GRAIN)
+def maxout(z: Any, bias: Any, y: Any, piece: Any, team: Any) -> None:
     """``y = max over k of z_k + bias_k``, and k, for (n, k m), (k m,) and (n, m)."""
     n, m = y.shape
-    workers = worker_count(min(n, threads), z.size, GRAIN)
-    for w in prange(workers):
-        for i in range(share(n, workers, w), share(n, workers, w + 1)):
-            _first(z[i, :m], bias[:m], y[i], piece[i])
-            for k in range(1, z.shape[1] // m):
-                part = slice(k * m, (k + 1) * m)
-                _further(np.int32(k), z[i, part], bias[part], y[i], piece[i])
+    first, last = my_range(n, team)
+    for i in range(first, last):
+        _first(z[i, :m], bias[:m], y[i], piece[i])
+        for k in range(1, z.shape[1] // m):
+            part = slice(k * m, (k + 1) * m)
+            _further(np.int32(k), z[i, part], bias[part], y[i], piece[i])
 
 
 @body
@@ -47,12 +45,11 @@ def _chosen(k: Any, dy: Any, piece: Any, dz: Any) -> None:
         dz[j] = dy[j] if piece[j] == k else dy.dtype.type(0)
 
 
-@threaded(GRAIN)
-def maxout_backward(dy: Any, piece: Any, dz: Any, threads: int) -> None:
+@shared(GRAIN)
+def maxout_backward(dy: Any, piece: Any, dz: Any, team: Any) -> None:
     """``dz_k = dy`` where piece is k, else 0, for (n, m) and (n, k m)."""
     n, m = dy.shape
-    workers = worker_count(min(n, threads), dz.size, GRAIN)
-    for w in prange(workers):
-        for i in range(share(n, workers, w), share(n, workers, w + 1)):
-            for k in range(dz.shape[1] // m):
-                _chosen(np.int32(k), dy[i], piece[i], dz[i, k * m : (k + 1) * m])
+    first, last = my_range(n, team)
+    for i in range(first, last):
+        for k in range(dz.shape[1] // m):
+            _chosen(np.int32(k), dy[i], piece[i], dz[i, k * m : (k + 1) * m])

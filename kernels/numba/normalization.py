@@ -7,15 +7,15 @@ that is far from zero, too.
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import CHUNK, add_rows, chunk, share, task_count, worker_count
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.tasks import add_rows, share
+from nnkit.kernels.numba.team import ME, barrier, my_range
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
-COLUMNS = 256
+COLUMNS = 128
 """Columns taken at a time: all rows of them stay in the cache for the next pass."""
 
 
@@ -60,16 +60,13 @@ def _normalize(
             out[j] = (row[j] - mean[j]) * factor[j] + beta[j]
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def batch_norm_inference(
-    x: Any, gamma: Any, beta: Any, mean: Any, var: Any, y: Any, eps: float, threads: int
+    x: Any, gamma: Any, beta: Any, mean: Any, var: Any, y: Any, eps: float, team: Any
 ) -> None:
     """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` for x, y (n, m)."""
-    n = len(x)
-    workers = worker_count(min(n, threads), x.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _normalize(x[i:j], 0, gamma, beta, mean, var, y[i:j], x.dtype.type(eps))
+    i, j = my_range(len(x), team)
+    _normalize(x[i:j], 0, gamma, beta, mean, var, y[i:j], x.dtype.type(eps))
 
 
 @body
@@ -97,7 +94,7 @@ def _batch_norm(
     _normalize(x, first, gamma, beta, mean, var, y, eps)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def batch_norm_forward(
     x: Any,
     gamma: Any,
@@ -109,31 +106,28 @@ def batch_norm_forward(
     y: Any,
     eps: float,
     momentum: float,
-    threads: int,
+    team: Any,
 ) -> None:
     """Normalise the columns of x (n, m) by their own mean and variance, and follow the averages.
 
-    Threads share the columns, so that each column is added up in one order.
+    Members share the columns, so that each column is added up in one order.
     """
-    m = x.shape[1]
-    workers = worker_count(min(-(-m // CHUNK), threads), x.size, GRAIN)
-    for w in prange(workers):
-        end = chunk(m, workers, w + 1)
-        for first in range(chunk(m, workers, w), end, COLUMNS):
-            part = slice(first, min(first + COLUMNS, end))
-            _batch_norm(
-                x,
-                first,
-                gamma[part],
-                beta[part],
-                running_mean[part],
-                running_var[part],
-                mean[part],
-                var[part],
-                y,
-                x.dtype.type(eps),
-                momentum,
-            )
+    blocks, last = my_range(-(-x.shape[1] // COLUMNS), team)
+    for first in range(blocks * COLUMNS, last * COLUMNS, COLUMNS):
+        part = slice(first, min(first + COLUMNS, x.shape[1]))
+        _batch_norm(
+            x,
+            first,
+            gamma[part],
+            beta[part],
+            running_mean[part],
+            running_var[part],
+            mean[part],
+            var[part],
+            y,
+            x.dtype.type(eps),
+            momentum,
+        )
 
 
 @body
@@ -177,7 +171,7 @@ def _batch_gradients(
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def batch_norm_backward(
     dy: Any,
     x: Any,
@@ -189,28 +183,25 @@ def batch_norm_backward(
     dx: Any,
     eps: float,
     batch_statistics: bool,
-    threads: int,
+    team: Any,
 ) -> None:
-    """Give the gradients of x (n, m), gamma and beta (m,); threads share the columns."""
-    m = x.shape[1]
-    workers = worker_count(min(-(-m // CHUNK), threads), x.size, GRAIN)
-    for w in prange(workers):
-        end = chunk(m, workers, w + 1)
-        for first in range(chunk(m, workers, w), end, COLUMNS):
-            part = slice(first, min(first + COLUMNS, end))
-            _batch_gradients(
-                dy,
-                x,
-                first,
-                gamma[part],
-                mean[part],
-                var[part],
-                dgamma[part],
-                dbeta[part],
-                dx,
-                x.dtype.type(eps),
-                batch_statistics,
-            )
+    """Give the gradients of x (n, m), gamma and beta (m,); members share the columns."""
+    blocks, last = my_range(-(-x.shape[1] // COLUMNS), team)
+    for first in range(blocks * COLUMNS, last * COLUMNS, COLUMNS):
+        part = slice(first, min(first + COLUMNS, x.shape[1]))
+        _batch_gradients(
+            dy,
+            x,
+            first,
+            gamma[part],
+            mean[part],
+            var[part],
+            dgamma[part],
+            dbeta[part],
+            dx,
+            x.dtype.type(eps),
+            batch_statistics,
+        )
 
 
 @body
@@ -232,16 +223,13 @@ def _layer_norm(x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, 
             y[i, j] = (x[i, j] - center) * inverse * gamma[j] + beta[j]
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def layer_norm_forward(
-    x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, eps: float, threads: int
+    x: Any, gamma: Any, beta: Any, mean: Any, inv_std: Any, y: Any, eps: float, team: Any
 ) -> None:
     """Normalise each row of x (n, m) by its own mean and deviation, which are kept as (n,)."""
-    n = len(x)
-    workers = worker_count(min(n, threads), x.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _layer_norm(x[i:j], gamma, beta, mean[i:j], inv_std[i:j], y[i:j], eps)
+    i, j = my_range(len(x), team)
+    _layer_norm(x[i:j], gamma, beta, mean[i:j], inv_std[i:j], y[i:j], eps)
 
 
 @body
@@ -268,7 +256,7 @@ def _layer_gradients(
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def layer_norm_backward(
     dy: Any,
     x: Any,
@@ -278,25 +266,29 @@ def layer_norm_backward(
     dgamma: Any,
     dbeta: Any,
     dx: Any,
-    threads: int,
+    sums: Any,
+    team: Any,
 ) -> None:
-    """Give the gradients of x (n, m), gamma and beta (m,)."""
-    n, m = x.shape
-    tasks = task_count(n, x.size, GRAIN)
-    sums = np.empty((2, tasks, m), x.dtype)
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = share(n, tasks, t), share(n, tasks, t + 1)
-            _layer_gradients(
-                dy[i:j],
-                x[i:j],
-                gamma,
-                mean[i:j],
-                inv_std[i:j],
-                sums[0, t],
-                sums[1, t],
-                dx[i:j],
-            )
-    add_rows(sums[0], dgamma)
-    add_rows(sums[1], dbeta)
+    """Give the gradients of x (n, m), gamma and beta (m,).
+
+    `sums` (2, tasks, m) receives each task's of gamma and of beta.
+    """
+    n = len(x)
+    tasks = sums.shape[1]
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        _layer_gradients(
+            dy[i:j],
+            x[i:j],
+            gamma,
+            mean[i:j],
+            inv_std[i:j],
+            sums[0, t],
+            sums[1, t],
+            dx[i:j],
+        )
+    barrier(team)
+    if team[ME] == 0:
+        add_rows(sums[0], dgamma)
+        add_rows(sums[1], dbeta)

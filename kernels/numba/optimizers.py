@@ -3,13 +3,12 @@
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.counters import UPDATES, learning_rate
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, helper, threaded
+from nnkit.kernels.numba.jit import body, helper, shared
 from nnkit.kernels.numba.maths import constant
-from nnkit.kernels.numba.tasks import chunk, worker_count
+from nnkit.kernels.numba.team import my_chunk
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
@@ -32,18 +31,13 @@ def _sgd(p: Any, g: Any, rate: Any, decay: Any, l1: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def sgd(
-    p: Any, g: Any, lr: Any, counters: Any, weight_decay: float, l1: float, threads: int
-) -> None:
+@shared(GRAIN)
+def sgd(p: Any, g: Any, lr: Any, counters: Any, weight_decay: float, l1: float, team: Any) -> None:
     """``p -= lr * (g + weight_decay * p + l1 * sign(p))``."""
-    n = p.size
     real = p.dtype.type
     rate = real(learning_rate(lr, counters))
-    workers = worker_count(threads, n, GRAIN)
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _sgd(p[i:j], g[i:j], rate, real(weight_decay), real(l1))
+    i, j = my_chunk(p.size, team)
+    _sgd(p[i:j], g[i:j], rate, real(weight_decay), real(l1))
 
 
 @body
@@ -59,7 +53,7 @@ def _sgd_momentum(
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def sgd_momentum(
     p: Any,
     g: Any,
@@ -70,17 +64,14 @@ def sgd_momentum(
     nesterov: bool,
     weight_decay: float,
     l1: float,
-    threads: int,
+    team: Any,
 ) -> None:
     """``g += penalties; v = momentum * v + g; p -= lr * (g + momentum * v or v)``."""
-    n = p.size
     real = p.dtype.type
     rate = real(learning_rate(lr, counters))
     mu, decay = real(momentum), real(weight_decay)
-    workers = worker_count(threads, n, GRAIN)
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _sgd_momentum(p[i:j], g[i:j], velocity[i:j], rate, mu, nesterov, decay, real(l1))
+    i, j = my_chunk(p.size, team)
+    _sgd_momentum(p[i:j], g[i:j], velocity[i:j], rate, mu, nesterov, decay, real(l1))
 
 
 @body
@@ -96,7 +87,7 @@ def _adaptive(
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def adaptive(
     p: Any,
     g: Any,
@@ -108,19 +99,14 @@ def adaptive(
     eps: float,
     weight_decay: float,
     l1: float,
-    threads: int,
+    team: Any,
 ) -> None:
     """``g += penalties; squares = keep * squares + add * g**2; p -= lr * g / (root + eps)``."""
-    n = p.size
     real = p.dtype.type
     rate = real(learning_rate(lr, counters))
     decay, penalty = real(weight_decay), real(l1)
-    workers = worker_count(threads, n, GRAIN)
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _adaptive(
-            p[i:j], g[i:j], squares[i:j], rate, real(keep), real(add), real(eps), decay, penalty
-        )
+    i, j = my_chunk(p.size, team)
+    _adaptive(p[i:j], g[i:j], squares[i:j], rate, real(keep), real(add), real(eps), decay, penalty)
 
 
 @body
@@ -152,7 +138,7 @@ def _adam(
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def adam(
     p: Any,
     g: Any,
@@ -166,10 +152,9 @@ def adam(
     weight_decay: float,
     decoupled: bool,
     l1: float,
-    threads: int,
+    team: Any,
 ) -> None:
     """Adam, or AdamW where the weight decay is decoupled."""
-    n = p.size
     real = p.dtype.type
     lr_now = learning_rate(lr, counters)
     updates = np.float64(counters[UPDATES] + 1)  # a whole exponent would be multiplied out
@@ -177,22 +162,20 @@ def adam(
     unbias2 = real(1 / (1 - beta2**updates))
     decay = real(0 if decoupled else weight_decay)
     shrink = real(1 - lr_now * weight_decay if decoupled else 1)
-    workers = worker_count(threads, n, GRAIN)
-    for w in prange(workers):
-        i, j = chunk(n, workers, w), chunk(n, workers, w + 1)
-        _adam(
-            p[i:j],
-            g[i:j],
-            m[i:j],
-            v[i:j],
-            real(beta1),
-            real(1 - beta1),
-            real(beta2),
-            real(1 - beta2),
-            rate,
-            unbias2,
-            real(eps),
-            decay,
-            shrink,
-            real(l1),
-        )
+    i, j = my_chunk(p.size, team)
+    _adam(
+        p[i:j],
+        g[i:j],
+        m[i:j],
+        v[i:j],
+        real(beta1),
+        real(1 - beta1),
+        real(beta2),
+        real(1 - beta2),
+        rate,
+        unbias2,
+        real(eps),
+        decay,
+        shrink,
+        real(l1),
+    )

@@ -3,19 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, threaded
-from nnkit.kernels.numba.tasks import (
-    add_rows,
-    fold_tile,
-    repeat_row,
-    share,
-    task_count,
-    tile_width,
-    worker_count,
-)
+from nnkit.kernels.numba.jit import body, shared
+from nnkit.kernels.numba.tasks import add_rows, fold_tile, repeat_row, share, tile_width
+from nnkit.kernels.numba.team import ME, barrier, my_range
 
 GRAIN = 1 << 16
 """Elements worth a thread, and elements that a task of the sum has at least."""
@@ -37,14 +29,11 @@ def _forward_part(x: Any, slope: Any, y: Any) -> None:
         _forward(x[i:j], tile, y[i:j])
 
 
-@threaded(GRAIN)
-def prelu(x: Any, slope: Any, y: Any, threads: int) -> None:
+@shared(GRAIN)
+def prelu(x: Any, slope: Any, y: Any, team: Any) -> None:
     """``y = x`` where x > 0, else ``slope x``, for (n, m) and (m,)."""
-    n = len(y)
-    workers = worker_count(min(n, threads), y.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _forward_part(x[i:j], slope, y[i:j])
+    i, j = my_range(len(y), team)
+    _forward_part(x[i:j], slope, y[i:j])
 
 
 @body
@@ -69,18 +58,18 @@ def _backward_part(dy: Any, x: Any, slope: Any, dx: Any, dslope: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def prelu_backward(dy: Any, x: Any, slope: Any, dx: Any, dslope: Any, threads: int) -> None:
-    """``dx = dy`` where x > 0, else ``slope dy``; ``dslope = sum of dy min(x, 0)`` over rows."""
+@shared(GRAIN)
+def prelu_backward(dy: Any, x: Any, slope: Any, dx: Any, dslope: Any, sums: Any, team: Any) -> None:
+    """``dx = dy`` where x > 0, else ``slope dy``; ``dslope = sum of dy min(x, 0)`` over rows.
+
+    `sums` (tasks, m) receives what each task adds up.
+    """
     n = len(dx)
-    tasks = task_count(n, dx.size, GRAIN)
-    if tasks == 1:
-        _backward_part(dy, x, slope, dx, dslope)
-        return
-    sums = np.empty((tasks, dslope.size), dslope.dtype)
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = share(n, tasks, t), share(n, tasks, t + 1)
-            _backward_part(dy[i:j], x[i:j], slope, dx[i:j], sums[t])
-    add_rows(sums, dslope)
+    tasks = len(sums)
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        _backward_part(dy[i:j], x[i:j], slope, dx[i:j], sums[t])
+    barrier(team)
+    if team[ME] == 0:
+        add_rows(sums, dslope)

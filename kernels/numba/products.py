@@ -1,31 +1,148 @@
-"""Matrix products by BLAS, through Numba, so that they can be on a tape."""
+"""Matrix products, shared by a team.
 
+The result is cut into panels some vectors wide, and these into tiles (see tile.py). Every member
+computes some of the tiles. Of a transposed b, the member first transposes a part that stays in the
+second-level cache; everything else is read where it is.
+"""
+
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.jit import kernel
+from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.jit import body, helper, kernel, shared
+from nnkit.kernels.numba.tasks import share
+from nnkit.kernels.numba.team import ME, SIZE
+from nnkit.kernels.numba.tile import REGISTER_BYTES, TILE_ROWS, tile, turn
+
+GRAIN = 1 << 17
+"""Multiplications worth a thread."""
+DEPTH = 512
+"""Rows of b that are multiplied at a time."""
+HEIGHTS = (0, *TILE_ROWS.values())
+"""Rows of a tile, by its width in vectors."""
+
+
+@helper
+def _up(n: int, divisor: int) -> int:
+    """``n / divisor``, rounded up."""
+    return (n + divisor - 1) // divisor
+
+
+@helper
+def _cost(n: int, vectors: int, width: int) -> Any:
+    """Vectors computed for a result of n rows, some vectors wide, with tiles of this width."""
+    whole, rest = divmod(vectors, width)
+    cost = whole * width * HEIGHTS[width] * _up(n, HEIGHTS[width])
+    return cost + rest * HEIGHTS[rest] * _up(n, HEIGHTS[rest]) if rest else cost
 
 
 @kernel
-def nn(a: Any, b: Any, out: Any) -> None:
-    """``out = a @ b`` for C-contiguous matrices."""
-    np.dot(a, b, out)
+def _best_width(n: int, vectors: int) -> int:
+    best = 1
+    for width in range(2, min(vectors, len(HEIGHTS) - 1) + 1):
+        if _cost(n, vectors, width) <= _cost(n, vectors, best):
+            best = width
+    return best
 
 
-@kernel
-def tn(a: Any, b: Any, out: Any) -> None:
-    """``out = a.T @ b``."""
-    np.dot(a.T, b, out)
+@cache
+def best_width(n: int, m: int, itemsize: int) -> int:
+    """Give the width of tiles, in vectors, that computes the fewest beyond the result's edges."""
+    lanes = REGISTER_BYTES // itemsize
+    return int(_best_width(n, -(-m // lanes)))
 
 
-@kernel
-def nt(a: Any, b: Any, out: Any) -> None:
-    """``out = a @ b.T``."""
-    np.dot(a, b.T, out)
+@helper
+def _transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
+    """Write ``b.T`` for a part of b into `out`, whose rows are a multiple of `lanes` long."""
+    length = _up(rows, lanes) * lanes
+    for i in range(0, rows, lanes):
+        for k in range(0, columns, lanes):
+            place = first + i * row + k
+            n, m = min(lanes, rows - i), min(lanes, columns - k)
+            turn(b, place, row, n, m, out, k * length + i, length)
 
 
-@kernel
-def tt(a: Any, b: Any, out: Any) -> None:
-    """``out = a.T @ b.T``."""
-    np.dot(a.T, b.T, out)
+@helper
+def _before(edge: int, cost: int, tiles: int) -> Any:
+    """How many of a panel's tiles begin before some share of the work ends."""
+    return min(max(_up(edge, cost), 0), tiles)
+
+
+@body
+def _multiply(
+    a: Any,
+    a_row: int,
+    a_column: int,
+    b: Any,
+    b_row: int,
+    b_transposed: bool,
+    out: Any,
+    n: int,
+    depth: int,
+    m: int,
+    width: int,
+    team: Any,
+) -> None:
+    """``out = a @ b`` of (n, depth) and (depth, m), of flat arrays."""
+    state = flush_denormals()
+    lanes = REGISTER_BYTES // a.itemsize
+    vectors = _up(m, lanes)
+    total = _cost(n, vectors, width)
+    begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
+    size = _up(min(depth, DEPTH), lanes) * lanes * width * lanes
+    turned = np.empty(size if b_transposed else 0, a.dtype)
+    for j in range(0, vectors, width):
+        wide = min(width, vectors - j)
+        height = HEIGHTS[wide]
+        tiles, cost = _up(n, height), wide * height
+        first, last = _before(begin, cost, tiles), _before(end, cost, tiles)
+        begin, end = begin - tiles * cost, end - tiles * cost
+        column = j * lanes
+        columns = min(wide * lanes, m - column)
+        for k in range(0, depth if first < last else 0, DEPTH):
+            deep = min(DEPTH, depth - k)
+            panel, panel_at, panel_row = b, k * b_row + column, b_row
+            if b_transposed:
+                _transpose(b, column * b_row + k, b_row, columns, deep, turned, lanes)
+                panel, panel_at, panel_row = turned, 0, _up(columns, lanes) * lanes
+            for i in range(first * height, min(last * height, n), height):
+                tile(
+                    wide,
+                    a,
+                    i * a_row + k * a_column,
+                    a_row,
+                    a_column,
+                    panel,
+                    panel_at,
+                    panel_row,
+                    out,
+                    i * m + column,
+                    m,
+                    deep,
+                    min(height, n - i),
+                    columns - (wide - 1) * lanes,
+                    k > 0,
+                )
+    restore_denormals(state)
+
+
+@shared(GRAIN)
+def product(
+    a: Any, b: Any, out: Any, a_transposed: bool, b_transposed: bool, width: int, team: Any
+) -> None:
+    """``out = a @ b``, ``a.T @ b``, ``a @ b.T`` or ``a.T @ b.T`` for C-contiguous matrices.
+
+    `width` is that of the tiles, in vectors: see `best_width`.
+    """
+    n, m = out.shape
+    depth = len(a) if a_transposed else a.shape[1]
+    if not depth:
+        out[:] = 0
+        return
+    a_row, a_column = (1, n) if a_transposed else (depth, 1)
+    b_row = depth if b_transposed else m
+    x, y, z = a.reshape(a.size), b.reshape(b.size), out.reshape(out.size)
+    _multiply(x, a_row, a_column, y, b_row, b_transposed, z, n, depth, m, width, team)

@@ -8,12 +8,12 @@ vector loop is long.
 from typing import Any
 
 import numpy as np
-from numba import prange
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, helper, threaded
+from nnkit.kernels.numba.jit import body, helper, shared
 from nnkit.kernels.numba.maths import exp_nonpositive, from_order, order
-from nnkit.kernels.numba.tasks import share, sum_in_order, task_count, worker_count
+from nnkit.kernels.numba.tasks import share, sum_in_order
+from nnkit.kernels.numba.team import ME, barrier, my_range
 
 STEP = 0
 """Place of the step in `counters`."""
@@ -134,14 +134,11 @@ def _softmax(x: Any, y: Any) -> None:
             _scale(y[i + k], x.dtype.type(1) / total[k])
 
 
-@threaded(GRAIN)
-def softmax(x: Any, y: Any, threads: int) -> None:
+@shared(GRAIN)
+def softmax(x: Any, y: Any, team: Any) -> None:
     """``y = exp(x - max) / sum(exp(x - max))`` in each row of (n, m)."""
-    n = len(x)
-    workers = worker_count(min(n, threads), x.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _softmax(x[i:j], y[i:j])
+    i, j = my_range(len(x), team)
+    _softmax(x[i:j], y[i:j])
 
 
 @body
@@ -159,14 +156,11 @@ def _log_softmax(x: Any, y: Any) -> None:
                 y[i + k, j] = _minus(x[i + k, j], largest[k], log_total)
 
 
-@threaded(GRAIN)
-def log_softmax(x: Any, y: Any, threads: int) -> None:
+@shared(GRAIN)
+def log_softmax(x: Any, y: Any, team: Any) -> None:
     """``y = x - max - log(sum(exp(x - max)))`` in each row of (n, m)."""
-    n = len(x)
-    workers = worker_count(min(n, threads), x.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _log_softmax(x[i:j], y[i:j])
+    i, j = my_range(len(x), team)
+    _log_softmax(x[i:j], y[i:j])
 
 
 @body
@@ -181,14 +175,11 @@ def _softmax_backward(dy: Any, y: Any, dx: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def softmax_backward(dy: Any, y: Any, dx: Any, threads: int) -> None:
+@shared(GRAIN)
+def softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
     """``dx = y * (dy - sum(dy * y))`` in each row of (n, m)."""
-    n = len(y)
-    workers = worker_count(min(n, threads), y.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _softmax_backward(dy[i:j], y[i:j], dx[i:j])
+    i, j = my_range(len(y), team)
+    _softmax_backward(dy[i:j], y[i:j], dx[i:j])
 
 
 @body
@@ -201,14 +192,11 @@ def _log_softmax_backward(dy: Any, y: Any, dx: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
-def log_softmax_backward(dy: Any, y: Any, dx: Any, threads: int) -> None:
+@shared(GRAIN)
+def log_softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
     """``dx = dy - exp(y) * sum(dy)`` in each row of (n, m)."""
-    n = len(y)
-    workers = worker_count(min(n, threads), y.size, GRAIN)
-    for w in prange(workers):
-        i, j = share(n, workers, w), share(n, workers, w + 1)
-        _log_softmax_backward(dy[i:j], y[i:j], dx[i:j])
+    i, j = my_range(len(y), team)
+    _log_softmax_backward(dy[i:j], y[i:j], dx[i:j])
 
 
 @body
@@ -232,22 +220,28 @@ def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@body
+def _report(sums: Any, n: int, log: Any, counters: Any, team: Any) -> None:
+    """Log the mean loss of `n` rows and the right answers from the tasks' sums (tasks, 2)."""
+    barrier(team)
+    if team[ME] == 0:
+        log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / n
+        log[counters[STEP], 1] = sum_in_order(sums[:, 1])
+
+
+@shared(GRAIN)
 def softmax_cross_entropy_labels(
-    z: Any, labels: Any, dz: Any, log: Any, counters: Any, threads: int
+    z: Any, labels: Any, dz: Any, log: Any, counters: Any, sums: Any, team: Any
 ) -> None:
     """Mean loss, right answers and gradient of logits (n, m) for labels (n,)."""
     n = len(z)
     inverse = z.dtype.type(1 / n)
-    tasks = task_count(n, z.size, GRAIN)
-    results = np.empty((tasks, 2))
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = share(n, tasks, t), share(n, tasks, t + 1)
-            _labels(z[i:j], labels[i:j], dz[i:j], inverse, results[t])
-    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
-    log[counters[STEP], 1] = sum_in_order(results[:, 1])
+    tasks = len(sums)
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        _labels(z[i:j], labels[i:j], dz[i:j], inverse, sums[t])
+    _report(sums, n, log, counters, team)
 
 
 @body
@@ -284,22 +278,19 @@ def _rows(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def softmax_cross_entropy_rows(
-    z: Any, target: Any, dz: Any, log: Any, counters: Any, threads: int
+    z: Any, target: Any, dz: Any, log: Any, counters: Any, sums: Any, team: Any
 ) -> None:
     """Mean loss, right answers and gradient of logits (n, m) for rows of probabilities (n, m)."""
     n = len(z)
     inverse = z.dtype.type(1 / n)
-    tasks = task_count(n, z.size, GRAIN)
-    results = np.empty((tasks, 2))
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = share(n, tasks, t), share(n, tasks, t + 1)
-            _rows(z[i:j], target[i:j], dz[i:j], inverse, results[t])
-    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
-    log[counters[STEP], 1] = sum_in_order(results[:, 1])
+    tasks = len(sums)
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        _rows(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
+    _report(sums, n, log, counters, team)
 
 
 @body
@@ -318,19 +309,16 @@ def _probabilities(y: Any, target: Any, dy: Any, inverse: Any, delta: Any, resul
     restore_denormals(state)
 
 
-@threaded(GRAIN)
+@shared(GRAIN)
 def categorical_cross_entropy(
-    y: Any, target: Any, dy: Any, log: Any, counters: Any, delta: float, threads: int
+    y: Any, target: Any, dy: Any, log: Any, counters: Any, delta: float, sums: Any, team: Any
 ) -> None:
     """Mean loss, right answers and gradient of probabilities (n, m) for rows of them (n, m)."""
     n = len(y)
     inverse = y.dtype.type(1 / n)
-    tasks = task_count(n, y.size, GRAIN)
-    results = np.empty((tasks, 2))
-    workers = min(threads, tasks)
-    for w in prange(workers):
-        for t in range(share(tasks, workers, w), share(tasks, workers, w + 1)):
-            i, j = share(n, tasks, t), share(n, tasks, t + 1)
-            _probabilities(y[i:j], target[i:j], dy[i:j], inverse, y.dtype.type(delta), results[t])
-    log[counters[STEP], 0] = sum_in_order(results[:, 0]) / n
-    log[counters[STEP], 1] = sum_in_order(results[:, 1])
+    tasks = len(sums)
+    first, last = my_range(tasks, team)
+    for t in range(first, last):
+        i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        _probabilities(y[i:j], target[i:j], dy[i:j], inverse, y.dtype.type(delta), sums[t])
+    _report(sums, n, log, counters, team)

@@ -1,10 +1,11 @@
 """A captured training step: a tape of kernel calls, replayed by one compiled interpreter.
 
-An instruction is a compiled kernel and the arguments of one call: the address of a *thunk*, of its
-integers (array addresses, array shapes, whole numbers) and of its reals. A thunk is a small native
-function that rebuilds a kernel's arguments and calls it; it depends on the kernel and its argument
-types only, takes some milliseconds to make and serves every network of the process. So the
-interpreter, kept in the on-disk cache, runs any network, and an instruction costs it about 7 ns.
+An instruction is a compiled kernel, the arguments of one call, and how many threads carry it out:
+the address of a *thunk*, of its integers (array addresses, array shapes, whole numbers) and of its
+reals. A thunk is a small native function that rebuilds a kernel's arguments and calls it; it
+depends on the kernel and its argument types only, takes some milliseconds to make and serves every
+network of the process. So the interpreter, kept in the on-disk cache, runs any network, and an
+instruction costs it about 7 ns.
 """
 
 from __future__ import annotations
@@ -18,29 +19,31 @@ from numba import types
 from numba.core import cgutils
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-from nnkit.kernels.numba.jit import kernel
+from nnkit.kernels.numba import threads
+from nnkit.kernels.numba.team import ALONE
 
 I64 = ir.IntType(64)
-THUNK = ir.FunctionType(ir.VoidType(), [I64.as_pointer(), ir.DoubleType().as_pointer()])
+THUNK = ir.FunctionType(
+    ir.VoidType(), [I64.as_pointer(), ir.DoubleType().as_pointer(), I64.as_pointer()]
+)
 
 
 class Tape:
     """Kernel calls to be repeated. It keeps the arrays alive whose addresses it holds."""
 
     def __init__(self) -> None:
-        self._instructions: list[tuple[int, int, int]] = []
+        self._instructions: list[tuple[int, int, int, int]] = []
         self._kept: list[Any] = []
         self._compiled: np.ndarray[Any, Any] | None = None
 
     def __len__(self) -> int:
         return len(self._instructions)
 
-    def append(self, function: Any, arguments: tuple[Any, ...]) -> None:
-        """Add a call of a compiled kernel; arrays must be C-contiguous."""
-        signature = tuple(function.typeof_pyval(a) for a in arguments)
+    def append(self, function: Any, arguments: tuple[Any, ...], members: int) -> None:
+        """Add a call of a compiled kernel by a team; arrays must be C-contiguous."""
+        signature = tuple(function.typeof_pyval(a) for a in (*arguments, ALONE))
         function.compile(signature)
         ints: list[int] = []
         reals: list[float] = []
@@ -53,19 +56,20 @@ class Tape:
                 reals.append(float(value))
         slots = np.array([*ints, 0], np.int64), np.array([*reals, 0.0])
         thunk = _thunk(function, signature)
-        self._instructions.append((thunk.address, slots[0].ctypes.data, slots[1].ctypes.data))
+        addresses = thunk.address, slots[0].ctypes.data, slots[1].ctypes.data
+        self._instructions.append((*addresses, members))
         self._kept += [arguments, slots, thunk]
         self._compiled = None
 
     def run(self, times: int) -> None:
         """Carry out all instructions in order, `times` times, without the interpreter lock."""
         if self._compiled is None:
-            self._compiled = np.array(self._instructions, np.int64).reshape(-1, 3)
-        _run(self._compiled, times)
+            self._compiled = np.array(self._instructions, np.int64).reshape(-1, 4)
+        threads.carry_out(self._compiled, times)
 
 
 class _Thunk:
-    """A native ``void(int64*, double*)`` that calls one kernel with arguments of fixed types."""
+    """A native ``void(int64*, double*, int64* team)`` that calls one kernel."""
 
     def __init__(self, function: Any, signature: tuple[Any, ...]) -> None:
         self._compiled = function.overloads[signature]
@@ -88,7 +92,8 @@ def _build(compiled: Any) -> Any:
     function = ir.Function(module, THUNK, "nnkit_thunk")
     builder = ir.IRBuilder(function.append_basic_block())
     slots = _Slots(context, builder, *function.args)
-    values = [slots.value(kind) for kind in description.argtypes]
+    values = [slots.value(kind) for kind in description.argtypes[:-1]]
+    values.append(slots.team(description.argtypes[-1]))
     convention = context.call_conv
     kind = convention.get_function_type(description.restype, description.argtypes)
     address = compiled.library.get_pointer_to_function(description.llvm_func_name)
@@ -103,9 +108,9 @@ def _build(compiled: Any) -> Any:
 class _Slots:
     """Code that reads a kernel's arguments one after the other."""
 
-    def __init__(self, context: Any, builder: Any, ints: Any, reals: Any) -> None:
+    def __init__(self, context: Any, builder: Any, ints: Any, reals: Any, team: Any) -> None:
         self.context, self.builder = context, builder
-        self.ints, self.reals = ints, reals
+        self.ints, self.reals, self._team = ints, reals, team
         self.n_ints = self.n_reals = 0
 
     def value(self, kind: Any) -> Any:
@@ -133,43 +138,29 @@ class _Slots:
         self.n_reals += 1
         return self.builder.load(self.builder.gep(self.reals, [I64(self.n_reals - 1)]))
 
+    def team(self, kind: Any) -> Any:
+        """The team, which is not in the slots: each member has its own."""
+        return self._fill(kind, self._team, [I64(ALONE.size)])
+
     def _array(self, kind: Any) -> Any:
+        address = self._int()
+        return self._fill(kind, address, [self._int() for _ in range(kind.ndim)])
+
+    def _fill(self, kind: Any, address: Any, shape: list[Any]) -> Any:
         builder, context = self.builder, self.context
         array = make_array(kind)(context, builder)
-        data = builder.inttoptr(self._int(), array.data.type)
-        shape = [self._int() for _ in range(kind.ndim)]
+        if address.type == I64:
+            address = builder.inttoptr(address, array.data.type)
         size = I64(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
         strides = [size]
         for extent in shape[:0:-1]:
             strides.insert(0, builder.mul(strides[0], extent))
         populate_array(
             array,
-            data=data,
+            data=address,
             shape=cgutils.pack_array(builder, shape),
             strides=cgutils.pack_array(builder, strides),
             itemsize=size,
             meminfo=None,
         )
         return array._getvalue()
-
-
-@intrinsic
-def _invoke(typing_context: Any, thunk: Any, ints: Any, reals: Any) -> Any:
-    """Call the thunk at an address."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointers = [THUNK.as_pointer(), *THUNK.args]
-        function, *slots = (
-            builder.inttoptr(a, kind) for a, kind in zip(arguments, pointers, strict=True)
-        )
-        builder.call(function, slots)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64, types.int64), generate
-
-
-@kernel
-def _run(instructions: Any, times: Any) -> None:
-    for _ in range(times):
-        for i in range(len(instructions)):
-            _invoke(instructions[i, 0], instructions[i, 1], instructions[i, 2])

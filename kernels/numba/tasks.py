@@ -1,6 +1,6 @@
 """How kernels divide their work among threads.
 
-Elementwise kernels split their elements among workers. Kernels that add up split them into tasks,
+Elementwise kernels split their elements among threads. Kernels that add up split them into tasks,
 whose number depends on the size alone, and add the tasks' sums in order: the result has the same
 bits for every number of threads.
 """
@@ -16,15 +16,11 @@ CHUNK = 64
 """Splits are multiples of it: no two threads write to one cache line."""
 
 
-@helper
-def worker_count(threads: int, size: int, grain: int) -> int:
-    """Give the number of threads worth using for `size` elements, at least 1."""
-    return max(1, min(threads, size // grain))
-
-
-@helper
 def task_count(rows: int, size: int, grain: int) -> int:
-    """Give the number of tasks for `size` elements in `rows` rows, at least 1."""
+    """Give the number of tasks for `size` elements in `rows` rows, at least 1.
+
+    The backend asks for it, which allocates the sums.
+    """
     return max(1, min(rows, size // grain, MAX_TASKS))
 
 
@@ -76,7 +72,7 @@ def repeat_row(row: Any, tile: Any) -> None:
     for j in range(m):
         tile[j] = row[j]
     done = m
-    while done < tile.size:
+    while 0 < done < tile.size:
         for i in range(done):
             tile[done + i] = tile[i]
         done *= 2

@@ -1,6 +1,6 @@
 """The Numba backend: the reference's operations as fused, compiled loops on the CPU.
 
-Products are BLAS's, as in the reference. Arrays that are not C-contiguous go to the reference.
+Arrays that are not C-contiguous go to the reference.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ import numpy as np
 from nnkit.backends.base import Array
 from nnkit.backends.numpy import NumpyBackend
 from nnkit.kernels.table import LOSSES
+
+REALS = {np.dtype(np.float32)}, {np.dtype(np.float64)}
+WORTH_WAKING = 16
+"""Grains from which threads are woken for a single kernel: that takes up to 50 us."""
 
 
 class _Capturing(threading.local):
@@ -36,7 +40,8 @@ class NumbaBackend(NumpyBackend):
     def __init__(self) -> None:
         from nnkit.kernels.numba import threads
 
-        self.threads, self._parallel = threads.start()
+        self.threads = threads.count()
+        threads.limit_blas()
         from nnkit.kernels.numba import (
             activations,
             counters,
@@ -51,16 +56,13 @@ class NumbaBackend(NumpyBackend):
             products,
             softmax_cross_entropy,
             tape,
+            team,
         )
 
         self._tape = tape
+        self._alone = team.ALONE
         self._capturing = _Capturing()
-        self._products = {
-            (True, True): products.nn,
-            (False, True): products.tn,
-            (True, False): products.nt,
-            (False, False): products.tt,
-        }
+        self._products = products
         self._activations = activations
         self._prelu = prelu
         self._maxout = maxout
@@ -74,21 +76,17 @@ class NumbaBackend(NumpyBackend):
         self._advance = counters.advance
 
     def _run(self, kernel: Any, size: int, *arguments: Any) -> None:
-        """Call a threaded kernel: its serial version if the size is not worth two threads.
-
-        Above that size one thread too runs the parallel version: compiled apart, the two may differ
-        in the last bit.
-        """
-        version = kernel.parallel if size >= kernel.least and self._parallel else kernel.serial
-        self._call(version, *arguments, self.threads)
-
-    def _call(self, function: Any, *arguments: Any) -> None:
-        """Call a compiled function, or put the call on the tape while this thread captures."""
+        """Call a kernel on so many elements, or put the call on the tape of this thread."""
         tape = self._capturing.tape
-        if tape is None:
-            function(*arguments)
+        members = max(1, min(self.threads, size // kernel.grain))
+        if tape is not None:
+            tape.append(kernel.function, arguments, members)
+        elif members == 1 or size < WORTH_WAKING * kernel.grain:
+            kernel.function(*arguments, self._alone)
         else:
-            tape.append(function, arguments)
+            single = self._tape.Tape()
+            single.append(kernel.function, arguments, members)
+            single.run(1)
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the kernel calls of `step` on a tape, without carrying them out."""
@@ -104,14 +102,14 @@ class NumbaBackend(NumpyBackend):
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         if out is None:
             out = np.empty((len(a), b.shape[1]), a.dtype)
-        a_rows, b_rows = a.flags.c_contiguous, b.flags.c_contiguous
-        if (
-            out.flags.c_contiguous
-            and (a_rows or a.flags.f_contiguous)
-            and (b_rows or b.flags.f_contiguous)
-        ):
-            product = self._products[a_rows, b_rows]
-            self._call(product, a if a_rows else a.T, b if b_rows else b.T, out)
+        arrays = a, b, out
+        dense = all(x.flags.c_contiguous or x.flags.f_contiguous for x in arrays)
+        if dense and out.flags.c_contiguous and {x.dtype for x in arrays} in REALS:
+            turned = [not x.flags.c_contiguous for x in (a, b)]
+            operands = (x.T if turn else x for x, turn in zip((a, b), turned, strict=True))
+            width = self._products.best_width(*out.shape, out.itemsize)
+            size = out.size * a.shape[1]
+            self._run(self._products.product, size, *operands, out, *turned, width)
             return out
         return super().matmul(a, b, out)
 
@@ -137,15 +135,9 @@ class NumbaBackend(NumpyBackend):
         if dbias is None:
             self._elementwise_backward(kind, dy, saved, dz, alpha)
         elif dy.flags.c_contiguous and saved.flags.c_contiguous and dz.flags.c_contiguous:
-            self._run(
-                self._activations.bias_activation_backward(kind),
-                dz.size,
-                dy,
-                saved,
-                dz,
-                dbias,
-                alpha,
-            )
+            kernel = self._activations.bias_activation_backward(kind)
+            sums = np.empty((_tasks(kernel, len(dz), dz.size), dbias.size), dbias.dtype)
+            self._run(kernel, dz.size, dy, saved, dz, dbias, alpha, sums)
         else:
             super().bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
 
@@ -174,7 +166,9 @@ class NumbaBackend(NumpyBackend):
 
     def bias_gradient(self, dy: Array, dbias: Array) -> None:
         if dy.flags.c_contiguous:
-            self._run(self._activations.bias_gradient, dy.size, dy, dbias)
+            kernel = self._activations.bias_gradient
+            sums = np.empty((_tasks(kernel, len(dy), dy.size), dbias.size), dbias.dtype)
+            self._run(kernel, dy.size, dy, dbias, sums)
         else:
             super().bias_gradient(dy, dbias)
 
@@ -188,7 +182,9 @@ class NumbaBackend(NumpyBackend):
     def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
         if dy.flags.c_contiguous and x.flags.c_contiguous:
             dy, x, dx = (array.reshape(-1, slope.size) for array in (dy, x, dx))
-            self._run(self._prelu.prelu_backward, x.size, dy, x, slope, dx, dslope)
+            kernel = self._prelu.prelu_backward
+            sums = np.empty((_tasks(kernel, len(dx), dx.size), dslope.size), dslope.dtype)
+            self._run(kernel, dx.size, dy, x, slope, dx, dslope, sums)
         else:
             super().prelu_backward(dy, x, slope, dx, dslope)
 
@@ -310,7 +306,10 @@ class NumbaBackend(NumpyBackend):
     ) -> None:
         arrays = dy, x, gamma, mean, inv_std, dgamma, dbeta, dx
         if _dense(*arrays):
-            self._run(self._normalization.layer_norm_backward, x.size, *arrays)
+            kernel = self._normalization.layer_norm_backward
+            n, m = x.shape
+            sums = np.empty((2, _tasks(kernel, n, x.size), m), x.dtype)
+            self._run(kernel, x.size, *arrays, sums)
         else:
             super().layer_norm_backward(*arrays)
 
@@ -324,7 +323,8 @@ class NumbaBackend(NumpyBackend):
                 if labels
                 else self._softmax.softmax_cross_entropy_rows
             )
-            self._run(kernel, z.size, z, target, dz, log, counters)
+            sums = np.empty((_tasks(kernel, len(z), z.size), 2))
+            self._run(kernel, z.size, z, target, dz, log, counters, sums)
         else:
             super().softmax_cross_entropy(z, target, dz, log, counters)
 
@@ -333,7 +333,8 @@ class NumbaBackend(NumpyBackend):
     ) -> None:
         if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
             kernel = self._softmax.categorical_cross_entropy
-            self._run(kernel, y.size, y, target, dy, log, counters, delta)
+            sums = np.empty((_tasks(kernel, len(y), y.size), 2))
+            self._run(kernel, y.size, y, target, dy, log, counters, delta, sums)
         else:
             super().categorical_cross_entropy(y, target, dy, log, counters, delta)
 
@@ -348,8 +349,9 @@ class NumbaBackend(NumpyBackend):
         alpha: float = 0.0,
     ) -> None:
         if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
+            kernel = self._losses.elementwise_loss(kind)
             self._run(
-                self._losses.elementwise_loss(kind),
+                kernel,
                 y.size,
                 y.reshape(-1),
                 target.reshape(-1),
@@ -358,6 +360,7 @@ class NumbaBackend(NumpyBackend):
                 counters,
                 y.size if LOSSES[kind].mean_over == "elements" else len(y),
                 alpha,
+                np.empty((_tasks(kernel, y.size, y.size), 2)),
             )
         else:
             super().elementwise_loss(kind, y, target, dy, log, counters, alpha)
@@ -463,7 +466,8 @@ class NumbaBackend(NumpyBackend):
         self._run(self._gradients.accumulate, g.size, g, total, weight, start)
 
     def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
-        self._run(self._gradients.sum_of_squares, x.size, x, total, start)
+        kernel = self._gradients.sum_of_squares
+        self._run(kernel, x.size, x, total, start, np.empty(_tasks(kernel, x.size, x.size)))
 
     def clip(self, x: Array, total: Array, limit: float) -> None:
         self._run(self._gradients.clip, x.size, x, total, limit)
@@ -480,12 +484,19 @@ class NumbaBackend(NumpyBackend):
             super().gather(source, order, counters, batch_size, out)
 
     def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
-        self._call(self._advance, counters, step, updates, forwards)
+        self._run(self._advance, 1, counters, step, updates, forwards)
 
 
 def _dense(*arrays: Array) -> bool:
     """Whether a kernel can take all of these."""
     return all(array.flags.c_contiguous for array in arrays)
+
+
+def _tasks(kernel: Any, rows: int, size: int) -> int:
+    """Number of tasks of a kernel that adds up: that of the sums it needs."""
+    from nnkit.kernels.numba.tasks import task_count
+
+    return task_count(rows, size, kernel.grain)
 
 
 def create() -> NumbaBackend:

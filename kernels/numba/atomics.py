@@ -1,0 +1,92 @@
+"""Reading and writing numbers that other threads write and read meanwhile (int64, at addresses)."""
+
+import platform
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+ORDER = "seq_cst"
+
+_I64 = ir.IntType(64)
+_RELAX = {
+    "x86_64": ("llvm.x86.sse2.pause", ()),
+    "amd64": ("llvm.x86.sse2.pause", ()),
+    "aarch64": ("llvm.aarch64.hint", (1,)),
+    "arm64": ("llvm.aarch64.hint", (1,)),
+}
+"""What tells a processor that its thread is waiting, and the argument that this takes."""
+
+
+def _pointer(builder: Any, address: Any) -> Any:
+    return builder.inttoptr(address, _I64.as_pointer())
+
+
+@intrinsic
+def atomic_load(_context: Any, address: Any) -> Any:
+    """Read a number."""
+
+    def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.load_atomic(_pointer(builder, args[0]), ORDER, 8)
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def atomic_store(_context: Any, address: Any, value: Any) -> Any:
+    """Write a number."""
+
+    def generate(target: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        builder.store_atomic(args[1], _pointer(builder, args[0]), ORDER, 8)
+        return target.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def atomic_add(_context: Any, address: Any, value: Any) -> Any:
+    """Add to a number; returns what it was."""
+
+    def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("add", _pointer(builder, args[0]), args[1], ORDER)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def atomic_exchange(_context: Any, address: Any, value: Any) -> Any:
+    """Write a number; returns what it was."""
+
+    def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.atomic_rmw("xchg", _pointer(builder, args[0]), args[1], ORDER)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic
+def relax(_context: Any) -> Any:
+    """Wait a moment, leaving the core's units to its other thread."""
+
+    def generate(target: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        name, arguments = _RELAX.get(platform.machine().lower(), ("", ()))
+        if name:
+            kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)] * len(arguments))
+            function = cgutils.get_or_insert_function(builder.module, kind, name)
+            builder.call(function, [ir.IntType(32)(a) for a in arguments])
+        return target.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def call(_context: Any, function: Any) -> Any:
+    """Call the C function without arguments at an address."""
+
+    def generate(target: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), [])
+        return target.get_dummy_value()
+
+    return types.void(types.int64), generate
