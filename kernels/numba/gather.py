@@ -6,7 +6,7 @@ from nnkit.kernels.numba.counters import STEP
 from nnkit.kernels.numba.jit import body, shared
 from nnkit.kernels.numba.team import my_range
 
-GRAIN = 1 << 16
+GRAIN = 1 << 14
 """Elements worth a thread."""
 
 

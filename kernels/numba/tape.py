@@ -24,6 +24,10 @@ from numba.np.arrayobj import make_array, populate_array
 from nnkit.kernels.numba import threads
 from nnkit.kernels.numba.team import ALONE
 
+WORTH_A_TEAM = 16
+"""Grains that the largest kernel of a tape needs for a team to be faster than one thread. Waking it
+takes up to 50 us, and what one core has written another must fetch from the third-level cache."""
+
 I64 = ir.IntType(64)
 THUNK = ir.FunctionType(
     ir.VoidType(), [I64.as_pointer(), ir.DoubleType().as_pointer(), I64.as_pointer()]
@@ -37,12 +41,16 @@ class Tape:
         self._instructions: list[tuple[int, int, int, int]] = []
         self._kept: list[Any] = []
         self._compiled: np.ndarray[Any, Any] | None = None
+        self._team = 1
 
     def __len__(self) -> int:
         return len(self._instructions)
 
-    def append(self, function: Any, arguments: tuple[Any, ...], members: int) -> None:
-        """Add a call of a compiled kernel by a team; arrays must be C-contiguous."""
+    def append(self, function: Any, arguments: tuple[Any, ...], members: int, grains: int) -> None:
+        """Add a call of a compiled kernel, by a team if one carries out the tape.
+
+        Arrays must be C-contiguous. `grains` tells how much work it is.
+        """
         signature = tuple(function.typeof_pyval(a) for a in (*arguments, ALONE))
         function.compile(signature)
         ints: list[int] = []
@@ -59,13 +67,15 @@ class Tape:
         addresses = thunk.address, slots[0].ctypes.data, slots[1].ctypes.data
         self._instructions.append((*addresses, members))
         self._kept += [arguments, slots, thunk]
+        if grains >= WORTH_A_TEAM:
+            self._team = max(self._team, members)
         self._compiled = None
 
     def run(self, times: int) -> None:
         """Carry out all instructions in order, `times` times, without the interpreter lock."""
         if self._compiled is None:
             self._compiled = np.array(self._instructions, np.int64).reshape(-1, 4)
-        threads.carry_out(self._compiled, times)
+        threads.carry_out(self._compiled, times, self._team)
 
 
 class _Thunk:

@@ -48,9 +48,8 @@ def limit_blas() -> None:
         threadpool_limits(count(), user_api="blas")
 
 
-def carry_out(instructions: np.ndarray[Any, Any], times: int) -> None:
-    """Carry out the instructions of a tape, with as many threads as the largest is worth."""
-    members = int(instructions[:, -1].max(initial=1))
+def carry_out(instructions: np.ndarray[Any, Any], times: int, members: int) -> None:
+    """Carry out the instructions of a tape, `times` times, with so many threads."""
     team = _team(members)
     if team.busy.acquire(blocking=False):
         try:

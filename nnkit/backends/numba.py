@@ -16,8 +16,6 @@ from nnkit.backends.numpy import NumpyBackend
 from nnkit.kernels.table import LOSSES
 
 REALS = {np.dtype(np.float32)}, {np.dtype(np.float64)}
-WORTH_WAKING = 16
-"""Grains from which threads are woken for a single kernel: that takes up to 50 us."""
 
 
 class _Capturing(threading.local):
@@ -78,14 +76,15 @@ class NumbaBackend(NumpyBackend):
     def _run(self, kernel: Any, size: int, *arguments: Any) -> None:
         """Call a kernel on so many elements, or put the call on the tape of this thread."""
         tape = self._capturing.tape
-        members = max(1, min(self.threads, size // kernel.grain))
+        grains = size // kernel.grain
+        members = max(1, min(self.threads, grains))
         if tape is not None:
-            tape.append(kernel.function, arguments, members)
-        elif members == 1 or size < WORTH_WAKING * kernel.grain:
+            tape.append(kernel.function, arguments, members, grains)
+        elif members == 1 or grains < self._tape.WORTH_A_TEAM:
             kernel.function(*arguments, self._alone)
         else:
             single = self._tape.Tape()
-            single.append(kernel.function, arguments, members)
+            single.append(kernel.function, arguments, members, grains)
             single.run(1)
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
