@@ -409,6 +409,13 @@ class _RefusesEpiloguesWhenCalled(fake_cublaslt.Library):
         return super().cublasLtMatmul(handle, description, *rest)
 
 
+class _FailsWithEpilogues(fake_cublaslt.Library):
+    def compute(self, left, right, out, epilogue, vector):
+        if epilogue != fake_cublaslt.DEFAULT:
+            raise RuntimeError("the launch failed")
+        super().compute(left, right, out, epilogue, vector)
+
+
 class _HidesNaN(fake_cublaslt.Library):
     def relu(self, out):
         np.fmax(out, 0, out=out)
@@ -444,6 +451,7 @@ FUSED = {
     _WithoutGradients: {"identity", "relu"},
     _GradientsOfSeveralRowsOnly: {"identity", "relu", "gradient"},
     _RefusesEpiloguesWhenCalled: set(),
+    _FailsWithEpilogues: set(),
     _HidesNaN: {"identity", "gradient"},
     _HidesNaNInLargeMatrices: {"identity", "gradient"},
     _WrongGradients: {"identity", "relu"},
