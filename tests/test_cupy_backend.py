@@ -15,12 +15,22 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nnkit
+from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
 from nnkit.backends.cupy import CupyBackend
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
-from tests.device import fake_cupy, nvrtc, simulator
-from tests.helpers import ALWAYS_FLOAT64, Check, assert_close, counters, random_array
+from tests.device import fake_cublaslt, fake_cupy, nvrtc, simulator
+from tests.helpers import (
+    ALWAYS_FLOAT64,
+    REFERENCE,
+    Check,
+    assert_close,
+    counters,
+    place,
+    random_array,
+)
 
 pytestmark = pytest.mark.skipif(
     simulator.unavailable() is not None, reason=str(simulator.unavailable())
@@ -33,8 +43,9 @@ WIDE = 1500
 """More columns than the lanes of a warp hold, in either dtype."""
 
 
-def _create() -> CupyBackend:
-    with fake_cupy.installed():
+def _create(library: type = fake_cublaslt.Library) -> CupyBackend:
+    with fake_cupy.installed(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cublaslt, "load_library", library)
         return module.create()
 
 
@@ -367,6 +378,197 @@ def test_the_input_of_an_activation_is_kept_where_its_gradient_needs_it(usual, m
     usual.bias_activation("tanh", z, bias, y)
     assert usual.to_numpy(z).tolist() == [[0, 1, 2, 3, 4]] * 3
     assert_close(usual.to_numpy(y), np.tanh([[0.0, 1, 2, 3, 4]] * 3), np.float32)
+
+
+# --------------------------------------------------------------------- epilogues of cuBLASLt
+
+
+class _WithoutEpilogues(fake_cublaslt.Library):
+    epilogues = frozenset({fake_cublaslt.DEFAULT})
+
+
+class _WithoutReLU(fake_cublaslt.Library):
+    epilogues = fake_cublaslt.Library.epilogues - {fake_cublaslt.RELU_BIAS}
+
+
+class _WithoutGradients(fake_cublaslt.Library):
+    epilogues = fake_cublaslt.Library.epilogues - {fake_cublaslt.BGRADA}
+
+
+class _GradientsOfSeveralRowsOnly(fake_cublaslt.Library):
+    """As before cuBLAS 12.3.4."""
+
+    def has_algorithm(self, about, k):
+        return super().has_algorithm(about, k) and not (about.get(7) == 256 and k == 1)
+
+
+class _RefusesEpiloguesWhenCalled(fake_cublaslt.Library):
+    def cublasLtMatmul(self, handle, description, *rest):
+        if self._objects[description.value].get(7):
+            return fake_cublaslt.NOT_SUPPORTED
+        return super().cublasLtMatmul(handle, description, *rest)
+
+
+class _FailsWithEpilogues(fake_cublaslt.Library):
+    def compute(self, left, right, out, epilogue, vector):
+        if epilogue != fake_cublaslt.DEFAULT:
+            raise RuntimeError("the launch failed")
+        super().compute(left, right, out, epilogue, vector)
+
+
+class _HidesNaN(fake_cublaslt.Library):
+    def relu(self, out):
+        np.fmax(out, 0, out=out)
+
+
+class _HidesNaNInLargeMatrices(fake_cublaslt.Library):
+    """An algorithm that the check at the start does not meet."""
+
+    def relu(self, out):
+        (np.fmax if out.size > 100 else np.maximum)(out, 0, out=out)
+
+
+class _WrongGradients(fake_cublaslt.Library):
+    def compute(self, left, right, out, epilogue, vector):
+        super().compute(left, right, out, epilogue, vector)
+        if epilogue == fake_cublaslt.BGRADA:
+            vector += 1
+
+
+class _BiasNotEverywhere(fake_cublaslt.Library):
+    """As a bug of cuBLASLt was, of CUDA 11.1 to 11.8 on some GPUs, for some shapes."""
+
+    def compute(self, left, right, out, epilogue, vector):
+        super().compute(left, right, out, epilogue, vector)
+        if epilogue == fake_cublaslt.BIAS and out.size > 100:
+            out[:, -1] = left @ right[:, -1]
+
+
+FUSED = {
+    fake_cublaslt.Library: {"identity", "relu", "gradient"},
+    _WithoutEpilogues: set(),
+    _WithoutReLU: {"identity", "gradient"},
+    _WithoutGradients: {"identity", "relu"},
+    _GradientsOfSeveralRowsOnly: {"identity", "relu", "gradient"},
+    _RefusesEpiloguesWhenCalled: set(),
+    _FailsWithEpilogues: set(),
+    _HidesNaN: {"identity", "gradient"},
+    _HidesNaNInLargeMatrices: {"identity", "gradient"},
+    _WrongGradients: {"identity", "relu"},
+    _BiasNotEverywhere: {"relu", "gradient"},
+}
+"""What one launch does with each library, for matrices of 33 rows."""
+
+
+@pytest.fixture(scope="module", params=FUSED, ids=lambda library: library.__name__)
+def with_library(request: pytest.FixtureRequest) -> CupyBackend:
+    return _create(request.param)
+
+
+def _linear(rows: int, inputs: int, outputs: int) -> dict[str, tuple]:
+    rng = np.random.default_rng(8)
+    x, weight = random_array(rng, (rows, inputs)), random_array(rng, (inputs, outputs))
+    bias, dy = random_array(rng, outputs), random_array(rng, (rows, outputs))
+    forward, y = {"x": x, "weight": weight, "bias": bias}, {"y": (rows, outputs)}
+    gradients = {"dweight": weight.shape, "dbias": bias.shape, "dx": x.shape}
+    return {
+        **{
+            kind: (
+                lambda b, v, kind=kind: b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.y),
+                forward,
+                y,
+            )
+            for kind in ("identity", "relu")
+        },
+        "gradient": (
+            lambda b, v: b.linear_backward(
+                "identity", v.dy, v.x, v.weight, v.dy, v.dy, v.dweight, v.dbias, v.dx
+            ),
+            {"x": x, "weight": weight, "dy": dy},
+            gradients,
+        ),
+    }
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "offset", "transposed", "rows"])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (5, 1, 7), (33, 17, 10)], ids=str)
+def test_linear_layers_with_any_library(with_library, dtype, shape, layout):
+    for run, inputs, outputs in _linear(*shape).values():
+        Check(with_library, dtype, layout)(run, inputs, outputs, ulps=ULPS, scale=sum(shape))
+
+
+def test_one_launch_does_what_the_library_can(with_library, dtype):
+    fused = set()
+    for name, (run, inputs, outputs) in _linear(33, 17, 10).items():
+        arrays = {key: with_library.asarray(value, dtype) for key, value in inputs.items()}
+        arrays |= {key: with_library.empty(shape, dtype) for key, shape in outputs.items()}
+        before = simulator.launch_count
+        run(with_library, SimpleNamespace(**arrays))
+        if simulator.launch_count == before:
+            fused.add(name)
+    assert fused == FUSED[type(with_library._products._library)]
+
+
+@pytest.mark.parametrize("rows", [1, 40])
+@pytest.mark.parametrize("kind", ["identity", "relu"])
+def test_linear_layers_keep_nan_with_any_library(with_library, dtype, kind, rows):
+    x, weight = np.ones((rows, 2), dtype), np.ones((2, 5), dtype)
+    x[-1, 0] = np.nan if rows > 1 else 1
+    bias = np.array([np.nan, -np.inf, np.inf, -9, 9], dtype)
+    arrays = map(with_library.asarray, (x, weight, bias))
+    y, want = with_library.empty((rows, 5), dtype), np.empty((rows, 5), dtype)
+    with_library.linear_forward(kind, *arrays, y, y)
+    with np.errstate(invalid="ignore"):
+        REFERENCE.linear_forward(kind, x, weight, bias, want, want)
+    assert np.isnan(want).sum() == rows + 4 * (rows > 1)
+    np.testing.assert_array_equal(with_library.to_numpy(y), want)
+
+
+def test_training_is_captured_with_any_library(with_library):
+    rng = np.random.default_rng(9)
+    x, t = rng.normal(size=(12, 20)), rng.integers(0, 4, 12)
+    weights = []
+    for compile in (True, False):
+        layers = nnkit.Linear(20, 30), nnkit.ReLU(), nnkit.Linear(30, 4)
+        model = nnkit.Sequential(*layers, backend=with_library, seed=0)
+        nnkit.Trainer(model).fit(x, t, epochs=3, batch_size=4, compile=compile)
+        weights.append(with_library.to_numpy(model.flat.values).tobytes())
+    assert weights[0] == weights[1]
+
+
+def test_layers_of_the_same_shape_do_not_disturb_each_other(usual):
+    """One plan serves both, also in a graph, which reads the biases of its own capture."""
+    x, weight = usual.asarray(np.ones((2, 3)), np.float32), usual.zeros((3, 4), np.float32)
+    biases = [usual.asarray(np.full(4, value), np.float32) for value in (1, 2)]
+    outputs = [usual.empty((2, 4), np.float32) for _ in biases]
+
+    def step() -> None:
+        for bias, y in zip(biases, outputs, strict=True):
+            usual.linear_forward("identity", x, weight, bias, y, y)
+
+    step()
+    plans = len(usual._products._plans)
+    replay = usual.capture(step)
+    for values in ([1, 2], [3, 4]):
+        for bias, value in zip(biases, values, strict=True):
+            bias.fill(value)
+        replay(1)
+        usual.linear_forward("identity", x, weight, biases[0], outputs[1], outputs[1])
+        replay(1)
+        assert [usual.to_numpy(y).tolist() for y in outputs] == [[[v] * 4] * 2 for v in values]
+    assert len(usual._products._plans) == plans
+
+
+def test_plans_depend_on_the_alignment(usual, dtype):
+    """An algorithm for aligned arrays may not be able to read others."""
+    a, b, bias = np.ones((3, 8)), np.ones((8, 5)), np.arange(5)
+    for layout in ("contiguous", "offset"):
+        arrays = [place(usual, array.astype(dtype), layout) for array in (a, b, bias)]
+        y = usual.empty((3, 5), dtype)
+        before = simulator.launch_count
+        usual.linear_forward("relu", *arrays, y, y)
+        assert simulator.launch_count == before
+        assert usual.to_numpy(y).tolist() == [[8, 9, 10, 11, 12]] * 3
 
 
 # --------------------------------------------------------------------- no waiting, no allocating

@@ -40,6 +40,29 @@ def test_linear_without_bias(backend):
     np.testing.assert_array_equal(host(backend, model.backward([[1.0, 1.0]])), [[1, 0]])
 
 
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("input_gradient", [True, False])
+def test_linear_computes_what_is_wanted(backend, rng, bias, input_gradient):
+    """With and without a bias, with and without dx; dy is left as it is."""
+    x, dy = rng.normal(size=(5, 3)), rng.normal(size=(5, 2))
+    model = nnkit.Sequential(
+        nnkit.Linear(3, 2, bias=bias), backend=backend, dtype="float64", seed=0
+    )
+    layer, gradient = model[0], backend.asarray(dy)
+    layer.input_gradient = input_gradient
+    W = host(backend, layer.W.value)
+    np.testing.assert_allclose(host(backend, model(x)), x @ W, rtol=1e-12)
+    dx = layer.backward(gradient)
+    np.testing.assert_array_equal(host(backend, gradient), dy)
+    np.testing.assert_allclose(host(backend, layer.W.grad), x.T @ dy, rtol=1e-12)
+    if bias:
+        np.testing.assert_allclose(host(backend, layer.b.grad), dy.sum(0), rtol=1e-12)
+    if input_gradient:
+        np.testing.assert_allclose(host(backend, dx), dy @ W.T, rtol=1e-12)
+    else:
+        assert dx is None
+
+
 @pytest.mark.parametrize(
     ("layer", "expected"),
     [

@@ -302,6 +302,23 @@ def test_linear_forward_without_bias(simple_check, rng):
     )
 
 
+@pytest.mark.parametrize("kind", ["identity", "relu", "tanh"])
+def test_linear_forward_keeps_nan(backend, dtype, kind):
+    """From the product or the bias; infinity is not mistaken for it."""
+    x = backend.asarray([[1, 2], [np.nan, 3]], dtype)
+    weight, bias = [[1, 1, 1, 1], [2, 2, 2, -9]], [np.nan, -np.inf, np.inf, 1]
+    y = backend.empty((2, 4), dtype)
+    backend.linear_forward(
+        kind, x, backend.asarray(weight, dtype), backend.asarray(bias, dtype), y, y
+    )
+    expected = {
+        "identity": [np.nan, -np.inf, np.inf, -16],
+        "relu": [np.nan, 0, np.inf, 0],
+        "tanh": [np.nan, -1, 1, -1],
+    }
+    np.testing.assert_allclose(backend.to_numpy(y), [expected[kind], [np.nan] * 4])
+
+
 def _saved(kind: str, x: np.ndarray) -> np.ndarray:
     """Return what the gradient of `kind` is computed from, for random x."""
     if ACTIVATIONS[kind].saved == "x":
@@ -327,7 +344,23 @@ def test_linear_backward(check, shape, rng, kind):
         inputs,
         outputs,
         scale={"dweight": max(n, 1), "dbias": max(n, 1), "dx": m},
+        scratch=("dz",) if kind == "identity" else (),
     )
+
+
+@pytest.mark.parametrize("wanted", [("dbias", "dx"), ("dbias",), ("dx",)], ids=str)
+def test_linear_backward_without_activation(simple_check, rng, wanted):
+    """dy is dz, and stays as it is."""
+    arrays = ("dy", (5, 4)), ("x", (5, 3)), ("weight", (3, 4))
+    sizes = {"dbias": (4,), "dx": (5, 3)}
+    outputs = {name: sizes[name] for name in wanted}
+
+    def run(b, v):
+        dbias, dx = getattr(v, "dbias", None), getattr(v, "dx", None)
+        b.linear_backward("identity", v.dy, v.x, v.weight, v.dy, v.dy, v.dweight, dbias, dx)
+
+    inputs = {name: random_array(rng, size) for name, size in arrays}
+    simple_check(run, inputs, {"dweight": (3, 4)} | outputs, scale=5)
 
 
 def test_linear_backward_of_the_first_layer(simple_check, rng):

@@ -119,10 +119,16 @@ class Backend(ABC):
         """Fused linear layer and activation: ``z = x @ weight + bias``, ``y = f(z)``.
 
         `z` may be the same array as `y` where the activation's gradient needs only `y`
-        (``ACTIVATIONS[kind].saved == "y"``); otherwise it is kept for the backward pass.
+        (``ACTIVATIONS[kind].saved == "y"``), and is scratch; otherwise it is kept for the backward
+        pass. With "identity" it is a linear layer alone.
         """
-        self.matmul(x, weight, z)
-        self.bias_activation(kind, z, bias, y, alpha)
+        if kind == "identity":
+            self.matmul(x, weight, y)
+            if bias is not None:
+                self.bias_activation(kind, y, bias, y)
+        else:
+            self.matmul(x, weight, z)
+            self.bias_activation(kind, z, bias, y, alpha)
 
     def linear_backward(
         self,
@@ -140,9 +146,15 @@ class Backend(ABC):
         """Gradients of `linear_forward`; `saved` is its `y` or `z`, `dx` is None if not wanted.
 
         ``dz = dy * f'``, ``dbias = sum of dz over rows``, ``dweight = x.T @ dz``,
-        ``dx = dz @ weight.T``.
+        ``dx = dz @ weight.T``. `dz` may be the same array as `dy`; with "identity" dy itself is dz,
+        and `dz` is not written.
         """
-        self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
+        if kind == "identity":
+            dz = dy
+            if dbias is not None:
+                self.bias_gradient(dy, dbias)
+        else:
+            self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
         self.matmul(x.T, dz, dweight)
         if dx is not None:
             self.matmul(dz, weight.T, dx)

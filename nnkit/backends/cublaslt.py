@@ -8,6 +8,7 @@ algorithm and keeps the answer, so that no later one asks again.
 from __future__ import annotations
 
 import ctypes
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,29 @@ WORKSPACE_BYTES = 32 << 20
 
 _OPERATION_N, _OPERATION_T = 0, 1
 _DESCRIPTION_TRANSPOSE_A, _DESCRIPTION_TRANSPOSE_B = 3, 4
+_DESCRIPTION_EPILOGUE, _DESCRIPTION_BIAS_POINTER = 7, 8
 _PREFERENCE_MAX_WORKSPACE = 1
+_PREFERENCE_MIN_ALIGNMENTS = 5, 6, 7, 8
+"""Of cuBLASLt's A, B, C and D."""
+_MOST_ALIGNMENT = 256
+
+
+class Epilogue(IntEnum):
+    """What one launch does besides ``out = a @ b``, with a vector as long as a row of `out`.
+
+    Numbers of cublasLtEpilogue_t. cuBLASLt speaks of columns: its D is ``out.T``, its A ``b.T``.
+    """
+
+    BIAS = 4
+    """``out = a @ b + vector``."""
+    RELU_BIAS = 6
+    """``out = max(a @ b + vector, 0)``."""
+    BIAS_GRADIENT = 256
+    """BGRADA: also ``vector = sum of b over rows``."""
+
+
+class RefusedError(RuntimeError):
+    """cuBLASLt does not carry this out; the message says which call refused it."""
 
 
 class _Real(NamedTuple):
@@ -72,7 +95,7 @@ def load_library() -> Any:
 class CublasLt:
     """Products of CuPy matrices on the current stream.
 
-    Raises OSError or RuntimeError where the library is missing or refuses.
+    Raises OSError or RefusedError where the library is missing or refuses.
     """
 
     def __init__(self, cupy: Any) -> None:
@@ -81,21 +104,61 @@ class CublasLt:
         self._handle = ctypes.c_void_p()
         self._call("cublasLtCreate", ctypes.byref(self._handle))
         self._workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
-        self._plans: dict[tuple[Any, ...], _Plan] = {}
+        self._plans: dict[tuple[Any, ...], _Plan | None] = {}
 
     def matmul(self, a: Array, b: Array, out: Array) -> None:
         """``out = a @ b`` for matrices that are C-contiguous or transposed views of such."""
         if not a.size or not b.size:
             out.fill(0)
             return
-        real = _REALS[out.dtype.name]
-        transposed = not a.flags.c_contiguous, not b.flags.c_contiguous
-        (n, m), k = out.shape, a.shape[1]
-        key = n, m, k, transposed, out.dtype.name
+        key = _key(a, b, out)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._plans[key] = self._plan(n, m, k, *transposed, real)
-        one, zero = real.scalar(1), real.scalar(0)
+            plan = self._plans[key] = self._plan(a, b, out)
+        self._run(plan, a, b, out)
+
+    def fused(self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array) -> bool:
+        """Carry out `matmul` and an epilogue at once, if that can be done.
+
+        Returns False, and leaves all to the caller, for empty matrices and where cuBLASLt has no
+        algorithm for it that keeps NaN. That is decided at the first product of a shape.
+        """
+        if not a.size or not b.size:
+            return False
+        key = _key(a, b, out, epilogue, vector)
+        if key not in self._plans:
+            self._plans[key] = self._plan_fused(epilogue, a, b, out, vector)
+        plan = self._plans[key]
+        if plan is not None:
+            self._run(plan, a, b, out, vector)
+        return plan is not None
+
+    def _plan_fused(
+        self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array
+    ) -> _Plan | None:
+        """Plan an epilogue, and have it prove that a bias of NaN reaches every output.
+
+        What ReLU makes of NaN is not documented and up to each algorithm.
+        """
+        try:
+            plan = self._plan(a, b, out, epilogue, vector)
+            if epilogue is Epilogue.BIAS_GRADIENT:
+                return plan
+            self._run(plan, a, b, out, self._cupy.full_like(vector, np.nan))
+        except RefusedError:
+            return None
+        return plan if bool(self._cupy.isnan(out).all()) else None
+
+    def _run(
+        self, plan: _Plan, a: Array, b: Array, out: Array, vector: Array | None = None
+    ) -> None:
+        """Issue a planned product. The vector's address is read now, also while capturing."""
+        if vector is not None:
+            self._describe(
+                plan.description, _DESCRIPTION_BIAS_POINTER, ctypes.c_uint64(vector.data.ptr)
+            )
+        scalar = _REALS[out.dtype.name].scalar
+        one, zero = scalar(1), scalar(0)
         target = ctypes.c_void_p(out.data.ptr)
         # cuBLASLt counts columns first, so it is given out.T = b.T @ a.T.
         self._call(
@@ -118,8 +181,16 @@ class CublasLt:
             ctypes.c_void_p(self._cupy.cuda.get_current_stream().ptr),
         )
 
-    def _plan(self, n: int, m: int, k: int, a_t: bool, b_t: bool, real: _Real) -> _Plan:
-        """Describe ``(n, k) @ (k, m)`` and choose the algorithm."""
+    def _plan(
+        self,
+        a: Array,
+        b: Array,
+        out: Array,
+        epilogue: Epilogue | None = None,
+        vector: Array | None = None,
+    ) -> _Plan:
+        """Describe a product and choose the algorithm, which depends on the arrays' alignment."""
+        real = _REALS[out.dtype.name]
         description = ctypes.c_void_p()
         self._call(
             "cublasLtMatmulDescCreate",
@@ -127,21 +198,28 @@ class CublasLt:
             ctypes.c_int(real.compute),
             ctypes.c_int(real.data),
         )
-        for attribute, flag in ((_DESCRIPTION_TRANSPOSE_A, b_t), (_DESCRIPTION_TRANSPOSE_B, a_t)):
-            operation = ctypes.c_int32(_OPERATION_T if flag else _OPERATION_N)
-            self._call(
-                "cublasLtMatmulDescSetAttribute",
-                description,
-                ctypes.c_int(attribute),
-                ctypes.byref(operation),
-                ctypes.c_size_t(4),
-            )
-        a = self._layout(*((n, k) if a_t else (k, n)), real)
-        b = self._layout(*((k, m) if b_t else (m, k)), real)
-        out = self._layout(m, n, real)
-        return _Plan(description, a, b, out, self._choose(description, a, b, out))
+        for attribute, array in ((_DESCRIPTION_TRANSPOSE_A, b), (_DESCRIPTION_TRANSPOSE_B, a)):
+            operation = _OPERATION_T if _is_transposed(array) else _OPERATION_N
+            self._describe(description, attribute, ctypes.c_int32(operation))
+        if epilogue is not None and vector is not None:
+            self._describe(description, _DESCRIPTION_EPILOGUE, ctypes.c_uint32(epilogue))
+            self._describe(description, _DESCRIPTION_BIAS_POINTER, ctypes.c_uint64(vector.data.ptr))
+        layouts = self._layout(a, real), self._layout(b, real), self._layout(out, real)
+        alignments = tuple(map(_alignment, (b, a, out, out)))
+        return _Plan(description, *layouts, self._choose(description, *layouts, alignments))
 
-    def _layout(self, rows: int, columns: int, real: _Real) -> ctypes.c_void_p:
+    def _describe(self, description: ctypes.c_void_p, attribute: int, value: Any) -> None:
+        self._call(
+            "cublasLtMatmulDescSetAttribute",
+            description,
+            ctypes.c_int(attribute),
+            ctypes.byref(value),
+            ctypes.c_size_t(ctypes.sizeof(value)),
+        )
+
+    def _layout(self, array: Array, real: _Real) -> ctypes.c_void_p:
+        """Describe a matrix as its columns lie in memory: a row of ours is a column."""
+        columns, rows = array.shape[::-1] if _is_transposed(array) else array.shape
         layout = ctypes.c_void_p()
         self._call(
             "cublasLtMatrixLayoutCreate",
@@ -159,17 +237,21 @@ class CublasLt:
         a: ctypes.c_void_p,
         b: ctypes.c_void_p,
         out: ctypes.c_void_p,
+        alignments: tuple[int, ...],
     ) -> _Algorithm:
         preference, found, result = ctypes.c_void_p(), ctypes.c_int(), _Heuristic()
         self._call("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
-        limit = ctypes.c_uint64(WORKSPACE_BYTES)
-        self._call(
-            "cublasLtMatmulPreferenceSetAttribute",
-            preference,
-            ctypes.c_int(_PREFERENCE_MAX_WORKSPACE),
-            ctypes.byref(limit),
-            ctypes.c_size_t(8),
-        )
+        limits: dict[int, Any] = {_PREFERENCE_MAX_WORKSPACE: ctypes.c_uint64(WORKSPACE_BYTES)}
+        for attribute, alignment in zip(_PREFERENCE_MIN_ALIGNMENTS, alignments, strict=True):
+            limits[attribute] = ctypes.c_uint32(alignment)
+        for attribute, value in limits.items():
+            self._call(
+                "cublasLtMatmulPreferenceSetAttribute",
+                preference,
+                ctypes.c_int(attribute),
+                ctypes.byref(value),
+                ctypes.c_size_t(ctypes.sizeof(value)),
+            )
         self._call(
             "cublasLtMatmulAlgoGetHeuristic",
             self._handle,
@@ -184,11 +266,29 @@ class CublasLt:
             ctypes.byref(found),
         )
         self._call("cublasLtMatmulPreferenceDestroy", preference)
-        if not found.value:
-            raise RuntimeError("cuBLASLt knows no algorithm for this product")
+        if not found.value or result.state:
+            raise RefusedError("cuBLASLt knows no algorithm for this product")
         return result.algorithm  # type: ignore[no-any-return]
 
     def _call(self, name: str, *arguments: Any) -> None:
         status = getattr(self._library, name)(*arguments)
         if status:
-            raise RuntimeError(f"{name} failed with cuBLAS status {status}")
+            raise RefusedError(f"{name} failed with cuBLAS status {status}")
+
+
+def _key(a: Array, b: Array, out: Array, *epilogue: Any) -> tuple[Any, ...]:
+    """All that the plan of a product depends on; `epilogue` is empty, or an epilogue and vector."""
+    arrays = a, b, out, *epilogue[1:]
+    alignments = tuple(map(_alignment, arrays))
+    layouts = _is_transposed(a), _is_transposed(b)
+    return a.shape, b.shape, out.dtype.name, layouts, alignments, *epilogue[:1]
+
+
+def _is_transposed(array: Array) -> bool:
+    return not array.flags.c_contiguous
+
+
+def _alignment(array: Array) -> int:
+    """Bytes that the address is a multiple of; more than cuBLASLt asks for do not count."""
+    address: int = array.data.ptr
+    return min(address & -address, _MOST_ALIGNMENT)

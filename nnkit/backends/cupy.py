@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.base import Array, Backend, CaptureError
-from nnkit.backends.cublaslt import CublasLt
+from nnkit.backends.cublaslt import CublasLt, Epilogue
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 
+BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
+"""Activations that cuBLASLt can carry out together with a product."""
 CODES = {kind: np.int32(activation.code) for kind, activation in ACTIVATIONS.items()}
 ACCESS_BYTES = 16
 BLOCKS_PER_MULTIPROCESSOR = 8
@@ -47,6 +49,7 @@ class CupyBackend(Backend):
         self._modules: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._kernels: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._products: CublasLt | None = None
+        self._epilogues: set[tuple[Epilogue, np.dtype[Any]]] = set()
         self._copying: Any = None
         self._no_capture = "cuBLASLt has not been tried"
         self._buffers: dict[tuple[int, np.dtype[Any]], Array] = {}
@@ -152,12 +155,58 @@ class CupyBackend(Backend):
         flags = array.flags
         return array if flags.c_contiguous or flags.f_contiguous else self._dense(array)
 
+    def linear_forward(
+        self,
+        kind: str,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        y: Array,
+        z: Array,
+        alpha: float = 0.0,
+    ) -> None:
+        epilogue = BIAS_EPILOGUES.get(kind)
+        if bias is None or epilogue is None or not self._fused(epilogue, x, weight, y, bias):
+            super().linear_forward(kind, x, weight, bias, y, z, alpha)
+
+    def linear_backward(
+        self,
+        kind: str,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        saved: Array,
+        dz: Array,
+        dweight: Array,
+        dbias: Array | None,
+        dx: Array | None,
+        alpha: float = 0.0,
+    ) -> None:
+        if (
+            kind == "identity"
+            and dbias is not None
+            and self._fused(Epilogue.BIAS_GRADIENT, x.T, dy, dweight, dbias)
+        ):
+            if dx is not None:
+                self.matmul(dy, weight.T, dx)
+        else:
+            super().linear_backward(kind, dy, x, weight, saved, dz, dweight, dbias, dx, alpha)
+
+    def _fused(self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array) -> bool:
+        """Carry out a product and what goes with it in one launch, if cuBLASLt can do that."""
+        products = self._products
+        if products is None or (epilogue, out.dtype) not in self._epilogues:
+            return False
+        a, b = self._dense_or_transposed(a), self._dense_or_transposed(b)
+        return products.fused(epilogue, a, b, out, self._dense(vector))
+
     # ------------------------------------------------------------------ capturing
 
     def use_cublaslt(self) -> None:
         """Carry out products by cuBLASLt from now on, so that steps can be captured.
 
-        Where it is missing, refuses or computes something else than cuBLAS, cuBLAS stays.
+        Where it is missing, refuses or computes something else than cuBLAS, cuBLAS stays. Where
+        only an epilogue does, our own kernel stays in its place.
         """
         try:
             products = CublasLt(self.xp)
@@ -166,7 +215,14 @@ class CupyBackend(Backend):
             self._no_capture = f"cuBLASLt cannot be used: {_reason(error)}"
         else:
             self._no_capture = "cuBLASLt computes wrong products"
-            self._products = products if right else None
+            if right:
+                self._products = products
+                self._epilogues = {
+                    (epilogue, np.dtype(dtype))
+                    for epilogue in Epilogue
+                    for dtype in cuda.DTYPES
+                    if self._epilogue_agrees(products, epilogue, dtype)
+                }
 
     def _agrees(self, products: CublasLt, dtype: Any) -> bool:
         """Whether products of matrices and of their transposes are those of cuBLAS."""
@@ -180,6 +236,33 @@ class CupyBackend(Backend):
                 if not bool((out == xp.matmul(a, b)).all()):
                     return False
         return True
+
+    def _epilogue_agrees(self, products: CublasLt, epilogue: Epilogue, dtype: str) -> bool:
+        """Whether an epilogue is carried out, and gives NumPy's numbers, NaN and infinity too."""
+        bias = np.array([0, 0, 0, np.nan, -np.inf, -9999, 99], dtype)
+        carried_out = False
+        for n, k in ((4, 5), (4, 1), (1, 5)):
+            a = np.arange(1, n * k + 1, dtype=dtype).reshape(n, k)
+            b = np.arange(7 * k, dtype=dtype).reshape(k, 7)
+            b[0, :3] = np.nan, -np.inf, np.inf
+            with np.errstate(invalid="ignore"):
+                want, vector = a @ b, b.sum(axis=0)
+            if epilogue is not Epilogue.BIAS_GRADIENT:
+                want, vector = want + bias, bias
+            if epilogue is Epilogue.RELU_BIAS:
+                want = np.maximum(want, 0)
+            for left in (self.asarray(a), self.asarray(a.T.copy()).T):
+                got, read = self.empty((n, 7), dtype), self.asarray(bias)
+                try:
+                    done = products.fused(epilogue, left, self.asarray(b), got, read)
+                    results = self.to_numpy(got), self.to_numpy(read)
+                except Exception:
+                    return False
+                pairs = zip(results, (want, vector), strict=True)
+                if done and not all(np.array_equal(x, y, equal_nan=True) for x, y in pairs):
+                    return False
+                carried_out = carried_out or done
+        return carried_out
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Capture `step` as a CUDA graph, and `STEPS_PER_GRAPH` of it as another.

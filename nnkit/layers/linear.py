@@ -72,17 +72,16 @@ class Linear(Layer):
     def forward(self, x: Array) -> Array:
         """y = x @ W + b."""
         self.x = x
-        y = self.new("y", (len(x), self.out_features))
-        self.backend.matmul(x, self.W.value, y)
-        if self.b is not None:
-            self.backend.bias_activation("identity", y, self.b.value, y)
+        self.y = y = self.new("y", (len(x), self.out_features))
+        bias = None if self.b is None else self.b.value
+        self.backend.linear_forward("identity", x, self.W.value, bias, y, y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """dW = x.T @ dy, db = sum of dy over rows, dx = dy @ W.T."""
-        if self.b is not None:
-            self.backend.bias_gradient(dy, self.b.grad)
-        self.backend.matmul(self.x.T, dy, self.W.grad)
-        if not self.input_gradient:
-            return None
-        return self.backend.matmul(dy, self.W.value.T, self.new("dx", self.x.shape))
+        dx = self.new("dx", self.x.shape) if self.input_gradient else None
+        db = None if self.b is None else self.b.grad
+        self.backend.linear_backward(
+            "identity", dy, self.x, self.W.value, self.y, dy, self.W.grad, db, dx
+        )
+        return dx

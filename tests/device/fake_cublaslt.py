@@ -1,14 +1,15 @@
 """A stand-in for libcublasLt on the CPU: descriptions are checked, products are NumPy's.
 
 It is called as `nnkit.backends.cublaslt` calls the real library, with ctypes arguments, and reads
-the matrices column by column as the real one does. So transposes, leading dimensions and the order
-of arguments are tested; algorithms and speed are not. While a stream captures, they are recorded.
+the matrices column by column as the real one does. So transposes, leading dimensions, alignments,
+epilogues and the order of arguments are tested; algorithms and speed are not. A description is read
+when a product is called, and what it does then is recorded while a stream captures.
 """
 
 from __future__ import annotations
 
 import ctypes
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -17,14 +18,23 @@ from tests.device import fake_runtime as runtime
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
 TYPES = {0: (np.float32, ctypes.c_float), 1: (np.float64, ctypes.c_double)}
 COMPUTE = {68: 0, 70: 1}
+DESCRIPTION_BYTES = {3: 4, 4: 4, 7: 4, 8: 8}
+"""Attributes of a product: transposes of A and B, the epilogue, the bias pointer."""
+PREFERENCE_BYTES = {1: 8, 5: 4, 6: 4, 7: 4, 8: 4}
+"""Attributes of a preference: workspace, and the alignments of A, B, C and D."""
+DEFAULT, RELU, BIAS, RELU_BIAS, BGRADA, BGRADB = 1, 2, 4, 6, 256, 512
 
 
 class Library:
-    """The functions of libcublasLt that nnkit uses. `calls` counts the matrix products."""
+    """The functions of libcublasLt that nnkit uses. `calls` counts products carried out."""
+
+    epilogues: ClassVar = frozenset({DEFAULT, RELU, BIAS, RELU_BIAS, BGRADA, BGRADB})
+    """Those that there are algorithms for."""
 
     def __init__(self) -> None:
         self.calls = 0
-        self._objects: dict[int, dict[str, Any]] = {}
+        self._objects: dict[int, dict[Any, Any]] = {}
+        self._algorithms: list[tuple[int, list[int]]] = []
 
     def _make(self, pointer: Any, **fields: Any) -> int:
         number = len(self._objects) + 1
@@ -44,6 +54,8 @@ class Library:
         self, description: Any, attribute: Any, value: Any, size: Any
     ) -> int:
         assert size.value == ctypes.sizeof(value._obj)
+        if DESCRIPTION_BYTES.get(attribute.value) != size.value:
+            return INVALID_VALUE
         self._objects[description.value][attribute.value] = value._obj.value
         return SUCCESS
 
@@ -63,8 +75,10 @@ class Library:
     def cublasLtMatmulPreferenceSetAttribute(
         self, preference: Any, attribute: Any, value: Any, size: Any
     ) -> int:
-        assert (attribute.value, size.value) == (1, 8)
-        self._objects[preference.value]["workspace"] = value._obj.value
+        assert size.value == ctypes.sizeof(value._obj)
+        if PREFERENCE_BYTES.get(attribute.value) != size.value:
+            return INVALID_VALUE
+        self._objects[preference.value][attribute.value] = value._obj.value
         return SUCCESS
 
     def cublasLtMatmulPreferenceDestroy(self, preference: Any) -> int:
@@ -82,9 +96,24 @@ class Library:
         assert wanted.value == 1
         if not self._fits(description, a, b, c, d):
             return INVALID_VALUE
-        result._obj.algorithm.data[0] = description.value
+        about, limits = self._objects[description.value], self._objects[preference.value]
+        k = self._objects[a.value]["shape"][not about.get(3)]
+        if not self.has_algorithm(about, k):
+            found._obj.value = 0
+            return NOT_SUPPORTED
+        alignments = [limits.get(attribute, 256) for attribute in (5, 6, 7, 8)]
+        alignments.append(_alignment(about.get(8, 0)))
+        self._algorithms.append((description.value, alignments))
+        result._obj.algorithm.data[0] = len(self._algorithms)
         found._obj.value = 1
         return SUCCESS
+
+    def has_algorithm(self, about: dict[Any, Any], k: int) -> bool:
+        """Whether the epilogue is known. BGRADA wants A as it is, and BGRADB B transposed."""
+        epilogue = about.get(7, DEFAULT)
+        if epilogue not in self.epilogues or (epilogue == BGRADA and about.get(3)):
+            return False
+        return epilogue != BGRADB or bool(about.get(4))
 
     def _fits(self, description: Any, *layouts: Any) -> bool:
         """Whether op(A) (m, k), op(B) (k, n), C and D (m, n) have shapes that go together."""
@@ -104,21 +133,53 @@ class Library:
         layouts = a_layout, b_layout, c_layout, d_layout
         if not self._fits(description, *layouts):
             return INVALID_VALUE
-        if algorithm._obj.data[0] != description.value:
+        about = self._objects[description.value]
+        chosen_for, alignments = self._algorithms[algorithm._obj.data[0] - 1]
+        pointers = a.value, b.value, d.value, d.value, about.get(8, 0)
+        if chosen_for != description.value or any(
+            _alignment(pointer) < least for pointer, least in zip(pointers, alignments, strict=True)
+        ):
             return NOT_SUPPORTED
         assert workspace.value
         assert size.value == 32 << 20
         assert (stream.value or 0) == runtime.current_stream().ptr
-        about = self._objects[description.value]
         scalar = TYPES[about["type"]][1]
         assert type(alpha._obj) is type(beta._obj) is scalar
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         left, right, out = self._view(a, a_layout), self._view(b, b_layout), self._view(d, d_layout)
         left = left.T if about.get(3) else left
         right = right.T if about.get(4) else right
-        self.calls += 1
-        runtime.submit(lambda: np.matmul(left, right, out=out))
+        epilogue, vector = about.get(7, DEFAULT), np.empty(0)
+        if epilogue & (BIAS | BGRADA | BGRADB):
+            if not about.get(8):
+                return INVALID_VALUE
+            length = out.shape[epilogue == BGRADB]
+            vector = np.ctypeslib.as_array((scalar * length).from_address(about[8]))
+        runtime.submit(lambda: self.compute(left, right, out, epilogue, vector))
         return SUCCESS
+
+    def compute(
+        self,
+        left: np.ndarray,
+        right: np.ndarray,
+        out: np.ndarray,
+        epilogue: int,
+        vector: np.ndarray,
+    ) -> None:
+        self.calls += 1
+        with np.errstate(invalid="ignore"):
+            np.matmul(left, right, out=out)
+            if epilogue & BIAS:
+                out += vector[:, None]
+            if epilogue & RELU:
+                self.relu(out)
+            if epilogue == BGRADA:
+                left.sum(axis=1, out=vector)
+            if epilogue == BGRADB:
+                right.sum(axis=0, out=vector)
+
+    def relu(self, out: np.ndarray) -> None:
+        np.maximum(out, 0, out=out)
 
     def _view(self, pointer: Any, layout: Any) -> np.ndarray:
         """Show the memory at an address as a matrix whose columns are contiguous."""
@@ -131,3 +192,8 @@ class Library:
         return np.lib.stride_tricks.as_strided(
             flat, (rows, columns), (item, item * about["leading"])
         )
+
+
+def _alignment(address: int | None) -> int:
+    """Bytes that an address is a multiple of, up to what cuBLASLt knows of."""
+    return min((address or 0) & -(address or 0), 256) or 256
