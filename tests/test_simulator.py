@@ -292,29 +292,34 @@ class TestMistakes:
         with pytest.raises(simulator.CompileError, match="frame size"):
             RawModule(code=code)
 
-    def test_address_sanitizer_finds_reads(self):
-        script = """
+    @pytest.mark.parametrize(
+        ("body", "message"),
+        [("x[i]", "AddressSanitizer: use-after-poison"), ("i + 2147483548", "signed integer over")],
+        ids=["read outside", "undefined"],
+    )
+    def test_sanitizers(self, body, message):
+        """An index of 99 is all right, one of 100 a mistake that only a sanitizer can see."""
+        script = f"""
 import numpy as np
 from tests.device import memory, simulator
-code = 'extern "C" __global__ void read(float* x, int i) { __syncthreads(); x[0] = x[i]; }'
+code = 'extern "C" __global__ void read(float* x, int i) {{ __syncthreads(); x[0] = {body}; }}'
 read = simulator.RawModule(code=code).get_function("read")
 for make in (memory.allocate, np.zeros):
     read((1,), (64,), (make(100, np.float32), np.int32(99)))
-print("inside", flush=True)
+print("right", flush=True)
 read((1,), (64,), (memory.allocate(100, np.float32), np.int32(100)))
-print("outside")
+print("wrong")
 """
-        environment = simulator.address_sanitizer_environment()
-        library = Path(environment["LD_PRELOAD"])
-        if not library.is_absolute():
-            pytest.skip("g++ has no libasan")
+        environment = simulator.sanitizer_environment()
+        if environment is None:
+            pytest.skip("g++ has no libasan or no libubsan")
         environment["PYTHONPATH"] = str(Path(__file__).parents[1])
         command = [sys.executable, "-c", script]
         result = subprocess.run(
             command, env=environment, text=True, capture_output=True, check=False
         )
-        assert result.stdout == "inside\n", result.stderr
-        assert "AddressSanitizer" in result.stderr and "kernel.cu:1" in result.stderr
+        assert result.stdout == "right\n", result.stderr
+        assert message in result.stderr and "kernel.cu:1" in result.stderr
 
 
 ALGORITHMS = """

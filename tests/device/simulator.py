@@ -10,7 +10,8 @@ the arrays that were passed (where these come from `tests.device.memory.allocate
 `simulator.launch_count` counts launches, `simulator.launches` those of each kernel. The environment
 variable NNKIT_SIMULATOR_ORDER sets the thread order of a whole process.
 
-To find reads outside arrays too, run a test in a process with `address_sanitizer_environment()`.
+To find reads outside arrays and undefined behaviour too, run a test in a process with
+`sanitizer_environment()`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,7 +37,7 @@ from tests.device.compiler import CompileError, unavailable
 __all__ = ["ORDERS", "CompileError", "KernelError", "RawKernel", "RawModule", "unavailable"]
 
 ORDERS = ("forward", "reverse", "shuffled")
-SANITIZE = "NNKIT_SIMULATOR_ASAN"
+SANITIZE = "NNKIT_SIMULATOR_SANITIZE"
 DEFAULT_SHARED_BYTES, LARGEST_SHARED_BYTES = 48 * 1024, 227 * 1024
 MAX_BLOCK, MAX_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 
@@ -82,16 +84,25 @@ def thread_order(order: str, seed: int = 0) -> Iterator[None]:
         _order, _seed = previous
 
 
-def address_sanitizer_environment() -> dict[str, str]:
-    """Return the environment of a process in which kernels run under AddressSanitizer.
+def sanitizer_environment() -> dict[str, str] | None:
+    """Return the environment of a process in which kernels run under GCC's sanitizers.
 
-    It ends the process at any access, reads included, outside a NumPy array. Its library has to
-    be loaded before Python.
+    AddressSanitizer ends the process at any access, reads included, outside a NumPy array,
+    UndefinedBehaviorSanitizer at what C++ leaves undefined. None where g++ has not got both. The
+    former's library has to be loaded before Python.
     """
-    command = [compiler.COMPILER, "-print-file-name=libasan.so"]
-    library = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    libraries = [_library(name) for name in ("libasan.so", "libubsan.so")]
+    if None in libraries:
+        return None
     options = "detect_leaks=0:detect_stack_use_after_return=0"
-    return {**os.environ, SANITIZE: "1", "LD_PRELOAD": library, "ASAN_OPTIONS": options}
+    return {**os.environ, SANITIZE: "1", "LD_PRELOAD": str(libraries[0]), "ASAN_OPTIONS": options}
+
+
+def _library(name: str) -> Path | None:
+    """Return where g++ has a library of its own, or None."""
+    command = [compiler.COMPILER, f"-print-file-name={name}"]
+    found = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    return found if found.is_absolute() else None
 
 
 class RawModule:
@@ -116,7 +127,7 @@ class RawModule:
         if name_expressions:
             raise NotImplementedError('the simulator runs extern "C" kernels only')
         if os.environ.get(SANITIZE):
-            flags += compiler.ADDRESS_SANITIZER
+            flags += compiler.SANITIZERS
         library, self.names = compiler.build(code, options, flags)
         self._library = ctypes.PyDLL(str(library))
         self._library.coc_error.restype = ctypes.c_char_p
