@@ -169,7 +169,6 @@ def _build_layer(config: dict[str, Any], classes: Mapping[str, type[Layer]]) -> 
         return Sequential(
             *(_build_layer(layer, classes) for layer in config["layers"]),
             seed=config["seed"],
-            dtype=config["dtype"],
             backend="numpy",
         )
     layer: Layer = _build(config, classes)

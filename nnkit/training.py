@@ -12,6 +12,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.callbacks import Callback
+from nnkit.dtypes import arithmetic
 from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
 from nnkit.layers import Layer, Workspace
@@ -398,12 +399,13 @@ class Trainer:
         array = examples(model, x)
         was_training = model.training
         model.eval()
+        real = arithmetic(model.dtype)
         parts = [
             model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
             for start in range(0, len(array), batch_size)
         ]
         model.train(was_training)
-        return np.concatenate(parts)
+        return np.concatenate(parts).astype(real, copy=False)
 
     # ------------------------------------------------------------------ saving
 

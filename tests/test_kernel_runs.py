@@ -1,7 +1,7 @@
-"""Every CUDA kernel again: in the other thread orders, and under sanitizers.
+"""Every CUDA kernel again: in the other thread orders, under sanitizers, and in half dtypes.
 
-The conformance suite runs threads forward. Here a part of it that launches every kernel runs in
-processes of its own, on the simulator even where there is a GPU.
+The conformance suite runs threads forward, in float32 and float64. Here a part of it that launches
+every kernel runs in processes of its own, on the simulator even where there is a GPU.
 """
 
 from __future__ import annotations
@@ -27,6 +27,13 @@ SANITIZED = (
 )
 """Teams of every size, several blocks to a column, views that begin anywhere. `test_large_arrays`
 chooses an order itself. Sanitized kernels are compiled once more, so for one dtype only."""
+HALF = """
+(0x10 or 7x33 or 3x1000 or 2x1100 or 2100x10 or offset or gather or keep or nan or extremes
+ or capture or results) and float16 and not by_hand and not of_nothing
+and not (extremes and (prelu or softmax or activation_backward))
+"""
+"""The ids of both half dtypes end in float16. Left out is what needs numbers beyond their range, or
+the bits of a NaN."""
 
 FAULT = """
 import sys
@@ -75,6 +82,12 @@ def _assert_all_passed(result: subprocess.CompletedProcess[str]) -> None:
 @pytest.mark.parametrize("order", [order for order in simulator.ORDERS if order != "forward"])
 def test_operations_in_another_thread_order(order):
     _assert_all_passed(_run({**os.environ, "NNKIT_SIMULATOR_ORDER": order}, IN_ORDERS))
+
+
+def test_operations_in_half_types():
+    pytest.importorskip("ml_dtypes")
+    selection = " ".join(HALF.split())
+    _assert_all_passed(_run({**os.environ, "NNKIT_TEST_DTYPES": "float16 bfloat16"}, selection))
 
 
 @pytest.fixture

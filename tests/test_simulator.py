@@ -485,6 +485,7 @@ class TestCuda:
         assert x.tolist() == [128, 31, 192, 9]
 
     def test_half_and_bfloat16(self):
+        ml_dtypes = pytest.importorskip("ml_dtypes")
         code = """
         #include <cuda_fp16.h>
         #include <cuda_bf16.h>
@@ -499,9 +500,9 @@ class TestCuda:
         bits = np.arange(2**16, dtype=np.uint16)
         half, upper = bits.view(np.float16), (bits.astype(u32) << 16).view(f32)
         from_h, from_b = np.zeros(2**16, f32), np.zeros(2**16, f32)
-        to_h, to_b = np.zeros(2**16, np.float16), np.zeros(2**16, np.uint16)
+        to_h, to_b = np.zeros(2**16, np.float16), np.zeros(2**16, ml_dtypes.bfloat16)
         convert = RawModule(code=code).get_function("convert")
-        convert((256,), (256,), (half, bits, from_h, from_b, to_h, to_b))
+        convert((256,), (256,), (half, bits.view(to_b.dtype), from_h, from_b, to_h, to_b))
         np.testing.assert_array_equal(from_h, half.astype(f32))
         np.testing.assert_array_equal(from_b, upper)
         with np.errstate(all="ignore"):
@@ -510,8 +511,8 @@ class TestCuda:
         nan = np.isnan(exact)
         low, candidates = exact.view(u32) & 0xFFFF, exact.view(u32) >> 16
         up = (low > 0x8000) | ((low == 0x8000) & (candidates % 2 == 1))
-        np.testing.assert_array_equal(to_b[~nan], (candidates + up)[~nan])
-        assert np.isnan((to_b[nan].astype(u32) << 16).view(f32)).all()
+        np.testing.assert_array_equal(to_b.view(np.uint16)[~nan], (candidates + up)[~nan])
+        assert np.isnan(to_b[nan].astype(f32)).all()
 
 
 class TestCalls:

@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import dtypes
 from tests.device import fake_runtime as runtime
 
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
-TYPES = {0: (np.float32, ctypes.c_float), 1: (np.float64, ctypes.c_double)}
+TYPES = {0: "float32", 1: "float64", 2: "float16", 14: "bfloat16"}
 COMPUTE = {68: 0, 70: 1}
+SCALARS = {0: ctypes.c_float, 1: ctypes.c_double}
+MATRICES = {0: (0, 2, 14), 1: (1,)}
+"""The types of matrices that go with a type of sums."""
 
 
 class Library:
@@ -94,8 +98,9 @@ class Library:
             shape[::-1] if about.get(attribute) else shape
             for shape, attribute in ((a["shape"], 3), (b["shape"], 4))
         )
-        types = {about["type"], a["type"], b["type"], c["type"], d["type"]}
-        return k == k2 and c["shape"] == d["shape"] == (m, n) and len(types) == 1
+        types = {a["type"], b["type"], c["type"], d["type"]}
+        alike = len(types) == 1 and a["type"] in MATRICES[about["type"]]
+        return k == k2 and c["shape"] == d["shape"] == (m, n) and alike
 
     def cublasLtMatmul(
         self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, *rest: Any
@@ -110,24 +115,29 @@ class Library:
         assert size.value == 32 << 20
         assert (stream.value or 0) == runtime.current_stream().ptr
         about = self._objects[description.value]
-        scalar = TYPES[about["type"]][1]
+        scalar = SCALARS[about["type"]]
         assert type(alpha._obj) is type(beta._obj) is scalar
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         left, right, out = self._view(a, a_layout), self._view(b, b_layout), self._view(d, d_layout)
         left = left.T if about.get(3) else left
         right = right.T if about.get(4) else right
         self.calls += 1
-        runtime.submit(lambda: np.matmul(left, right, out=out))
+        real = TYPES[about["type"]]
+
+        def multiply() -> None:
+            out[...] = left.astype(real, copy=False) @ right.astype(real, copy=False)
+
+        runtime.submit(multiply)
         return SUCCESS
 
     def _view(self, pointer: Any, layout: Any) -> np.ndarray:
         """Show the memory at an address as a matrix whose columns are contiguous."""
         about = self._objects[layout.value]
         rows, columns = about["shape"]
-        kind, c_type = TYPES[about["type"]]
-        length = about["leading"] * (columns - 1) + rows
-        flat = np.ctypeslib.as_array((c_type * length).from_address(pointer.value))
-        item = np.dtype(kind).itemsize
+        kind = dtypes.parse(TYPES[about["type"]])
+        length, item = about["leading"] * (columns - 1) + rows, kind.itemsize
+        memory = (ctypes.c_char * (length * item)).from_address(pointer.value)
+        flat = np.frombuffer(memory, kind)
         return np.lib.stride_tricks.as_strided(
             flat, (rows, columns), (item, item * about["leading"])
         )

@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import dtypes
 from tests.device import compiler, memory
 from tests.device.compiler import CompileError, unavailable
 
@@ -47,8 +48,7 @@ _order, _seed = os.environ.get("NNKIT_SIMULATOR_ORDER", "forward"), 0
 _SCALARS = {
     **{"f": np.float32, "d": np.float64, "b": np.bool_, "a": np.int8, "c": np.int8, "h": np.uint8},
     **{"s": np.int16, "t": np.uint16, "i": np.int32, "j": np.uint32, "l": np.int64, "m": np.uint64},
-    **{"x": np.int64, "y": np.uint64, "6__half": np.float16, "13__nv_bfloat16": np.uint16},
-    **{"7__half2": np.float16, "14__nv_bfloat162": np.uint16},
+    **{"x": np.int64, "y": np.uint64, "6__half": np.float16, "7__half2": np.float16},
 }
 _VECTORS = {
     **{"char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16},
@@ -256,6 +256,8 @@ class _Parameter:
 def _element_dtype(mangled: str) -> np.dtype | None:
     if mangled == "v":
         return None
+    if mangled in ("13__nv_bfloat16", "14__nv_bfloat162"):
+        return dtypes.parse("bfloat16")
     if mangled.startswith("P"):
         return np.dtype(np.uint64)  # an array of pointers
     vector = re.fullmatch(r"\d+([a-z]+)[1234]", mangled)
