@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import layers, schedules
+from nnkit import dtypes, layers, schedules
 from nnkit.backends import Array, Backend
 from nnkit.history import History
 from nnkit.layers import Layer
@@ -252,7 +252,10 @@ def _read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in names):
+                dtypes.parse("bfloat16")  # so that NumPy knows the name
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no safetensors file or is damaged: {error}") from error
     if "nnkit" not in metadata:

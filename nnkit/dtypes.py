@@ -45,6 +45,11 @@ def arithmetic(dtype: Any) -> np.dtype[Any]:
     return np.dtype(np.float32) if stored.name in HALF else stored
 
 
+def as_arithmetic(array: Any) -> Any:
+    """Return an array in the dtype that is computed in, for array code other than the kernels."""
+    return array.astype(arithmetic(array.dtype), copy=False)
+
+
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether a dtype holds floating-point numbers; NumPy does not count bfloat16 among them."""
     return dtype.kind == "f" or dtype.name in HALF

@@ -14,7 +14,7 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array, Backend, get_backend
-from nnkit.dtypes import of_network
+from nnkit.dtypes import as_arithmetic, of_network
 from nnkit.layers import Dropout, Layer, Linear, Maxout, Workspace, fuse
 from nnkit.parameters import FlatBuffer, Parameter, initialize
 
@@ -187,7 +187,7 @@ class Sequential(Layer):
             self.backend.advance(self.counters, 0, 0, 1)
         for layer in self.plan:
             x = layer.forward(x)
-            if self.debug and not bool(self.xp.isfinite(x).all()):
+            if self.debug and not bool(self.xp.isfinite(as_arithmetic(x)).all()):
                 raise FloatingPointError(
                     f"NaN or infinity first comes out of layer {self._place(layer)}"
                 )

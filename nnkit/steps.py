@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.backends.base import STEP, CaptureError
-from nnkit.dtypes import arithmetic, is_number
+from nnkit.dtypes import arithmetic, as_arithmetic, is_number
 from nnkit.layers import Workspace
 from nnkit.losses import Loss
 from nnkit.model import Sequential
@@ -79,7 +79,7 @@ def _check_finite(array: Array, name: str) -> None:
     """Raise ValueError if a row holds NaN or infinity; a block of rows at a time."""
     rows = max(1, CHECKED_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
-        block = array[start : start + rows]
+        block = as_arithmetic(array[start : start + rows])
         if not block.size or bool(abs(block).max() < np.inf):
             continue
         finite = (abs(block.reshape(len(block), -1)) < np.inf).all(axis=1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.callbacks import Callback
-from nnkit.dtypes import arithmetic
+from nnkit.dtypes import as_arithmetic
 from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
 from nnkit.layers import Layer, Workspace
@@ -399,13 +399,13 @@ class Trainer:
         array = examples(model, x)
         was_training = model.training
         model.eval()
-        real = arithmetic(model.dtype)
         parts = [
             model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
             for start in range(0, len(array), batch_size)
         ]
         model.train(was_training)
-        return np.concatenate(parts).astype(real, copy=False)
+        outputs: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
+        return outputs
 
     # ------------------------------------------------------------------ saving
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,7 +122,9 @@ def test_what_the_parameters_are_set_to_counts(gpu, where, half):
 
 
 @every_half
-@pytest.mark.parametrize("optimizer", [Adam(0.01), AdaGrad(0.02), SGD(0.1)], ids=str)
+@pytest.mark.parametrize(
+    "optimizer", [Adam(0.01), AdaGrad(0.02), SGD(0.1)], ids=lambda o: type(o).__name__
+)
 def test_a_network_learns_as_in_float32(gpu, digits, half, optimizer):
     """The last epoch's loss is that of float32 within 1 %."""
     model = _model(gpu, half)
@@ -174,6 +179,27 @@ def test_a_model_goes_through_a_file(gpu, digits, half, tmp_path):
     np.testing.assert_allclose(plain(x), gpu.to_numpy(model(x)).astype(float), atol=0.1)
 
 
+def test_a_file_in_bfloat16_is_read_by_a_process_of_its_own(gpu, tmp_path):
+    """Which has not imported ml_dtypes, without which NumPy does not know the name."""
+    _model(gpu, "bfloat16").save(tmp_path / "m")
+    script = """
+import sys, nnkit
+model = nnkit.Sequential(nnkit.Linear(64, 16), nnkit.BatchNorm1d(16), nnkit.ReLU(),
+                         nnkit.LayerNorm(16), nnkit.Linear(16, 10), backend="numpy")
+model.load_weights(sys.argv[1])
+print(model[0].W.value.std() > 0.1)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "m")]
+    result = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.stdout == "True\n", result.stderr
+
+
 @every_half
 @every_backend
 def test_other_backends_refuse_half_types(gpu, half, name):
@@ -208,6 +234,40 @@ def test_targets_are_checked_before_they_are_rounded(gpu, half):
     trainer = Trainer(model, SoftmaxCrossEntropy(label_smoothing=0.1), Adam())
     trainer.fit(x, rows, epochs=1, batch_size=32)
     assert np.isfinite(trainer.history.loss).all()
+
+
+@every_half
+def test_debugging_names_the_layer(gpu, half):
+    model = _model(gpu, half)
+    model[0].W.value = np.full((64, 16), np.inf)
+    model.debug = True
+    with pytest.raises(FloatingPointError, match="first comes out of layer 0: Linear"):
+        model(np.ones((2, 64)))
+
+
+@every_half
+def test_inputs_beyond_the_range_are_refused(gpu, half):
+    x = np.ones((4, 64))
+    x[2] = 1e5
+    trainer = Trainer(_model(gpu, half), SoftmaxCrossEntropy(), Adam())
+    if half == "bfloat16":
+        trainer.fit(x, [1, 2, 3, 4], epochs=1, batch_size=4)
+    else:
+        with pytest.raises(ValueError, match="NaN or infinity, first in row 2"):
+            trainer.fit(x, [1, 2, 3, 4], epochs=1, batch_size=4)
+
+
+@every_half
+def test_gradients_of_several_batches_are_one(gpu, digits, half):
+    """accumulate=2 of 32 examples is like 64 at once, within the half dtype's rounding."""
+    losses = []
+    for batch_size, accumulate in ((64, 1), (32, 2)):
+        trainer = Trainer(
+            _model(gpu, half, normalized=False), SoftmaxCrossEntropy(), SGD(0.1, clip_norm=1.0)
+        )
+        trainer.fit(*digits, epochs=2, batch_size=batch_size, accumulate=accumulate, seed=5)
+        losses.append(trainer.history.loss[-1])
+    assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 
 @every_half

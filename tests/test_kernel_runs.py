@@ -28,7 +28,7 @@ SANITIZED = (
 """Teams of every size, several blocks to a column, views that begin anywhere. `test_large_arrays`
 chooses an order itself. Sanitized kernels are compiled once more, so for one dtype only."""
 HALF = """
-(0x10 or 7x33 or 3x1000 or 2x1100 or 2100x10 or offset or gather or keep or nan or extremes
+(0x10 or 1x1 or 7x33 or 3x1000 or 2x1100 or 2100x10 or offset or gather or keep or nan or extremes
  or capture or results) and float16 and not by_hand and not of_nothing
 and not (extremes and (prelu or softmax or activation_backward))
 """
