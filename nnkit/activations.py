@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
+from nnkit.dtypes import is_number
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import (
     ELU,
@@ -155,7 +156,7 @@ def _placed(x: Any) -> tuple[Array, Backend]:
     else:
         x = np.asarray(x)
         backend = current if current.owns(x) else get_backend("numpy")
-    if x.dtype.kind not in "fiub":
+    if not is_number(x.dtype):
         raise TypeError(f"numbers expected, but the input has dtype {x.dtype}")
     dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
     return backend.asarray(x, dtype), backend

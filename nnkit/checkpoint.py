@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import layers, schedules
+from nnkit import dtypes, layers, schedules
 from nnkit.backends import Array, Backend
 from nnkit.history import History
 from nnkit.layers import Layer
@@ -169,7 +169,6 @@ def _build_layer(config: dict[str, Any], classes: Mapping[str, type[Layer]]) -> 
         return Sequential(
             *(_build_layer(layer, classes) for layer in config["layers"]),
             seed=config["seed"],
-            dtype=config["dtype"],
             backend="numpy",
         )
     layer: Layer = _build(config, classes)
@@ -253,7 +252,10 @@ def _read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            names = list(file.keys())
+            if any(file.get_slice(name).get_dtype() == "BF16" for name in names):
+                dtypes.parse("bfloat16")  # so that NumPy knows the name
+            tensors = {name: file.get_tensor(name) for name in names}
     except SafetensorError as error:
         raise CheckpointError(f"{path} is no safetensors file or is damaged: {error}") from error
     if "nnkit" not in metadata:

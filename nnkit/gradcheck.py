@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnkit.backends import Array
+from nnkit.dtypes import arithmetic
 from nnkit.losses import Loss
 from nnkit.model import Sequential
 
@@ -64,6 +65,10 @@ def gradcheck(
     -----
     At a kink (ReLU at exactly 0) the two may rightly differ.
     """
+    if model.dtype != arithmetic(model.dtype):
+        raise ValueError(
+            f"differences of losses mean nothing in {model.dtype.name}: build the model in float64"
+        )
     single = model.dtype == np.float32
     delta = (1e-2 if single else 1e-6) if delta is None else delta
     tolerance = (2e-2 if single else 1e-5) if tolerance is None else tolerance

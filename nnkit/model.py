@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array, Backend, get_backend
+from nnkit.dtypes import as_arithmetic, of_network
 from nnkit.layers import Dropout, Layer, Linear, Maxout, Workspace, fuse
 from nnkit.parameters import FlatBuffer, Parameter, initialize
 
@@ -29,7 +30,8 @@ class Sequential(Layer):
     seed
         Seed of the initial weights and of dropout; None draws one (kept as `seed`).
     dtype
-        "float32" or "float64".
+        "float32" or "float64". On the cupy backend also "float16" and "bfloat16": parameters and
+        activations are stored in 16 bits, arithmetic and the optimizer's state are float32.
     backend
         Name of the backend to build on; None is the current one.
     fuse
@@ -55,8 +57,6 @@ class Sequential(Layer):
         for layer in layers:
             if not isinstance(layer, Layer):
                 raise TypeError(f"Sequential takes layers, not {layer!r}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
         self.layers = list(layers)
         self.seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else int(seed)  # type: ignore[arg-type]
         self.fused = fuse
@@ -65,7 +65,8 @@ class Sequential(Layer):
         self._check_distinct()
         list(self._shapes())
         self._choose_initializers()
-        self.attach(get_backend(backend), dtype)
+        target = get_backend(backend)
+        self.attach(target, of_network(dtype, target.name, target.dtypes))
         self._plan()
         kept = [(p, p.to_numpy()) for p in self.parameters() if p.value is not None]
         new = [p for p in self.parameters() if p.value is None]
@@ -186,7 +187,7 @@ class Sequential(Layer):
             self.backend.advance(self.counters, 0, 0, 1)
         for layer in self.plan:
             x = layer.forward(x)
-            if self.debug and not bool(self.xp.isfinite(x).all()):
+            if self.debug and not bool(self.xp.isfinite(as_arithmetic(x)).all()):
                 raise FloatingPointError(
                     f"NaN or infinity first comes out of layer {self._place(layer)}"
                 )
@@ -236,9 +237,10 @@ class Sequential(Layer):
         """Move the model to another backend, in place; returns the model."""
         target = get_backend(backend)
         if target is not self.backend:
+            dtype = of_network(self.dtype, target.name, target.dtypes)
             values = self.backend.to_numpy(self.flat.values)
             counters = self.backend.to_numpy(self.counters)
-            self.attach(target, self.dtype)
+            self.attach(target, dtype)
             self._plan()
             self._allocate()
             self.flat.values[...] = target.asarray(values)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend
+from nnkit.dtypes import arithmetic
 from nnkit.model import Sequential
 
 
@@ -64,6 +65,9 @@ class Optimizer:
     def attach(self, model: Sequential) -> None:
         """Make the state for a model, or move it where the model has gone.
 
+        It is float32 for a model in a half dtype, and then has the parameters in float32 too, as
+        "master": zeros at first, which the first update replaces (see `Backend.sgd`).
+
         Raises ValueError if the optimizer serves another model already.
         """
         if self._model is not None and self._model is not model:
@@ -72,8 +76,10 @@ class Optimizer:
             return
         old, new = self._backend, model.backend
         flat = model.flat.values
-        for name in self.used_slots():
-            fresh = new.zeros(flat.shape, flat.dtype)
+        real = arithmetic(flat.dtype)
+        masters = () if flat.dtype == real else ("master",)
+        for name in (*self.used_slots(), *masters):
+            fresh = new.zeros(flat.shape, real)
             if old is not None:
                 fresh[...] = new.asarray(old.to_numpy(self.state[name]))
             self.state[name] = fresh
@@ -193,6 +199,7 @@ class SGD(Optimizer):
             self.nesterov,
             self.weight_decay,
             self.l1,
+            state.get("master"),
         )
 
 
@@ -220,8 +227,9 @@ class AdaGrad(Optimizer):
     def _compute(
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
     ) -> None:
-        penalties = self.weight_decay, self.l1
-        backend.adaptive(p, g, state["squares"], lr, self.counters, 1.0, 1.0, self.eps, *penalties)
+        rest = self.eps, self.weight_decay, self.l1
+        squares, master = state["squares"], state.get("master")
+        backend.adaptive(p, g, squares, lr, self.counters, 1.0, 1.0, *rest, master)
 
 
 class RMSProp(Optimizer):
@@ -253,8 +261,9 @@ class RMSProp(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
     ) -> None:
         means = self.alpha, 1 - self.alpha
-        penalties = self.weight_decay, self.l1
-        backend.adaptive(p, g, state["squares"], lr, self.counters, *means, self.eps, *penalties)
+        rest = self.eps, self.weight_decay, self.l1
+        squares, master = state["squares"], state.get("master")
+        backend.adaptive(p, g, squares, lr, self.counters, *means, *rest, master)
 
 
 class Adam(Optimizer):
@@ -301,6 +310,7 @@ class Adam(Optimizer):
             self.weight_decay,
             self.decoupled,
             self.l1,
+            state.get("master"),
         )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.backends.base import STEP, CaptureError
+from nnkit.dtypes import arithmetic, as_arithmetic, is_number
 from nnkit.layers import Workspace
 from nnkit.losses import Loss
 from nnkit.model import Sequential
@@ -42,7 +43,10 @@ class Data:
             raise ValueError(
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
             )
-        self.t = loss.prepare(model.backend, t, (len(self.x), *self.outputs), model.dtype)
+        real = arithmetic(model.dtype)
+        targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
+        reals = targets.dtype == real
+        self.t = model.backend.asarray(targets, model.dtype) if reals else targets
         self.on_host = not model.backend.owns(self.x) or (
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
         )
@@ -63,7 +67,7 @@ def examples(model: Sequential, x: Any, name: str = "x") -> Array:
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
     if array.dtype != np.uint8:
-        if array.dtype.kind not in "fiub":
+        if not is_number(array.dtype):
             raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
         array = array.astype(model.dtype, copy=False)
         _check_finite(array, name)
@@ -75,7 +79,7 @@ def _check_finite(array: Array, name: str) -> None:
     """Raise ValueError if a row holds NaN or infinity; a block of rows at a time."""
     rows = max(1, CHECKED_BYTES // max(1, array[:1].nbytes))
     for start in range(0, len(array), rows):
-        block = array[start : start + rows]
+        block = as_arithmetic(array[start : start + rows])
         if not block.size or bool(abs(block).max() < np.inf):
             continue
         finite = (abs(block.reshape(len(block), -1)) < np.inf).all(axis=1)

@@ -12,6 +12,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.callbacks import Callback
+from nnkit.dtypes import as_arithmetic
 from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
 from nnkit.layers import Layer, Workspace
@@ -403,7 +404,8 @@ class Trainer:
             for start in range(0, len(array), batch_size)
         ]
         model.train(was_training)
-        return np.concatenate(parts)
+        outputs: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
+        return outputs
 
     # ------------------------------------------------------------------ saving
 

@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 import nnkit.backends
+from nnkit import dtypes
 from nnkit.backends import NAMES, Backend, BackendUnavailableError, cupy, get_backend
 from tests.device import fake_cupy, simulator
 
 BACKENDS = os.environ.get("NNKIT_TEST_BACKENDS", " ".join(NAMES)).replace(",", " ").split()
 """NNKIT_TEST_BACKENDS=cupy runs the suite on that backend alone, as on a machine with a GPU."""
+
+DTYPES = os.environ.get("NNKIT_TEST_DTYPES", "float32 float64").split()
+"""NNKIT_TEST_DTYPES="float16 bfloat16" runs it in those; they are for the cupy backend."""
 
 os.environ.setdefault(nnkit.backends.VARIABLE, "numpy")
 
@@ -52,10 +56,10 @@ def simulated(backend: Backend) -> bool:
     return backend.name == "cupy" and bool(_why_simulated)
 
 
-@pytest.fixture(params=[np.float32, np.float64], ids=["float32", "float64"])
+@pytest.fixture(params=DTYPES)
 def dtype(request: pytest.FixtureRequest) -> np.dtype:
-    """The two dtypes that networks are trained in."""
-    return np.dtype(request.param)
+    """The dtypes that networks are trained in."""
+    return dtypes.parse(request.param)
 
 
 @pytest.fixture

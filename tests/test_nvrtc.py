@@ -27,8 +27,15 @@ extern "C" __global__ void sum(const REAL* x, REAL* y) {
 """
 
 
-@pytest.mark.parametrize("arch", ["sm_80", "sm_90", "compute_80"])
-@pytest.mark.parametrize("dtype", cuda.DTYPES)
+TARGETS = [
+    *((dtype, arch) for dtype in ("float32", "float64") for arch in ("sm_80", "sm_90")),
+    *(("float32", "compute_80"), ("float64", "compute_80")),
+    *(("float16", "sm_80"), ("bfloat16", "sm_90")),
+]
+"""The half dtypes differ in how a number is converted only: one of them for each GPU."""
+
+
+@pytest.mark.parametrize(("dtype", "arch"), TARGETS)
 @pytest.mark.parametrize("name", cuda.FILES)
 def test_kernels_compile_without_spills(name, dtype, arch):
     binary, kernels = compile_nvrtc(cuda.source(name), arch, cuda.options(dtype))

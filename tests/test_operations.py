@@ -18,12 +18,13 @@ from hypothesis.extra.numpy import arrays
 from nnkit.backends import Backend
 from nnkit.backends.base import FORWARDS, STEP, UPDATES
 from nnkit.backends.philox import uniform
+from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
 from tests.helpers import LAYOUTS, REFERENCE, Check, assert_close, counters, place, random_array
 
 EMPTY = [(0, 10)]
-SHAPES = [(1, 1), (5, 3), (2, 31), (7, 33), (2100, 10), (3, 1000), (257, 129)]
+SHAPES = [(1, 1), (5, 3), (2, 1100), (7, 33), (2100, 10), (3, 1000), (257, 129)]
 CASES = [(shape, "contiguous") for shape in EMPTY + SHAPES]
 CASES += [((31, 33), layout) for layout in LAYOUTS]
 INNER = 19
@@ -212,7 +213,10 @@ class _TinyRun:
         self.labels = backend.asarray(rng.integers(0, 4, 12).astype(np.int32))
         self.order = backend.asarray(rng.permutation(12).astype(np.int64))
         self.p = backend.asarray(random_array(rng, 24, dtype))
-        self.g, self.m, self.v = (backend.zeros(24, dtype) for _ in range(3))
+        self.g = backend.zeros(24, dtype)
+        real = arithmetic(dtype)
+        self.m, self.v, master = (backend.zeros(24, real) for _ in range(3))
+        self.master = None if real == dtype else master
         self.x, self.dropped = backend.empty((3, 5), dtype), backend.empty((3, 5), dtype)
         self.t = backend.empty(3, np.int32)
         self.z, self.dz = backend.empty((3, 4), dtype), backend.empty((3, 4), dtype)
@@ -231,7 +235,8 @@ class _TinyRun:
         b.linear_backward(
             *("tanh", self.dz, self.dropped, weight, self.z, self.dz, dweight, dbias, None)
         )
-        b.adam(self.p, self.g, self.m, self.v, self.lr, at, 0.9, 0.99, 1e-4, 0.0, False)
+        options = 0.9, 0.99, 1e-4, 0.0, False, 0.0, self.master
+        b.adam(self.p, self.g, self.m, self.v, self.lr, at, *options)
         b.advance(at, 1, 1, 1)
 
     def results(self) -> dict[str, np.ndarray]:
@@ -917,11 +922,13 @@ def test_normalization_far_from_zero(backend, dtype, rng, shape):
 def test_normalization_keeps_nan_where_it_is(backend, dtype, rng):
     x = random_array(rng, (40, 9), dtype)
     x[3, 4], x[30, 6] = np.nan, np.inf
-    vector = [backend.asarray(np.ones(9, dtype)) for _ in range(6)]
-    y, rows = backend.empty((40, 9), dtype), [backend.empty(40, dtype) for _ in range(2)]
-    backend.batch_norm_forward(backend.asarray(x), *vector, y, EPS, 0.1)
+    vector = [backend.asarray(np.ones(9, dtype)) for _ in range(2)]
+    real = arithmetic(dtype)
+    statistics = [backend.asarray(np.ones(9, real)) for _ in range(4)]
+    y, rows = backend.empty((40, 9), dtype), [backend.empty(40, real) for _ in range(2)]
+    backend.batch_norm_forward(backend.asarray(x), *vector, *statistics, y, EPS, 0.1)
     assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=0)).tolist() == [4, 6]
-    backend.layer_norm_forward(backend.asarray(x), *vector[:2], *rows, y, EPS)
+    backend.layer_norm_forward(backend.asarray(x), *vector, *rows, y, EPS)
     assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=1)).tolist() == [3, 30]
 
 
@@ -1233,9 +1240,18 @@ both_penalties = pytest.mark.parametrize(("weight_decay", "l1"), PENALTIES)
 every_penalty = pytest.mark.parametrize(("weight_decay", "l1"), PENALTIES + SINGLE_PENALTIES)
 
 
-def _sgd(b, p, g, velocity, lr, at, momentum, *options):
+def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay, l1, master=None):
     velocity = None if momentum is None else velocity
-    b.sgd(p, g, velocity, lr, at, momentum or 0.0, *options)
+    b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay, l1, master)
+
+
+def _with_master(dtype, p):
+    """Parameters, and where they are of a half dtype their master."""
+    return {"p": p} if arithmetic(dtype) == dtype else {"p": p, "master": p.astype(dtype)}
+
+
+def _master(v):
+    return getattr(v, "master", None)
 
 
 @every_momentum
@@ -1245,9 +1261,9 @@ def test_sgd(check, shape, rng, momentum, nesterov, weight_decay, l1):
     size = shape[0] * shape[1]
     options = momentum, nesterov, weight_decay, l1
     check(
-        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options),
+        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options, _master(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        {"p": random_array(rng, size), "v": random_array(rng, size)},
+        _with_master(check.dtype, random_array(rng, size)) | {"v": random_array(rng, size)},
     )
 
 
@@ -1258,9 +1274,10 @@ def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
     size = shape[0] * shape[1]
     options = keep, add, 1e-8, weight_decay, l1
     check(
-        lambda b, v: b.adaptive(v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options),
+        lambda b, v: b.adaptive(v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, _master(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        {"p": random_array(rng, size), "squares": random_array(rng, size) ** 2},
+        _with_master(check.dtype, random_array(rng, size))
+        | {"squares": random_array(rng, size) ** 2},
     )
 
 
@@ -1271,13 +1288,10 @@ def test_adam(check, shape, rng, weight_decay, l1, decoupled):
     size = shape[0] * shape[1]
     options = 0.9, 0.999, 1e-8, weight_decay, decoupled, l1
     check(
-        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options),
+        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, _master(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        {
-            "p": random_array(rng, size),
-            "m": random_array(rng, size),
-            "v": random_array(rng, size) ** 2,
-        },
+        _with_master(check.dtype, random_array(rng, size))
+        | {"m": random_array(rng, size), "v": random_array(rng, size) ** 2},
     )
 
 
@@ -1373,16 +1387,17 @@ def test_adam_bias_correction_is_precise(backend, dtype, updates):
 
 def test_optimizers_keep_nan(backend, dtype):
     lr, at = backend.asarray(np.array([0.1])), counters(backend)
-    g = backend.asarray([np.nan, 1.0], dtype)
-    p, m, v = (backend.asarray([1.0, 1.0], dtype) for _ in range(3))
-    backend.sgd(p, g, None, lr, at, 0.0, False, 0.0)
-    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
-    p = backend.asarray([1.0, 1.0], dtype)
-    backend.adam(p, g, m, v, lr, at, 0.9, 0.999, 1e-8, 0.0, False)
-    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
-    p = backend.asarray([1.0, 1.0], dtype)
-    backend.adaptive(p, g, backend.zeros(2, dtype), lr, at, 1.0, 1.0, 1e-8, 0.0)
-    assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+    g, real = backend.asarray([np.nan, 1.0], dtype), arithmetic(dtype)
+    m, v, squares = (backend.zeros(2, real) for _ in range(3))
+    master = None if real == dtype else backend.zeros(2, real)
+    for update in (
+        lambda p: backend.sgd(p, g, None, lr, at, 0.0, False, 0.0, 0.0, master),
+        lambda p: backend.adam(p, g, m, v, lr, at, 0.9, 0.999, 1e-8, 0.0, False, 0.0, master),
+        lambda p: backend.adaptive(p, g, squares, lr, at, 1.0, 1.0, 1e-8, 0.0, 0.0, master),
+    ):
+        p = backend.asarray([1.0, 1.0], dtype)
+        update(p)
+        assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
 
 
 # ----------------------------------------------------------------- gradients as a whole

@@ -15,8 +15,13 @@ FILES = (
     "gather",
 )
 
-_TYPES = {"float32": ("float", "float"), "float64": ("double", "double")}
-"""For each dtype the C++ types of numbers in memory and of arithmetic."""
+_TYPES = {
+    "float32": ("float", "float", None),
+    "float64": ("double", "double", None),
+    "float16": ("__half", "float", "<cuda_fp16.h>"),
+    "bfloat16": ("__nv_bfloat16", "float", "<cuda_bf16.h>"),
+}
+"""For each dtype the C++ types of numbers in memory and of arithmetic, and the former's header."""
 
 DTYPES = tuple(_TYPES)
 
@@ -57,5 +62,6 @@ def _expand(file: str, included: set[str]) -> list[str]:
 
 def options(dtype: str) -> tuple[str, ...]:
     """Return the compiler's options for arrays of a dtype; KeyError where it is not in DTYPES."""
-    stored, real = _TYPES[dtype]
-    return ("-std=c++17", f"-DSTORE={stored}", f"-DREAL={real}", f"-DTHREADS={THREADS}")
+    stored, real, header = _TYPES[dtype]
+    types = ("-std=c++17", f"-DSTORE={stored}", f"-DREAL={real}", f"-DTHREADS={THREADS}")
+    return types if header is None else (*types, f"-DHEADER={header}")

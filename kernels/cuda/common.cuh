@@ -1,7 +1,14 @@
 // What every kernel uses: 16-byte accesses and the loop over an array.
 //
 // The compiler's options define REAL, the type of arithmetic, STORE, the type of numbers in memory,
-// and THREADS, the size of a block (see __init__.py). Kernels are written for any number of blocks.
+// HEADER, the CUDA header that has STORE, if one does, and THREADS, the size of a block (see
+// __init__.py). Kernels are written for any number of blocks.
+//
+// Where STORE is narrower than REAL, what is added to again and again (an optimizer's state, running
+// averages) and the statistics of rows and columns are kept as REAL.
+#ifdef HEADER
+#include HEADER
+#endif
 
 constexpr int WIDTH = 16 / sizeof(STORE);  // numbers in one access: 16 bytes are the GPU's longest
 
@@ -14,8 +21,8 @@ struct Pack {
     REAL v[WIDTH];
 };
 
-// The same as they lie in memory. __ldca and __stwb move them by one vector type: of a plain
-// assignment the compiler made four accesses in some kernels.
+// The same as they lie in memory, in words of 16 bytes at most. __ldca and __stwb move them by one
+// vector type: of a plain assignment the compiler made four accesses in some kernels.
 template <int BYTES> struct Access;
 template <> struct Access<16> { typedef uint4 type; };
 template <> struct Access<8> { typedef uint2 type; };
@@ -24,14 +31,17 @@ template <> struct Access<2> { typedef unsigned short type; };
 
 template <class T>
 union Stored {
+    static constexpr int BYTES = WIDTH * sizeof(T) < 16 ? WIDTH * sizeof(T) : 16;
+    static constexpr int WORDS = WIDTH * sizeof(T) / BYTES;
+    typedef typename Access<BYTES>::type Word;
     T v[WIDTH];
-    typename Access<WIDTH * sizeof(T)>::type all;
+    Word words[WORDS];
 };
 
-// Whether one access moves all: views begin anywhere and end anywhere.
+// Whether whole words can be moved: views begin anywhere and end anywhere.
 template <class T>
 __device__ __forceinline__ bool fits(const T* address, long long count) {
-    return count >= WIDTH && (size_t)address % sizeof(Stored<T>) == 0;
+    return count >= WIDTH && (size_t)address % Stored<T>::BYTES == 0;
 }
 
 // Elements i to i + WIDTH of an array that ends at `end`, beyond which they are `fill`.
@@ -40,7 +50,8 @@ __device__ __forceinline__ Pack load(const T* x, long long i, long long end, REA
     Pack pack;
     if (fits(x + i, end - i)) {
         Stored<T> stored;
-        stored.all = __ldca(&((const Stored<T>*)(x + i))->all);
+        const auto* words = (const typename Stored<T>::Word*)(x + i);
+        for (int w = 0; w < Stored<T>::WORDS; w++) stored.words[w] = __ldca(words + w);
         for (int k = 0; k < WIDTH; k++) pack.v[k] = stored.v[k];
     } else {
         for (int k = 0; k < WIDTH; k++) pack.v[k] = i + k < end ? (REAL)x[i + k] : fill;
@@ -53,7 +64,8 @@ __device__ __forceinline__ void store(T* x, long long i, long long end, const Pa
     if (fits(x + i, end - i)) {
         Stored<T> stored;
         for (int k = 0; k < WIDTH; k++) stored.v[k] = pack.v[k];
-        __stwb(&((Stored<T>*)(x + i))->all, stored.all);
+        auto* words = (typename Stored<T>::Word*)(x + i);
+        for (int w = 0; w < Stored<T>::WORDS; w++) __stwb(words + w, stored.words[w]);
     } else {
         for (int k = 0; k < WIDTH; k++)
             if (i + k < end) x[i + k] = pack.v[k];

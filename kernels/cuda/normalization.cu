@@ -22,7 +22,8 @@ __device__ __forceinline__ void each_row(long long rows, long long columns, F f)
 }
 
 // Elements of a row vector that belong to this thread's columns; beyond its end they are 0.
-__device__ __forceinline__ Pack load_columns(const STORE* x, long long columns) {
+template <class T>
+__device__ __forceinline__ Pack load_columns(const T* x, long long columns) {
     return first_column() < columns ? load(x, first_column(), columns) : Pack{};
 }
 
@@ -101,8 +102,8 @@ __device__ bool merge_columns(Part& part, REAL* partial, unsigned* done) {
 
 // y = (x - mean) / sqrt(var + eps) * gamma + beta
 __device__ __forceinline__ void normalize_columns(const STORE* x, const STORE* gamma,
-                                                  const STORE* beta, const STORE* mean,
-                                                  const STORE* var, STORE* y, REAL eps,
+                                                  const STORE* beta, const REAL* mean,
+                                                  const REAL* var, STORE* y, REAL eps,
                                                   long long rows, long long columns) {
     const Pack m = load_columns(mean, columns), v = load_columns(var, columns);
     const Pack b = load_columns(beta, columns);
@@ -116,16 +117,16 @@ __device__ __forceinline__ void normalize_columns(const STORE* x, const STORE* g
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_inference(const STORE* x, const STORE* gamma, const STORE* beta, const STORE* mean,
-                     const STORE* var, STORE* y, REAL eps, long long rows, long long columns) {
+batch_norm_inference(const STORE* x, const STORE* gamma, const STORE* beta, const REAL* mean,
+                     const REAL* var, STORE* y, REAL eps, long long rows, long long columns) {
     normalize_columns(x, gamma, beta, mean, var, y, eps, rows, columns);
 }
 
 // Mean and variance of each column, and their running averages; then y, if gridDim.y == 1. The
 // moments are those of x - (first row), which is small where x is all but constant.
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, STORE* running_mean,
-                   STORE* running_var, STORE* mean, STORE* var, STORE* y, REAL eps, REAL momentum,
+batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, REAL* running_mean,
+                   REAL* running_var, REAL* mean, REAL* var, STORE* y, REAL eps, REAL momentum,
                    long long rows, long long columns, REAL* partial, unsigned* done) {
     const Pack origin = load_columns(x, columns);
     Moments part = {};
@@ -152,8 +153,8 @@ batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, STORE*
 // dx = gamma / sqrt(var + eps) * dy, where mean and var are constants. If they are those of x,
 // (dbeta + xhat * dgamma) / rows is first taken from dy, with xhat = (x - mean) / sqrt(var + eps).
 __device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* x,
-                                                const STORE* gamma, const STORE* mean,
-                                                const STORE* var, const STORE* dgamma,
+                                                const STORE* gamma, const REAL* mean,
+                                                const REAL* var, const STORE* dgamma,
                                                 const STORE* dbeta, STORE* dx, REAL eps,
                                                 int batch_statistics, long long rows,
                                                 long long columns) {
@@ -177,8 +178,8 @@ __device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* x,
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_input_gradient(const STORE* dy, const STORE* x, const STORE* gamma, const STORE* mean,
-                          const STORE* var, const STORE* dgamma, const STORE* dbeta, STORE* dx,
+batch_norm_input_gradient(const STORE* dy, const STORE* x, const STORE* gamma, const REAL* mean,
+                          const REAL* var, const STORE* dgamma, const STORE* dbeta, STORE* dx,
                           REAL eps, int batch_statistics, long long rows, long long columns) {
     column_gradient(dy, x, gamma, mean, var, dgamma, dbeta, dx, eps, batch_statistics, rows,
                     columns);
@@ -195,8 +196,8 @@ __device__ __forceinline__ void write_sums(const Sums& sums, STORE* dgamma, STOR
 
 // dbeta = sum of dy, dgamma = sum of dy * xhat, over rows; then dx, if gridDim.y == 1
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_backward(const STORE* dy, const STORE* x, const STORE* gamma, const STORE* mean,
-                    const STORE* var, STORE* dgamma, STORE* dbeta, STORE* dx, REAL eps,
+batch_norm_backward(const STORE* dy, const STORE* x, const STORE* gamma, const REAL* mean,
+                    const REAL* var, STORE* dgamma, STORE* dbeta, STORE* dx, REAL eps,
                     int batch_statistics, long long rows, long long columns, REAL* partial,
                     unsigned* done) {
     const Pack m = load_columns(mean, columns);
@@ -219,8 +220,8 @@ batch_norm_backward(const STORE* dy, const STORE* x, const STORE* gamma, const S
 
 // dbeta = sum of dy, dgamma = sum of dy * (x - mean) * inv_std, over rows that each have a mean
 extern "C" __global__ void __launch_bounds__(THREADS)
-layer_norm_parameter_gradients(const STORE* dy, const STORE* x, const STORE* mean,
-                               const STORE* inv_std, STORE* dgamma, STORE* dbeta, long long rows,
+layer_norm_parameter_gradients(const STORE* dy, const STORE* x, const REAL* mean,
+                               const REAL* inv_std, STORE* dgamma, STORE* dbeta, long long rows,
                                long long columns, REAL* partial, unsigned* done) {
     Sums part = {};
     each_row(rows, columns, [&](long long row, long long i, long long end) {
@@ -238,7 +239,7 @@ layer_norm_parameter_gradients(const STORE* dy, const STORE* x, const STORE* mea
 // pass leaves of the mean by rounding, the second corrects (Chan, Golub & LeVeque 1983).
 template <class Team>
 __device__ void layer_norm_rows(Team team, const STORE* x, const STORE* gamma, const STORE* beta,
-                                STORE* mean, STORE* inv_std, STORE* y, REAL eps, long long rows,
+                                REAL* mean, REAL* inv_std, STORE* y, REAL eps, long long rows,
                                 int columns) {
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
         team.start(x, row, columns, 0);
@@ -274,8 +275,8 @@ __device__ void layer_norm_rows(Team team, const STORE* x, const STORE* gamma, c
 // xhat = (x - mean) * inv_std
 template <class Team>
 __device__ void layer_norm_backward_rows(Team team, const STORE* dy, const STORE* x,
-                                         const STORE* gamma, const STORE* mean,
-                                         const STORE* inv_std, STORE* dx, long long rows,
+                                         const STORE* gamma, const REAL* mean,
+                                         const REAL* inv_std, STORE* dx, long long rows,
                                          int columns) {
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
         team.start(x, row, columns, 0);
@@ -302,11 +303,11 @@ __device__ void layer_norm_backward_rows(Team team, const STORE* dy, const STORE
 }
 
 KERNELS(layer_norm_forward, layer_norm_rows,
-        (const STORE* x, const STORE* gamma, const STORE* beta, STORE* mean, STORE* inv_std,
+        (const STORE* x, const STORE* gamma, const STORE* beta, REAL* mean, REAL* inv_std,
          STORE* y, REAL eps, long long rows, int columns),
         (x, gamma, beta, mean, inv_std, y, eps, rows, columns))
 
 KERNELS(layer_norm_backward, layer_norm_backward_rows,
-        (const STORE* dy, const STORE* x, const STORE* gamma, const STORE* mean,
-         const STORE* inv_std, STORE* dx, long long rows, int columns),
+        (const STORE* dy, const STORE* x, const STORE* gamma, const REAL* mean,
+         const REAL* inv_std, STORE* dx, long long rows, int columns),
         (dy, x, gamma, mean, inv_std, dx, rows, columns))

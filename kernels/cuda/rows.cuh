@@ -150,11 +150,11 @@ struct Block : Row {
     }
 };
 
-// Each kernel thrice: `name` for rows that 32 lanes hold with one pack each, `name_long` with eight
-// each, `name_wide` for any row. Eight packs take 32 registers of a lane. BLOCKS, the least number
-// on a multiprocessor, leaves it 128 of them, or 255 in double. The block of a wide row is large,
-// because there may be fewer rows than multiprocessors.
-constexpr int BLOCKS = 8 / sizeof(REAL), WIDE = 4096 / sizeof(REAL);
+// Each kernel thrice: `name` for rows that 32 lanes hold with one pack each, `name_long` with
+// LONG each, `name_wide` for any row. The packs of a long row take 32 registers of a lane. BLOCKS,
+// the least number on a multiprocessor, leaves it 128 of them, or 255 in double. The block of a wide
+// row is large, because there may be fewer rows than multiprocessors.
+constexpr int LONG = WIDTH > 4 ? 4 : 8, BLOCKS = 8 / sizeof(REAL), WIDE = 4096 / sizeof(REAL);
 
 #define LIST(...) __VA_ARGS__
 #define KERNELS(NAME, ROWS, PARAMETERS, ARGUMENTS)                                               \
@@ -162,7 +162,7 @@ constexpr int BLOCKS = 8 / sizeof(REAL), WIDE = 4096 / sizeof(REAL);
         ROWS(Lanes<1>(columns), LIST ARGUMENTS);                                                 \
     }                                                                                            \
     extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) NAME##_long(LIST PARAMETERS) { \
-        ROWS(Lanes<8>(columns), LIST ARGUMENTS);                                                 \
+        ROWS(Lanes<LONG>(columns), LIST ARGUMENTS);                                                 \
     }                                                                                            \
     extern "C" __global__ void __launch_bounds__(WIDE, 1) NAME##_wide(LIST PARAMETERS) {         \
         ROWS(Block(columns), LIST ARGUMENTS);                                                    \

@@ -6,7 +6,10 @@ formula and is the reference for the others.
 
 Conventions, for every operation:
 
-* Arrays belong to this backend and share one real dtype (float32 or float64), unless stated.
+* Arrays belong to this backend and share one real dtype of its `dtypes`, unless stated.
+* A half dtype (float16, bfloat16) is for storage: arithmetic is in float32. Then the statistics of
+  normalisation (mean, var, inv_std and their running averages) and the state of optimizers are
+  float32 too.
 * Matrices have one example per row: shape (n, features). Inputs are never modified.
 * ``out`` (or the named output arrays) is preallocated; where it may be None a new array is made.
 * Nothing is read back to the host, so that a sequence of operations can be captured and replayed.
@@ -39,6 +42,8 @@ class Backend(ABC):
     """Arrays and operations of one array library; see the module's text for the conventions."""
 
     name: ClassVar[str]
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+    """Names of the real dtypes that the operations take."""
     xp: Any
     """The array namespace (numpy or cupy), for layers and losses written in plain array code."""
 
@@ -424,6 +429,7 @@ class Backend(ABC):
         nesterov: bool,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         """Stochastic gradient descent on a flat buffer, in PyTorch's formulation.
 
@@ -431,6 +437,10 @@ class Backend(ABC):
         (Nesterov) or ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None). The learning
         rate is element ``counters[STEP]`` of the float64 array `lr`, or its only one. `g` is not
         modified.
+
+        A p of a half dtype has a float32 `master`, because a small update would not change it. The
+        master is updated, and p is what it rounds to (Micikevicius et al. 2018). Elements of p that
+        differ from that before have been set since, and the master first takes their value.
         """
 
     @abstractmethod
@@ -446,11 +456,12 @@ class Backend(ABC):
         eps: float,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         """AdaGrad (``keep = add = 1``) or RMSProp (``add = 1 - keep``) on a flat buffer.
 
         ``g += weight_decay * p + l1 * sign(p); squares = keep * squares + add * g**2;
-        p -= lr * g / (sqrt(squares) + eps)``. `lr` as in `sgd`.
+        p -= lr * g / (sqrt(squares) + eps)``. `lr` and `master` as in `sgd`.
         """
 
     @abstractmethod
@@ -468,6 +479,7 @@ class Backend(ABC):
         weight_decay: float,
         decoupled: bool,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         """Adam (Kingma & Ba 2015, algorithm 1), or AdamW with decoupled decay, on a flat buffer.
 
@@ -475,7 +487,7 @@ class Backend(ABC):
         ``v = beta2 v + (1 - beta2) g**2``,
         ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``. Weight decay is added
         to `g`, or decoupled: ``p *= 1 - lr * weight_decay`` first (Loshchilov & Hutter 2019).
-        `l1` and `lr` as in `sgd`.
+        `l1`, `lr` and `master` as in `sgd`.
         """
 
     @abstractmethod

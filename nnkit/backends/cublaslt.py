@@ -46,16 +46,19 @@ class RefusedError(RuntimeError):
 
 
 class _Real(NamedTuple):
-    """A dtype as cuBLASLt knows it."""
+    """A dtype as cuBLASLt knows it: that of the matrices, of the sums, and of alpha and beta."""
 
     data: int
     compute: int
+    scale: int
     scalar: Any
 
 
 _REALS = {
-    "float32": _Real(0, 68, ctypes.c_float),  # CUDA_R_32F, CUBLAS_COMPUTE_32F
-    "float64": _Real(1, 70, ctypes.c_double),  # CUDA_R_64F, CUBLAS_COMPUTE_64F
+    "float32": _Real(0, 68, 0, ctypes.c_float),  # CUDA_R_32F, CUBLAS_COMPUTE_32F
+    "float64": _Real(1, 70, 1, ctypes.c_double),  # CUDA_R_64F, CUBLAS_COMPUTE_64F
+    "float16": _Real(2, 68, 0, ctypes.c_float),  # CUDA_R_16F
+    "bfloat16": _Real(14, 68, 0, ctypes.c_float),  # CUDA_R_16BF
 }
 
 
@@ -196,7 +199,7 @@ class CublasLt:
             "cublasLtMatmulDescCreate",
             ctypes.byref(description),
             ctypes.c_int(real.compute),
-            ctypes.c_int(real.data),
+            ctypes.c_int(real.scale),
         )
         for attribute, array in ((_DESCRIPTION_TRANSPOSE_A, b), (_DESCRIPTION_TRANSPOSE_B, a)):
             operation = _OPERATION_T if _is_transposed(array) else _OPERATION_N

@@ -13,6 +13,7 @@ import numpy as np
 
 from nnkit.backends.base import Array, Backend, CaptureError
 from nnkit.backends.cublaslt import CublasLt, Epilogue
+from nnkit.dtypes import arithmetic, available
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
@@ -30,13 +31,14 @@ DATA_SHARE = 0.6
 STEPS_PER_GRAPH = 16
 """Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
 LARGEST_BLOCK_BYTES = 4096
-"""One element for each thread of a block that works on a wide row."""
+"""One number to compute with for each thread of a block that works on a wide row."""
 
 
 class CupyBackend(Backend):
     """CuPy on an NVIDIA GPU. Output arrays must be C-contiguous; inputs are made so."""
 
     name = "cupy"
+    dtypes = cuda.DTYPES
 
     def __init__(self) -> None:
         import cupy
@@ -218,9 +220,9 @@ class CupyBackend(Backend):
             if right:
                 self._products = products
                 self._epilogues = {
-                    (epilogue, np.dtype(dtype))
+                    (epilogue, dtype)
+                    for dtype in available(self.dtypes)
                     for epilogue in Epilogue
-                    for dtype in cuda.DTYPES
                     if self._epilogue_agrees(products, epilogue, dtype)
                 }
 
@@ -237,28 +239,30 @@ class CupyBackend(Backend):
                     return False
         return True
 
-    def _epilogue_agrees(self, products: CublasLt, epilogue: Epilogue, dtype: str) -> bool:
+    def _epilogue_agrees(self, products: CublasLt, epilogue: Epilogue, dtype: Any) -> bool:
         """Whether an epilogue is carried out, and gives NumPy's numbers, NaN and infinity too."""
-        bias = np.array([0, 0, 0, np.nan, -np.inf, -9999, 99], dtype)
+        real = arithmetic(dtype)
+        bias = np.array([0, 0, 0, np.nan, -np.inf, -9999, 99]).astype(dtype)
         carried_out = False
         for n, k in ((4, 5), (4, 1), (1, 5)):
-            a = np.arange(1, n * k + 1, dtype=dtype).reshape(n, k)
-            b = np.arange(7 * k, dtype=dtype).reshape(k, 7)
+            a = np.arange(1, n * k + 1).reshape(n, k).astype(dtype)
+            b = np.arange(7 * k).reshape(k, 7).astype(dtype)
             b[0, :3] = np.nan, -np.inf, np.inf
             with np.errstate(invalid="ignore"):
-                want, vector = a @ b, b.sum(axis=0)
+                want, vector = a.astype(real) @ b.astype(real), b.astype(real).sum(axis=0)
             if epilogue is not Epilogue.BIAS_GRADIENT:
-                want, vector = want + bias, bias
+                want, vector = want + bias.astype(real), bias
             if epilogue is Epilogue.RELU_BIAS:
                 want = np.maximum(want, 0)
+            right = [x.astype(dtype).astype(real) for x in (want, vector)]
             for left in (self.asarray(a), self.asarray(a.T.copy()).T):
                 got, read = self.empty((n, 7), dtype), self.asarray(bias)
                 try:
                     done = products.fused(epilogue, left, self.asarray(b), got, read)
-                    results = self.to_numpy(got), self.to_numpy(read)
+                    results = [self.to_numpy(x).astype(real) for x in (got, read)]
                 except Exception:
                     return False
-                pairs = zip(results, (want, vector), strict=True)
+                pairs = zip(results, right, strict=True)
                 if done and not all(np.array_equal(x, y, equal_nan=True) for x, y in pairs):
                     return False
                 carried_out = carried_out or done
@@ -306,7 +310,7 @@ class CupyBackend(Backend):
         elif z.size:
             grid = (self._blocks(_packs(z.size, z.dtype)),)
             keep_z = np.int32(ACTIVATIONS[kind].saved == "x")
-            args = CODES[kind], z.dtype.type(alpha), z, self._dense(bias), y, keep_z
+            args = CODES[kind], _real(z, alpha), z, self._dense(bias), y, keep_z
             sizes = np.int64(z.size), np.int64(z.shape[-1])
             self._launch("activations", "bias_activation", z.dtype, grid, (THREADS,), args + sizes)
 
@@ -322,17 +326,17 @@ class CupyBackend(Backend):
         if dbias is None:
             self._elementwise_backward(kind, dy, saved, dz, alpha)
         else:
-            head = CODES[kind], dz.dtype.type(alpha), self._dense(dy), self._dense(saved), dz
+            head = CODES[kind], _real(dz, alpha), self._dense(dy), self._dense(saved), dz
             self._column_sums("bias_activation_backward", head, dz.shape, dbias)
 
     def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None:
-        args = CODES[kind], y.dtype.type(alpha), self._dense(x), y
+        args = CODES[kind], _real(y, alpha), self._dense(x), y
         self._flat("activations", "activation", y, *args)
 
     def _elementwise_backward(
         self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
     ) -> None:
-        args = CODES[kind], dx.dtype.type(alpha), self._dense(dy), self._dense(saved), dx
+        args = CODES[kind], _real(dx, alpha), self._dense(dy), self._dense(saved), dx
         self._flat("activations", "activation_backward", dx, *args)
 
     def bias_gradient(self, dy: Array, dbias: Array) -> None:
@@ -370,7 +374,7 @@ class CupyBackend(Backend):
         tiles = -(-packs // width)
         groups = min(-(-rows // (height * ROWS_PER_THREAD)), self._most_blocks // tiles)
         grid = tiles, max(1, groups)
-        partial = self._scratch(grid[1] * columns, dbias.dtype)
+        partial = self._scratch(grid[1] * columns, arithmetic(dbias.dtype))
         tail = dbias, np.int64(rows), np.int64(columns), partial, self._scratch(tiles, np.uint32)
         self._launch("activations", name, dbias.dtype, grid, (width, height), head + tail)
 
@@ -411,9 +415,9 @@ class CupyBackend(Backend):
         """Choose who works on a row (see rows.cuh): the kernel's suffix, blocks and threads."""
         packs = _packs(columns, dtype)
         lanes = min(32, _power_of_two(packs))
-        if packs <= 8 * lanes:
+        if packs <= min(8, 2 * dtype.itemsize) * lanes:
             return "" if packs <= lanes else "_long", self._blocks(rows * lanes), THREADS
-        most = LARGEST_BLOCK_BYTES // dtype.itemsize
+        most = LARGEST_BLOCK_BYTES // arithmetic(dtype).itemsize
         threads = min(most, _power_of_two(-(-packs // 4)))  # four packs or more for each thread
         return "_wide", max(1, min(rows, self._most_blocks)), threads
 
@@ -433,7 +437,7 @@ class CupyBackend(Backend):
         momentum: float,
     ) -> None:
         averages = running_mean, running_var, mean, var
-        numbers = x.dtype.type(eps), x.dtype.type(momentum)
+        numbers = _real(x, eps), _real(x, momentum)
         x, gamma, beta = self._dense(x), self._dense(gamma), self._dense(beta)
         args = x, gamma, beta, *averages, y, *numbers
         if self._merged_columns("batch_norm_forward", x, args) > 1:
@@ -443,7 +447,7 @@ class CupyBackend(Backend):
         self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
     ) -> None:
         vectors = (self._dense(array) for array in (gamma, beta, mean, var))
-        args = self._dense(x), *vectors, y, x.dtype.type(eps)
+        args = self._dense(x), *vectors, y, _real(x, eps)
         self._columns("batch_norm_inference", y, args)
 
     def batch_norm_backward(
@@ -460,7 +464,7 @@ class CupyBackend(Backend):
         batch_statistics: bool,
     ) -> None:
         inputs = (self._dense(array) for array in (dy, x, gamma, mean, var))
-        numbers = x.dtype.type(eps), np.int32(batch_statistics)
+        numbers = _real(x, eps), np.int32(batch_statistics)
         args = *inputs, dgamma, dbeta, dx, *numbers
         if self._merged_columns("batch_norm_backward", dx, args) > 1:
             self._columns("batch_norm_input_gradient", dx, args)
@@ -476,7 +480,7 @@ class CupyBackend(Backend):
         eps: float,
     ) -> None:
         inputs = (self._dense(array) for array in (x, gamma, beta))
-        args = *inputs, mean, inv_std, y, x.dtype.type(eps)
+        args = *inputs, mean, inv_std, y, _real(x, eps)
         self._rows("normalization", "layer_norm_forward", y, *args)
 
     def layer_norm_backward(
@@ -510,7 +514,7 @@ class CupyBackend(Backend):
         rows, columns = like.shape
         (tiles, groups), block = self._tiles(rows, columns, like.dtype)
         reals = 2 * (ACCESS_BYTES // like.dtype.itemsize) + 1  # in the larger Part, Moments
-        partial = self._scratch(groups * tiles * block[0] * reals, like.dtype)
+        partial = self._scratch(groups * tiles * block[0] * reals, arithmetic(like.dtype))
         self._columns(name, like, args, (partial, self._scratch(tiles, np.uint32)))
         return groups
 
@@ -548,7 +552,7 @@ class CupyBackend(Backend):
         rows, columns = y.shape
         suffix, blocks, threads = self._team(rows, columns, y.dtype)
         matrices = self._dense(y), self._dense(target), dy
-        args = *matrices, y.dtype.type(delta), np.int64(rows), np.int32(columns)
+        args = *matrices, _real(y, delta), np.int64(rows), np.int32(columns)
         name = f"categorical_cross_entropy{suffix}"
         self._loss("softmax_cross_entropy", name, dy, blocks, threads, args, log, counters)
 
@@ -562,12 +566,12 @@ class CupyBackend(Backend):
         counters: Array,
         alpha: float = 0.0,
     ) -> None:
-        about, real = LOSSES[kind], dy.dtype.type
+        about = LOSSES[kind]
         count = dy.size if about.mean_over == "elements" else len(dy)
-        right = np.int32(about.threshold is not None), real(about.threshold or 0)
+        right = np.int32(about.threshold is not None), _real(dy, about.threshold or 0)
         matrices = self._dense(y), self._dense(target), dy
         sizes = np.int64(count), np.int64(dy.size)
-        args = np.int32(about.code), *matrices, real(alpha), *right, *sizes
+        args = np.int32(about.code), *matrices, _real(dy, alpha), *right, *sizes
         blocks = self._blocks(_packs(dy.size, dy.dtype))
         self._loss("losses", "elementwise_loss", dy, blocks, THREADS, args, log, counters)
 
@@ -591,7 +595,7 @@ class CupyBackend(Backend):
 
     def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
         keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
-        scale = out.dtype.type(1 / (1 - p))
+        scale = _real(out, 1 / (1 - p))
         args = self._dense(x), np.float32(p), scale, *keys, counters, out
         self._flat("dropout", "dropout", out, *args)
 
@@ -606,15 +610,15 @@ class CupyBackend(Backend):
         nesterov: bool,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
-        real = p.dtype.type
         rate = self._dense(lr), np.int32(lr.size), counters
-        g, penalties = self._dense(g), (real(weight_decay), real(l1))
+        g, penalties = self._dense(g), (_real(p, weight_decay), _real(p, l1))
         if velocity is None:
-            self._flat("optimizers", "sgd", p, p, g, *rate, *penalties)
+            self._flat("optimizers", "sgd", p, p, g, master, *rate, *penalties)
         else:
-            args = p, g, velocity, *rate, real(momentum), np.int32(nesterov), *penalties
-            self._flat("optimizers", "sgd_momentum", p, *args)
+            args = velocity, *rate, _real(p, momentum), np.int32(nesterov), *penalties
+            self._flat("optimizers", "sgd_momentum", p, p, g, master, *args)
 
     def adaptive(
         self,
@@ -628,10 +632,12 @@ class CupyBackend(Backend):
         eps: float,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         rate = self._dense(lr), np.int32(lr.size), counters
-        constants = (p.dtype.type(x) for x in (keep, add, eps, weight_decay, l1))
-        self._flat("optimizers", "adaptive", p, p, self._dense(g), squares, *rate, *constants)
+        constants = (_real(p, x) for x in (keep, add, eps, weight_decay, l1))
+        args = p, self._dense(g), master, squares, *rate, *constants
+        self._flat("optimizers", "adaptive", p, *args)
 
     def adam(
         self,
@@ -647,14 +653,15 @@ class CupyBackend(Backend):
         weight_decay: float,
         decoupled: bool,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         rate = self._dense(lr), np.int32(lr.size), counters
         constants = (np.float64(x) for x in (beta1, beta2, eps, weight_decay))
-        args = p, self._dense(g), m, v, *rate, *constants, np.int32(decoupled), p.dtype.type(l1)
-        self._flat("optimizers", "adam", p, *args)
+        args = m, v, *rate, *constants, np.int32(decoupled), _real(p, l1)
+        self._flat("optimizers", "adam", p, p, self._dense(g), master, *args)
 
     def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
-        args = self._dense(g), total, g.dtype.type(weight), np.int32(start)
+        args = self._dense(g), total, _real(g, weight), np.int32(start)
         self._flat("gradients", "accumulate", total, *args)
 
     def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
@@ -690,6 +697,12 @@ class CupyBackend(Backend):
     def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
         args = counters, np.int64(step), np.int64(updates), np.int64(forwards)
         self._launch("gather", "advance", np.dtype(np.float32), (1,), (1,), args)
+
+
+def _real(like: Array, number: float) -> np.generic:
+    """Return a number as the kernels for arrays like this one compute with it."""
+    scalar: np.generic = arithmetic(like.dtype).type(number)
+    return scalar
 
 
 def _packs(size: int, dtype: np.dtype[Any]) -> int:

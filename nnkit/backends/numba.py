@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.base import Array
-from nnkit.backends.numpy import NumpyBackend
+from nnkit.backends.numpy import NumpyBackend, exact, settle
 from nnkit.kernels.table import LOSSES
 
 REALS = {np.dtype(np.float32)}, {np.dtype(np.float64)}
@@ -383,14 +383,16 @@ class NumbaBackend(NumpyBackend):
         nesterov: bool,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
+        x = exact(p, master)
         if velocity is None:
-            self._run(self._optimizers.sgd, p.size, p, g, lr, counters, weight_decay, l1)
+            self._run(self._optimizers.sgd, p.size, x, g, lr, counters, weight_decay, l1)
         else:
             self._run(
                 self._optimizers.sgd_momentum,
                 p.size,
-                p,
+                x,
                 g,
                 velocity,
                 lr,
@@ -400,6 +402,7 @@ class NumbaBackend(NumpyBackend):
                 weight_decay,
                 l1,
             )
+        settle(p, x)
 
     def adaptive(
         self,
@@ -413,11 +416,13 @@ class NumbaBackend(NumpyBackend):
         eps: float,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
+        x = exact(p, master)
         self._run(
             self._optimizers.adaptive,
             p.size,
-            p,
+            x,
             g,
             squares,
             lr,
@@ -428,6 +433,7 @@ class NumbaBackend(NumpyBackend):
             weight_decay,
             l1,
         )
+        settle(p, x)
 
     def adam(
         self,
@@ -443,11 +449,13 @@ class NumbaBackend(NumpyBackend):
         weight_decay: float,
         decoupled: bool,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
+        x = exact(p, master)
         self._run(
             self._optimizers.adam,
             p.size,
-            p,
+            x,
             g,
             m,
             v,
@@ -460,6 +468,7 @@ class NumbaBackend(NumpyBackend):
             decoupled,
             l1,
         )
+        settle(p, x)
 
     def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
         self._run(self._gradients.accumulate, g.size, g, total, weight, start)

@@ -380,14 +380,17 @@ class NumpyBackend(Backend):
         nesterov: bool,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
-        rate = p.dtype.type(current(lr, counters))
-        g = penalized(g, p, weight_decay, l1)
+        x = exact(p, master)
+        rate = x.dtype.type(current(lr, counters))
+        g = penalized(g, x, weight_decay, l1)
         if velocity is not None:
             velocity *= momentum
             velocity += g
             g = g + momentum * velocity if nesterov else velocity
-        p -= rate * g
+        x -= rate * g
+        settle(p, x)
 
     def adaptive(
         self,
@@ -401,11 +404,14 @@ class NumpyBackend(Backend):
         eps: float,
         weight_decay: float,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
-        g = penalized(g, p, weight_decay, l1)
+        x = exact(p, master)
+        g = penalized(g, x, weight_decay, l1)
         squares *= keep
         squares += add * (g * g)
-        p -= current(lr, counters) * g / (np.sqrt(squares) + eps)
+        x -= current(lr, counters) * g / (np.sqrt(squares) + eps)
+        settle(p, x)
 
     def adam(
         self,
@@ -421,17 +427,20 @@ class NumpyBackend(Backend):
         weight_decay: float,
         decoupled: bool,
         l1: float = 0.0,
+        master: Array | None = None,
     ) -> None:
         rate = current(lr, counters)
         t = int(counters[UPDATES]) + 1
-        g = penalized(g, p, 0.0 if decoupled else weight_decay, l1)
+        x = exact(p, master)
+        g = penalized(g, x, 0.0 if decoupled else weight_decay, l1)
         if weight_decay and decoupled:
-            p *= 1 - rate * weight_decay
+            x *= 1 - rate * weight_decay
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2
         v += (1 - beta2) * (g * g)
-        p -= rate / (1 - beta1**t) * m / (np.sqrt(v / (1 - beta2**t)) + eps)
+        x -= rate / (1 - beta1**t) * m / (np.sqrt(v / (1 - beta2**t)) + eps)
+        settle(p, x)
 
     def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
         if start:
@@ -467,8 +476,23 @@ def current(lr: Array, counters: Array) -> float:
     return float(lr[counters[STEP]] if len(lr) > 1 else lr[0])
 
 
+def exact(p: Array, master: Array | None) -> Array:
+    """Return what an update changes: p, or its master, which takes over what p has been set to."""
+    if master is None:
+        return p
+    np.copyto(master, p, where=master.astype(p.dtype) != p)
+    return master
+
+
+def settle(p: Array, x: Array) -> None:
+    """Round the parameters to p, unless p is what was changed."""
+    if x is not p:
+        p[...] = x
+
+
 def penalized(g: Array, p: Array, weight_decay: float, l1: float) -> Array:
     """Gradient with that of the penalties ``weight_decay p^2 / 2`` and ``l1 |p|``."""
+    g = g.astype(p.dtype, copy=False)
     if weight_decay:
         g = g + weight_decay * p
     return g + l1 * np.sign(p) if l1 else g

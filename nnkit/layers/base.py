@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend
+from nnkit.dtypes import arithmetic, is_number
 from nnkit.parameters import FlatBuffer, Parameter, initialize
 
 
@@ -169,10 +170,13 @@ class Layer:
     # ------------------------------------------------------------------ plumbing
 
     def attach(self, backend: Backend, dtype: Any) -> None:
-        """Compute on `backend` in `dtype` from now on, sublayers too; buffers are moved there."""
+        """Compute on `backend` in `dtype` from now on, sublayers too; buffers are moved there.
+
+        Buffers, which small numbers are added to, are float32 where `dtype` is a half one.
+        """
         for name, array in self.buffers().items():
             host = array if self._backend is None else self._backend.to_numpy(array)
-            setattr(self, name, backend.asarray(host, dtype))
+            setattr(self, name, backend.asarray(host, arithmetic(dtype)))
         self._backend, self._dtype = backend, np.dtype(dtype)
         for layer in self.sublayers():
             layer.attach(backend, dtype)
@@ -204,8 +208,9 @@ def as_input(backend: Backend, x: Any, dtype: Any) -> Array:
     Raises TypeError for anything that is not numbers.
     """
     array = x if backend.owns(x) else backend.asarray(x)
-    if array.dtype.kind not in "fiub":
+    if not is_number(array.dtype):
         raise TypeError(f"numbers expected, but the input has dtype {array.dtype}")
     if array.dtype == np.uint8:
-        return backend.asarray(array, dtype) * dtype.type(1 / 255)
+        real = arithmetic(dtype)
+        return backend.asarray(backend.asarray(array, real) * real.type(1 / 255), dtype)
     return backend.asarray(array, dtype)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array
+from nnkit.dtypes import arithmetic
 from nnkit.layers.base import Layer
 from nnkit.parameters import Parameter
 
@@ -95,8 +96,8 @@ class BatchNorm1d(_Normalization):
                 f"{self!r} cannot train on a batch of one row, which has no variance: give it "
                 "larger batches, or switch to evaluation mode"
             )
-        shape = (self.num_features,)
-        self.mean, self.var = self.new("mean", shape), self.new("var", shape)
+        shape, real = (self.num_features,), arithmetic(self.dtype)
+        self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
         self.backend.batch_norm_forward(
             x,
             gamma,
@@ -156,7 +157,8 @@ class LayerNorm(_Normalization):
     def forward(self, x: Array) -> Array:
         """Normalise each row."""
         self.x, y = x, self.new("y", x.shape)
-        self.mean, self.inv_std = self.new("mean", (len(x),)), self.new("inv_std", (len(x),))
+        shape, real = (len(x),), arithmetic(self.dtype)
+        self.mean, self.inv_std = self.new("mean", shape, real), self.new("inv_std", shape, real)
         self.backend.layer_norm_forward(
             x, self.gamma.value, self.beta.value, self.mean, self.inv_std, y, self.eps
         )

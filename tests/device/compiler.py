@@ -32,7 +32,8 @@ FLAGS = (
     *(CHECKS, "-fno-sanitize-recover=all", "-Werror=frame-larger-than=32768"),
 )
 """GPU code wraps on overflow and casts pointers freely; frames must fit the stack of a fiber."""
-ADDRESS_SANITIZER = ("-fsanitize=address", "-Wno-frame-larger-than", "-g")
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-wrapv", "-Wno-frame-larger-than", "-g")
+"""Added to the above; signed overflow, which NVRTC too may assume away, is a mistake here."""
 
 _IGNORED = re.compile(
     r"-{1,2}(std=.*|use_fast_math|fmad=.*|ftz=.*|prec-(div|sqrt)=.*|generate-line-info|lineinfo"
@@ -120,10 +121,13 @@ def _cached_library(source: str, flags: Sequence[str]) -> Path:
 
 
 def _compile(source: str, flags: Sequence[str], directory: Path) -> Path:
-    """Compile and link in two steps, so that libubsan is not linked: checks.h replaces it."""
+    """Compile and link in two steps, so that libubsan is not linked without `SANITIZERS`.
+
+    checks.h replaces the part of it that `CHECKS` need.
+    """
     unit, library = directory / "kernel.o", directory / "kernel.so"
     _run([COMPILER, "-c", "-x", "c++", *flags, f"-I{HERE}", "-o", str(unit), "-"], source)
-    link_flags = [flag for flag in flags if flag == "-fsanitize=address"]
+    link_flags = [flag for flag in flags if flag == SANITIZERS[0]]
     _run([COMPILER, "-shared", "-Wl,-Bsymbolic", *link_flags, "-o", str(library), str(unit)])
     return library
 

@@ -175,7 +175,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
     ) -> None:
         if memptr is not None or strides is not None:
             raise NotImplementedError("the fake ndarray takes neither memptr nor strides")
-        if np.dtype(dtype).kind not in "biufc":
+        if np.dtype(dtype).kind not in "biufc" and np.dtype(dtype).name != "bfloat16":
             raise ValueError(f"Unsupported dtype {np.dtype(dtype)}")
         counters.allocations += 1
         self._host = memory.allocate(shape, dtype, order)

@@ -13,16 +13,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nnkit import dtypes
 from tests.device import fake_runtime as runtime
 
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
-TYPES = {0: (np.float32, ctypes.c_float), 1: (np.float64, ctypes.c_double)}
+TYPES = {0: "float32", 1: "float64", 2: "float16", 14: "bfloat16"}
 COMPUTE = {68: 0, 70: 1}
 DESCRIPTION_BYTES = {3: 4, 4: 4, 7: 4, 8: 8}
 """Attributes of a product: transposes of A and B, the epilogue, the bias pointer."""
 PREFERENCE_BYTES = {1: 8, 5: 4, 6: 4, 7: 4, 8: 4}
 """Attributes of a preference: workspace, and the alignments of A, B, C and D."""
 DEFAULT, RELU, BIAS, RELU_BIAS, BGRADA, BGRADB = 1, 2, 4, 6, 256, 512
+SCALARS = {0: ctypes.c_float, 1: ctypes.c_double}
+MATRICES = {0: (0, 2, 14), 1: (1,)}
+"""The types of matrices that go with a type of sums."""
 
 
 class Library:
@@ -123,8 +127,9 @@ class Library:
             shape[::-1] if about.get(attribute) else shape
             for shape, attribute in ((a["shape"], 3), (b["shape"], 4))
         )
-        types = {about["type"], a["type"], b["type"], c["type"], d["type"]}
-        return k == k2 and c["shape"] == d["shape"] == (m, n) and len(types) == 1
+        types = {a["type"], b["type"], c["type"], d["type"]}
+        alike = len(types) == 1 and a["type"] in MATRICES[about["type"]]
+        return k == k2 and c["shape"] == d["shape"] == (m, n) and alike
 
     def cublasLtMatmul(
         self, handle: Any, description: Any, alpha: Any, a: Any, a_layout: Any, *rest: Any
@@ -143,7 +148,7 @@ class Library:
         assert workspace.value
         assert size.value == 32 << 20
         assert (stream.value or 0) == runtime.current_stream().ptr
-        scalar = TYPES[about["type"]][1]
+        scalar = SCALARS[about["type"]]
         assert type(alpha._obj) is type(beta._obj) is scalar
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         left, right, out = self._view(a, a_layout), self._view(b, b_layout), self._view(d, d_layout)
@@ -154,7 +159,8 @@ class Library:
             if not about.get(8):
                 return INVALID_VALUE
             length = out.shape[epilogue == BGRADB]
-            vector = np.ctypeslib.as_array((scalar * length).from_address(about[8]))
+            memory = (ctypes.c_char * (length * out.itemsize)).from_address(about[8])
+            vector = np.frombuffer(memory, out.dtype)
         runtime.submit(lambda: self.compute(left, right, out, epilogue, vector))
         return SUCCESS
 
@@ -167,16 +173,18 @@ class Library:
         vector: np.ndarray,
     ) -> None:
         self.calls += 1
+        left, right = map(dtypes.as_arithmetic, (left, right))
         with np.errstate(invalid="ignore"):
-            np.matmul(left, right, out=out)
+            product = left @ right
             if epilogue & BIAS:
-                out += vector[:, None]
+                product += dtypes.as_arithmetic(vector)[:, None]
             if epilogue & RELU:
-                self.relu(out)
+                self.relu(product)
+            out[...] = product
             if epilogue == BGRADA:
-                left.sum(axis=1, out=vector)
+                vector[...] = left.sum(axis=1)
             if epilogue == BGRADB:
-                right.sum(axis=0, out=vector)
+                vector[...] = right.sum(axis=0)
 
     def relu(self, out: np.ndarray) -> None:
         np.maximum(out, 0, out=out)
@@ -185,10 +193,10 @@ class Library:
         """Show the memory at an address as a matrix whose columns are contiguous."""
         about = self._objects[layout.value]
         rows, columns = about["shape"]
-        kind, c_type = TYPES[about["type"]]
-        length = about["leading"] * (columns - 1) + rows
-        flat = np.ctypeslib.as_array((c_type * length).from_address(pointer.value))
-        item = np.dtype(kind).itemsize
+        kind = dtypes.parse(TYPES[about["type"]])
+        length, item = about["leading"] * (columns - 1) + rows, kind.itemsize
+        memory = (ctypes.c_char * (length * item)).from_address(pointer.value)
+        flat = np.frombuffer(memory, kind)
         return np.lib.stride_tricks.as_strided(
             flat, (rows, columns), (item, item * about["leading"])
         )

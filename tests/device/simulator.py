@@ -10,7 +10,8 @@ the arrays that were passed (where these come from `tests.device.memory.allocate
 `simulator.launch_count` counts launches, `simulator.launches` those of each kernel. The environment
 variable NNKIT_SIMULATOR_ORDER sets the thread order of a whole process.
 
-To find reads outside arrays too, run a test in a process with `address_sanitizer_environment()`.
+To find reads outside arrays and undefined behaviour too, run a test in a process with
+`sanitizer_environment()`.
 """
 
 from __future__ import annotations
@@ -25,17 +26,19 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nnkit import dtypes
 from tests.device import compiler, memory
 from tests.device.compiler import CompileError, unavailable
 
 __all__ = ["ORDERS", "CompileError", "KernelError", "RawKernel", "RawModule", "unavailable"]
 
 ORDERS = ("forward", "reverse", "shuffled")
-SANITIZE = "NNKIT_SIMULATOR_ASAN"
+SANITIZE = "NNKIT_SIMULATOR_SANITIZE"
 DEFAULT_SHARED_BYTES, LARGEST_SHARED_BYTES = 48 * 1024, 227 * 1024
 MAX_BLOCK, MAX_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 
@@ -45,8 +48,7 @@ _order, _seed = os.environ.get("NNKIT_SIMULATOR_ORDER", "forward"), 0
 _SCALARS = {
     **{"f": np.float32, "d": np.float64, "b": np.bool_, "a": np.int8, "c": np.int8, "h": np.uint8},
     **{"s": np.int16, "t": np.uint16, "i": np.int32, "j": np.uint32, "l": np.int64, "m": np.uint64},
-    **{"x": np.int64, "y": np.uint64, "6__half": np.float16, "13__nv_bfloat16": np.uint16},
-    **{"7__half2": np.float16, "14__nv_bfloat162": np.uint16},
+    **{"x": np.int64, "y": np.uint64, "6__half": np.float16, "7__half2": np.float16},
 }
 _VECTORS = {
     **{"char": np.int8, "uchar": np.uint8, "short": np.int16, "ushort": np.uint16},
@@ -82,16 +84,25 @@ def thread_order(order: str, seed: int = 0) -> Iterator[None]:
         _order, _seed = previous
 
 
-def address_sanitizer_environment() -> dict[str, str]:
-    """Return the environment of a process in which kernels run under AddressSanitizer.
+def sanitizer_environment() -> dict[str, str] | None:
+    """Return the environment of a process in which kernels run under GCC's sanitizers.
 
-    It ends the process at any access, reads included, outside a NumPy array. Its library has to
-    be loaded before Python.
+    AddressSanitizer ends the process at any access, reads included, outside a NumPy array,
+    UndefinedBehaviorSanitizer at what C++ leaves undefined. None where g++ has not got both. The
+    former's library has to be loaded before Python.
     """
-    command = [compiler.COMPILER, "-print-file-name=libasan.so"]
-    library = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    libraries = [_library(name) for name in ("libasan.so", "libubsan.so")]
+    if None in libraries:
+        return None
     options = "detect_leaks=0:detect_stack_use_after_return=0"
-    return {**os.environ, SANITIZE: "1", "LD_PRELOAD": library, "ASAN_OPTIONS": options}
+    return {**os.environ, SANITIZE: "1", "LD_PRELOAD": str(libraries[0]), "ASAN_OPTIONS": options}
+
+
+def _library(name: str) -> Path | None:
+    """Return where g++ has a library of its own, or None."""
+    command = [compiler.COMPILER, f"-print-file-name={name}"]
+    found = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+    return found if found.is_absolute() else None
 
 
 class RawModule:
@@ -116,7 +127,7 @@ class RawModule:
         if name_expressions:
             raise NotImplementedError('the simulator runs extern "C" kernels only')
         if os.environ.get(SANITIZE):
-            flags += compiler.ADDRESS_SANITIZER
+            flags += compiler.SANITIZERS
         library, self.names = compiler.build(code, options, flags)
         self._library = ctypes.PyDLL(str(library))
         self._library.coc_error.restype = ctypes.c_char_p
@@ -245,6 +256,8 @@ class _Parameter:
 def _element_dtype(mangled: str) -> np.dtype | None:
     if mangled == "v":
         return None
+    if mangled in ("13__nv_bfloat16", "14__nv_bfloat162"):
+        return dtypes.parse("bfloat16")
     if mangled.startswith("P"):
         return np.dtype(np.uint64)  # an array of pointers
     vector = re.fullmatch(r"\d+([a-z]+)[1234]", mangled)
