@@ -261,11 +261,13 @@ print(counters.advance.function.stats.cache_path)
 
 def test_shapes_do_not_compile_anew(backend):
     kernel = activations.bias_activation("relu").function
+    versions = set()
     for shape in ((8, 10), (0, 10), (300, 7), (1, 1), (5, 3000)):
         z = np.ones(shape, np.float32)
         backend.bias_activation("relu", z, np.ones(shape[1], np.float32), z)
         assert (z == 2).all()
-    assert len([s for s in kernel.signatures if s[0].dtype == numba.float32]) == 1
+        versions.add(len(kernel.signatures))
+    assert len(versions) == 1
 
 
 def test_loops_over_exp_are_vector_code():
