@@ -14,12 +14,19 @@ from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.jit import body, helper, kernel, shared
 from nnkit.kernels.numba.tasks import share
 from nnkit.kernels.numba.team import ME, SIZE
-from nnkit.kernels.numba.tile import REGISTER_BYTES, TILE_ROWS, tile, turn
+from nnkit.kernels.numba.tile import REGISTER_BYTES, TILE_ROWS, move, tile, turn
 
 GRAIN = 1 << 17
 """Multiplications worth a thread."""
 DEPTH = 512
 """Rows of b that are multiplied at a time."""
+NARROW = REGISTER_BYTES < 64
+"""Whether a panel's rows are so short that reading them where they are, in the rows of a wide b,
+wastes much of the cache: then they are copied first."""
+WORTH_COPYING = 64
+"""Rows of a for which a panel is copied: that costs as much as some of them."""
+WIDE_BYTES = 2048
+"""Length of the rows of a wide b."""
 HEIGHTS = (0, *TILE_ROWS.values())
 """Rows of a tile, by its width in vectors."""
 
@@ -31,25 +38,32 @@ def _up(n: int, divisor: int) -> int:
 
 
 @helper
-def _cost(n: int, vectors: int, width: int) -> Any:
-    """Vectors computed for a result of n rows, some vectors wide, with tiles of this width."""
-    whole, rest = divmod(vectors, width)
-    cost = whole * width * HEIGHTS[width] * _up(n, HEIGHTS[width])
-    return cost + rest * HEIGHTS[rest] * _up(n, HEIGHTS[rest]) if rest else cost
+def _tile_time(width: int) -> Any:
+    """Time of a tile for each k: its loads count a quarter of its multiplications."""
+    height = HEIGHTS[width]
+    return 4 * width * height + width + height
+
+
+@helper
+def _time(n: int, vectors: int, width: int) -> Any:
+    """Time of a result of n rows, some vectors wide, with tiles of this width."""
+    rest = vectors % width
+    time = vectors // width * _up(n, HEIGHTS[width]) * _tile_time(width)
+    return time + _up(n, HEIGHTS[rest]) * _tile_time(rest) if rest else time
 
 
 @kernel
 def _best_width(n: int, vectors: int) -> int:
     best = 1
     for width in range(2, min(vectors, len(HEIGHTS) - 1) + 1):
-        if _cost(n, vectors, width) <= _cost(n, vectors, best):
+        if _time(n, vectors, width) <= _time(n, vectors, best):
             best = width
     return best
 
 
 @cache
 def best_width(n: int, m: int, itemsize: int) -> int:
-    """Give the width of tiles, in vectors, that computes the fewest beyond the result's edges."""
+    """Give the width of tiles, in vectors, that takes the least time, edges included."""
     lanes = REGISTER_BYTES // itemsize
     return int(_best_width(n, -(-m // lanes)))
 
@@ -66,9 +80,18 @@ def _transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, 
 
 
 @helper
-def _before(edge: int, cost: int, tiles: int) -> Any:
-    """How many of a panel's tiles begin before some share of the work ends."""
-    return min(max(_up(edge, cost), 0), tiles)
+def _copy(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
+    """Copy a part of b into `out`, whose rows are a multiple of `lanes` long."""
+    length = _up(columns, lanes) * lanes
+    for k in range(rows):
+        for j in range(0, columns, lanes):
+            move(b, first + k * row + j, min(lanes, columns - j), out, k * length + j)
+
+
+@helper
+def _before(edge: int, time: int, tiles: int) -> Any:
+    """How many of a panel's tiles begin before some moment."""
+    return min(max(_up(edge, time), 0), tiles)
 
 
 @body
@@ -90,27 +113,33 @@ def _multiply(
     state = flush_denormals()
     lanes = REGISTER_BYTES // a.itemsize
     vectors = _up(m, lanes)
-    total = _cost(n, vectors, width)
+    total = _time(n, vectors, width)
     begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
     size = _up(min(depth, DEPTH), lanes) * lanes * width * lanes
-    turned = np.empty(size if b_transposed else 0, a.dtype)
+    wide = m * a.itemsize >= WIDE_BYTES
+    copied = b_transposed or (NARROW and wide and n >= WORTH_COPYING)
+    part = np.empty(size if copied else 0, a.dtype)
     for j in range(0, vectors, width):
-        wide = min(width, vectors - j)
-        height = HEIGHTS[wide]
-        tiles, cost = _up(n, height), wide * height
-        first, last = _before(begin, cost, tiles), _before(end, cost, tiles)
-        begin, end = begin - tiles * cost, end - tiles * cost
+        now = min(width, vectors - j)
+        height = HEIGHTS[now]
+        tiles = _up(n, height)
+        time = _tile_time(now)
+        first, last = _before(begin, time, tiles), _before(end, time, tiles)
+        begin, end = begin - tiles * time, end - tiles * time
         column = j * lanes
-        columns = min(wide * lanes, m - column)
+        columns = min(now * lanes, m - column)
         for k in range(0, depth if first < last else 0, DEPTH):
             deep = min(DEPTH, depth - k)
             panel, panel_at, panel_row = b, k * b_row + column, b_row
+            if copied:
+                panel, panel_at, panel_row = part, 0, _up(columns, lanes) * lanes
             if b_transposed:
-                _transpose(b, column * b_row + k, b_row, columns, deep, turned, lanes)
-                panel, panel_at, panel_row = turned, 0, _up(columns, lanes) * lanes
+                _transpose(b, column * b_row + k, b_row, columns, deep, part, lanes)
+            elif copied:
+                _copy(b, k * b_row + column, b_row, deep, columns, part, lanes)
             for i in range(first * height, min(last * height, n), height):
                 tile(
-                    wide,
+                    now,
                     a,
                     i * a_row + k * a_column,
                     a_row,
@@ -123,7 +152,7 @@ def _multiply(
                     m,
                     deep,
                     min(height, n - i),
-                    columns - (wide - 1) * lanes,
+                    columns - (now - 1) * lanes,
                     k > 0,
                 )
     restore_denormals(state)

@@ -3,28 +3,27 @@
 Written in LLVM's language, because no loop of Python's makes Numba keep a tile in registers. The
 design is that of BLIS (Van Zee & van de Geijn 2015) without packing of what can be read where it
 is: for each k, a few vectors of a row of b are loaded, and multiplied by one number of each row of
-a. An element's sum is that of ``a[i, k] * b[k, j]`` in the order of k, rounded once for each k: its
-bits depend neither on the tile nor on the number of threads or rows.
+a. An element is the sum of ``a[i, k] * b[k, j]`` in the order of k: its bits depend neither on the
+tile nor on the number of threads or rows.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from nnkit.kernels.numba.denormals import X86
 
-_FEATURES = llvm.get_host_cpu_features()
-_AVX512 = bool(_FEATURES.get("avx512f"))
-REGISTER_BYTES = 64 if _AVX512 else 32 if _FEATURES.get("avx") else 16
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+REGISTER_BYTES = 64 if "+avx512f" in _FEATURES else 32 if "+avx" in _FEATURES else 16
 TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6, 5: 5, 6: 4, 7: 3}
-if X86 and not _AVX512:
+if X86 and REGISTER_BYTES < 64:
     TILE_ROWS = {1: 8, 2: 6, 3: 4}
 """For each width of a tile, in vectors, its rows: as many as 32 or 16 vector registers hold."""
 
@@ -61,8 +60,8 @@ class _Vectors:
         return self.builder.shuffle_vector(a, b, order)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """``a * b + c``, rounded once."""
-        return self._intrinsic("fma", "", self.kind, [a, b, c])
+        """``a * b + c``, rounded once by processors that can."""
+        return self._intrinsic("fmuladd", "", self.kind, [a, b, c])
 
     def load(self, pointer: Any, j: int, masked: bool) -> Any:
         """Vector j of those that begin at a pointer to a real; zeros where masked."""
@@ -222,6 +221,21 @@ def tile(
     whole = types.int64
     arrays = a, whole, whole, whole, b, whole, whole, c, whole, whole
     return types.void(whole, *arrays, whole, whole, whole, types.boolean), generate
+
+
+@intrinsic
+def move(_context: Any, source: Any, source_at: Any, columns: Any, out: Any, out_at: Any) -> Any:
+    """Copy a vector between flat arrays. So many elements of it are read; the others are zeros."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        source = _pointer(context, builder, kinds[0], args[0], args[1])
+        out = _pointer(context, builder, kinds[3], args[3], args[4])
+        vector = _Vectors(context, builder, kinds[0], args[2])
+        vector.store(vector.load(source, 0, True), out, 0, False)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, types.int64, out, types.int64), generate
 
 
 @intrinsic
