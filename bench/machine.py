@@ -16,7 +16,7 @@ from nnkit.bench import thread_count
 from nnkit.openblas import loaded_kernels
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("numpy", "numba", "scipy", "tbb", "cupy-cuda12x", "cupy-cuda13x")
+PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x")
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 

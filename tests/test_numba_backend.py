@@ -21,7 +21,7 @@ from tests.helpers import REFERENCE
 
 numba = pytest.importorskip("numba")
 
-from nnkit.kernels.numba import activations, denormals, maths, tasks  # noqa: E402
+from nnkit.kernels.numba import activations, denormals, maths, tape, tasks  # noqa: E402
 from nnkit.kernels.numba.jit import FAST  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +36,8 @@ def backend() -> NumbaBackend:
 
 @pytest.fixture
 def threads(backend: NumbaBackend, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Set the number of threads until the end of the test."""
+    """Set the number of threads until the end of the test, small work being enough for them."""
+    monkeypatch.setattr(tape, "WORTH_A_TEAM", 1)
     return lambda n: monkeypatch.setattr(backend, "threads", n)
 
 
@@ -353,10 +354,11 @@ import os
 import numpy as np
 from nnkit.backends.numba import create
 backend = create()
-x, total = np.full((300, 1000), 0.5, np.float32), np.empty(1000, np.float32)
+x, total = np.full((3000, 1000), 0.5, np.float32), np.empty(1000, np.float32)
+backend.threads = 2
 def work():
     backend.bias_gradient(x, total)
-    return bool((total == 150).all())
+    return bool((total == 1500).all())
 assert work()
 child = os.fork()
 if child == 0:

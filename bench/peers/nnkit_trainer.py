@@ -93,7 +93,7 @@ class NnkitNumpy(NnkitTrainer):
 
 class NnkitNumba(NnkitTrainer):
     name = "nnkit, Numba"
-    distributions = ("numpy", "numba", "scipy")
+    distributions = ("numpy", "numba")
     backend = "numba"
 
 

@@ -1,0 +1,152 @@
+"""Matrix products of the Numba backend: tiles, panels, teams, and processors of other kinds."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from nnkit.backends.numba import create
+from nnkit.kernels.numba import products, tape, threads
+from nnkit.kernels.numba.denormals import X86
+from nnkit.kernels.numba.team import ALONE
+
+ROOT = Path(__file__).parents[1]
+SHAPES = [
+    *((n, m, 7) for n in (1, 2, 9, 13) for m in (1, 10, 16, 31, 64, 97, 113, 130)),
+    *((3, 5, depth) for depth in (1, 2, products.DEPTH - 1, products.DEPTH + 1, 1300)),
+    (100, 100, 784),
+    (70, 600, 20),
+]
+"""Rows and columns of the result, and depth: edges of tiles, of panels, of blocks."""
+
+every_shape = pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
+
+
+def operands(shape: tuple[int, int, int], dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    n, m, depth = shape
+    rng = np.random.default_rng(n + 100 * m + 7 * depth)
+    return (rng.standard_normal(s).astype(dtype) for s in ((n, depth), (depth, m)))  # type: ignore[return-value]
+
+
+def layouts(a: np.ndarray, b: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The matrices and their transposes' transposes."""
+    at, bt = (np.ascontiguousarray(x.T).T for x in (a, b))
+    return [(a, b), (at, b), (a, bt), (at, bt)]
+
+
+@every_shape
+def test_values(shape, dtype):
+    a, b = operands(shape, dtype)
+    exact = a.astype(np.longdouble) @ b.astype(np.longdouble)
+    bound = shape[2] * np.finfo(dtype).eps * (np.abs(a).astype(float) @ np.abs(b).astype(float))
+    for left, right in layouts(a, b):
+        got = create().matmul(left, right)
+        assert got.dtype == dtype
+        assert (np.abs(got - exact) <= bound).all()
+
+
+@every_shape
+def test_nothing_is_written_beside_the_result(shape, dtype):
+    a, b = operands(shape, dtype)
+    n, m = shape[:2]
+    memory = np.full((n + 2, m), 99, dtype)
+    for left, right in layouts(a, b):
+        create().matmul(left, right, memory[1:-1])
+        assert (memory[[0, -1]] == 99).all()
+
+
+@every_shape
+@pytest.mark.parametrize("members", [2, 3, 5])
+def test_bits_do_not_depend_on_the_team(shape, members):
+    a, b = operands(shape, np.float32)
+    n, m, _ = shape
+    width = products.best_width(n, m, 4)
+    alone, together = np.empty((2, n, m), np.float32)
+    products.product.function(a, b, alone, False, False, width, ALONE)
+    together.fill(np.nan)
+    one = tape.Tape()
+    one.append(products.product.function, (a, b, together, False, False, width), members, 0)
+    threads.carry_out(np.array(one._instructions, np.int64), 1, members)
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_a_row_does_not_depend_on_the_others():
+    a, b = operands((37, 50, 600), np.float32)
+    backend = create()
+    whole = backend.matmul(a, b)
+    for i in (0, 5, 36):
+        np.testing.assert_array_equal(backend.matmul(a[i : i + 1], b)[0], whole[i])
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 4), (3, 0, 4), (3, 4, 0), (0, 0, 0)])
+def test_empty(shape, dtype):
+    a, b = operands(shape, dtype)
+    for left, right in layouts(a, b):
+        got = create().matmul(left, right)
+        assert got.shape == shape[:2]
+        assert (got == 0).all()
+
+
+def test_nan_and_infinity_go_where_they_belong():
+    a, b = np.ones((9, 20), np.float32), np.ones((20, 40), np.float32)
+    a[3, 4], b[7, 11], b[9, 12], a[5, 9] = np.nan, np.inf, np.inf, 0
+    got = create().matmul(a, b)
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(got, a @ b)
+    assert np.isnan(got[3]).all()
+    assert np.isnan(got[5, 12])
+
+
+def test_other_dtypes_and_strides_go_to_numpy():
+    backend = create()
+    ints = np.arange(6).reshape(2, 3)
+    np.testing.assert_array_equal(backend.matmul(ints, ints.T), ints @ ints.T)
+    single, double = ints.astype(np.float32), ints.T.astype(np.float64)
+    out = np.empty((2, 2))
+    np.testing.assert_array_equal(backend.matmul(single, double, out), ints @ ints.T)
+    wide = np.arange(40.0).reshape(4, 10)
+    np.testing.assert_array_equal(backend.matmul(wide[:, ::2], wide[:, ::2].T)[0, 0], 120)
+
+
+OTHER_PROCESSOR = f"""
+import numpy as np
+from nnkit.backends.numba import create
+from nnkit.kernels.numba import tile
+rng = np.random.default_rng(0)
+backend = create()
+for n, m, depth in {[(1, 1, 1), (5, 3, 4), (17, 33, 9), (70, 600, 530), (8, 100, 30)]}:
+    for dtype, error in ((np.float32, 1e-3), (np.float64, 1e-11)):
+        a, b = (rng.standard_normal(s).astype(dtype) for s in ((n, depth), (depth, m)))
+        for left in (a, np.ascontiguousarray(a.T).T):
+            for right in (b, np.ascontiguousarray(b.T).T):
+                assert np.abs(backend.matmul(left, right) - a @ b).max() < error
+print(tile.REGISTER_BYTES)
+"""
+
+
+@pytest.mark.skipif(not X86, reason="the processors are x86")
+@pytest.mark.parametrize(
+    ("name", "features", "expected"),
+    [("haswell", "+avx,+avx2,+fma", "32"), ("generic", "", "16")],
+    ids=["AVX2", "SSE2"],
+)
+def test_processors_with_narrower_vectors(tmp_path, name, features, expected):
+    code = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT), **code}
+    done = subprocess.run(
+        [sys.executable, "-c", OTHER_PROCESSOR],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.stdout.strip(), done.stderr) == (expected, "")
