@@ -51,8 +51,6 @@ class Tape:
 
         Arrays must be C-contiguous. `grains` tells how much work it is.
         """
-        signature = tuple(function.typeof_pyval(a) for a in (*arguments, ALONE))
-        function.compile(signature)
         ints: list[int] = []
         reals: list[float] = []
         for value in arguments:
@@ -63,7 +61,7 @@ class Tape:
             elif isinstance(value, float | np.floating):
                 reals.append(float(value))
         slots = np.array([*ints, 0], np.int64), np.array([*reals, 0.0])
-        thunk = _thunk(function, signature)
+        thunk = _find_thunk(function, arguments)
         addresses = thunk.address, slots[0].ctypes.data, slots[1].ctypes.data
         self._instructions.append((*addresses, members))
         self._kept += [arguments, slots, thunk]
@@ -85,6 +83,25 @@ class _Thunk:
         self._compiled = function.overloads[signature]
         self._library = _build(self._compiled)
         self.address = self._library.get_pointer_to_function("nnkit_thunk")
+
+
+_found: dict[Any, _Thunk] = {}
+
+
+def _find_thunk(function: Any, arguments: tuple[Any, ...]) -> _Thunk:
+    """Return the thunk for such arguments, known by what NumPy tells at once: Numba takes longer."""
+    key = function, *(_kind(argument) for argument in arguments)
+    if key not in _found:
+        signature = tuple(function.typeof_pyval(a) for a in (*arguments, ALONE))
+        function.compile(signature)
+        _found[key] = _thunk(function, signature)
+    return _found[key]
+
+
+def _kind(argument: Any) -> Any:
+    if isinstance(argument, np.ndarray):
+        return argument.dtype, argument.ndim, argument.flags.num
+    return type(argument)
 
 
 @cache

@@ -15,7 +15,7 @@ from nnkit.backends.base import Array
 from nnkit.backends.numpy import NumpyBackend, exact, settle
 from nnkit.kernels.table import LOSSES
 
-REALS = {np.dtype(np.float32)}, {np.dtype(np.float64)}
+REALS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 class _Capturing(threading.local):
@@ -54,11 +54,13 @@ class NumbaBackend(NumpyBackend):
             products,
             softmax_cross_entropy,
             tape,
+            tasks,
             team,
         )
 
         self._tape = tape
         self._alone = team.ALONE
+        self._task_count = tasks.task_count
         self._capturing = _Capturing()
         self._products = products
         self._activations = activations
@@ -77,14 +79,13 @@ class NumbaBackend(NumpyBackend):
         """Call a kernel on so many elements, or put the call on the tape of this thread."""
         tape = self._capturing.tape
         grains = size // kernel.grain
-        members = max(1, min(self.threads, grains))
-        if tape is not None:
-            tape.append(kernel.function, arguments, members, grains)
-        elif members == 1 or grains < self._tape.WORTH_A_TEAM:
+        if tape is None and (grains < self._tape.WORTH_A_TEAM or self.threads == 1):
             kernel.function(*arguments, self._alone)
-        else:
-            single = self._tape.Tape()
-            single.append(kernel.function, arguments, members, grains)
+            return
+        single = self._tape.Tape() if tape is None else tape
+        members = max(1, min(self.threads, grains))
+        single.append(kernel.function, arguments, members, grains)
+        if tape is None:
             single.run(1)
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
@@ -101,14 +102,18 @@ class NumbaBackend(NumpyBackend):
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         if out is None:
             out = np.empty((len(a), b.shape[1]), a.dtype)
-        arrays = a, b, out
-        dense = all(x.flags.c_contiguous or x.flags.f_contiguous for x in arrays)
-        if dense and out.flags.c_contiguous and {x.dtype for x in arrays} in REALS:
-            turned = [not x.flags.c_contiguous for x in (a, b)]
-            operands = (x.T if turn else x for x, turn in zip((a, b), turned, strict=True))
+        a_rows, b_rows = a.flags.c_contiguous, b.flags.c_contiguous
+        if (
+            a.dtype in REALS
+            and a.dtype == b.dtype == out.dtype
+            and out.flags.c_contiguous
+            and (a_rows or a.flags.f_contiguous)
+            and (b_rows or b.flags.f_contiguous)
+        ):
             width = self._products.best_width(*out.shape, out.itemsize)
+            operands = a if a_rows else a.T, b if b_rows else b.T
             size = out.size * a.shape[1]
-            self._run(self._products.product, size, *operands, out, *turned, width)
+            self._run(self._products.product, size, *operands, out, not a_rows, not b_rows, width)
             return out
         return super().matmul(a, b, out)
 
@@ -135,7 +140,9 @@ class NumbaBackend(NumpyBackend):
             self._elementwise_backward(kind, dy, saved, dz, alpha)
         elif dy.flags.c_contiguous and saved.flags.c_contiguous and dz.flags.c_contiguous:
             kernel = self._activations.bias_activation_backward(kind)
-            sums = np.empty((_tasks(kernel, len(dz), dz.size), dbias.size), dbias.dtype)
+            sums = np.empty(
+                (self._task_count(len(dz), dz.size, kernel.grain), dbias.size), dbias.dtype
+            )
             self._run(kernel, dz.size, dy, saved, dz, dbias, alpha, sums)
         else:
             super().bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
@@ -166,7 +173,9 @@ class NumbaBackend(NumpyBackend):
     def bias_gradient(self, dy: Array, dbias: Array) -> None:
         if dy.flags.c_contiguous:
             kernel = self._activations.bias_gradient
-            sums = np.empty((_tasks(kernel, len(dy), dy.size), dbias.size), dbias.dtype)
+            sums = np.empty(
+                (self._task_count(len(dy), dy.size, kernel.grain), dbias.size), dbias.dtype
+            )
             self._run(kernel, dy.size, dy, dbias, sums)
         else:
             super().bias_gradient(dy, dbias)
@@ -182,7 +191,9 @@ class NumbaBackend(NumpyBackend):
         if dy.flags.c_contiguous and x.flags.c_contiguous:
             dy, x, dx = (array.reshape(-1, slope.size) for array in (dy, x, dx))
             kernel = self._prelu.prelu_backward
-            sums = np.empty((_tasks(kernel, len(dx), dx.size), dslope.size), dslope.dtype)
+            sums = np.empty(
+                (self._task_count(len(dx), dx.size, kernel.grain), dslope.size), dslope.dtype
+            )
             self._run(kernel, dx.size, dy, x, slope, dx, dslope, sums)
         else:
             super().prelu_backward(dy, x, slope, dx, dslope)
@@ -307,7 +318,7 @@ class NumbaBackend(NumpyBackend):
         if _dense(*arrays):
             kernel = self._normalization.layer_norm_backward
             n, m = x.shape
-            sums = np.empty((2, _tasks(kernel, n, x.size), m), x.dtype)
+            sums = np.empty((2, self._task_count(n, x.size, kernel.grain), m), x.dtype)
             self._run(kernel, x.size, *arrays, sums)
         else:
             super().layer_norm_backward(*arrays)
@@ -322,7 +333,7 @@ class NumbaBackend(NumpyBackend):
                 if labels
                 else self._softmax.softmax_cross_entropy_rows
             )
-            sums = np.empty((_tasks(kernel, len(z), z.size), 2))
+            sums = np.empty((self._task_count(len(z), z.size, kernel.grain), 2))
             self._run(kernel, z.size, z, target, dz, log, counters, sums)
         else:
             super().softmax_cross_entropy(z, target, dz, log, counters)
@@ -332,7 +343,7 @@ class NumbaBackend(NumpyBackend):
     ) -> None:
         if y.flags.c_contiguous and target.flags.c_contiguous and dy.flags.c_contiguous:
             kernel = self._softmax.categorical_cross_entropy
-            sums = np.empty((_tasks(kernel, len(y), y.size), 2))
+            sums = np.empty((self._task_count(len(y), y.size, kernel.grain), 2))
             self._run(kernel, y.size, y, target, dy, log, counters, delta, sums)
         else:
             super().categorical_cross_entropy(y, target, dy, log, counters, delta)
@@ -359,7 +370,7 @@ class NumbaBackend(NumpyBackend):
                 counters,
                 y.size if LOSSES[kind].mean_over == "elements" else len(y),
                 alpha,
-                np.empty((_tasks(kernel, y.size, y.size), 2)),
+                np.empty((self._task_count(y.size, y.size, kernel.grain), 2)),
             )
         else:
             super().elementwise_loss(kind, y, target, dy, log, counters, alpha)
@@ -475,7 +486,14 @@ class NumbaBackend(NumpyBackend):
 
     def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
         kernel = self._gradients.sum_of_squares
-        self._run(kernel, x.size, x, total, start, np.empty(_tasks(kernel, x.size, x.size)))
+        self._run(
+            kernel,
+            x.size,
+            x,
+            total,
+            start,
+            np.empty(self._task_count(x.size, x.size, kernel.grain)),
+        )
 
     def clip(self, x: Array, total: Array, limit: float) -> None:
         self._run(self._gradients.clip, x.size, x, total, limit)
@@ -498,13 +516,6 @@ class NumbaBackend(NumpyBackend):
 def _dense(*arrays: Array) -> bool:
     """Whether a kernel can take all of these."""
     return all(array.flags.c_contiguous for array in arrays)
-
-
-def _tasks(kernel: Any, rows: int, size: int) -> int:
-    """Number of tasks of a kernel that adds up: that of the sums it needs."""
-    from nnkit.kernels.numba.tasks import task_count
-
-    return task_count(rows, size, kernel.grain)
 
 
 def create() -> NumbaBackend:
