@@ -89,7 +89,7 @@ _found: dict[Any, _Thunk] = {}
 
 
 def _find_thunk(function: Any, arguments: tuple[Any, ...]) -> _Thunk:
-    """Return the thunk for such arguments, known by what NumPy tells at once: Numba takes longer."""
+    """Return the thunk for such arguments, found by what NumPy says of them: Numba is slower."""
     key = function, *(_kind(argument) for argument in arguments)
     if key not in _found:
         signature = tuple(function.typeof_pyval(a) for a in (*arguments, ALONE))
