@@ -19,7 +19,7 @@ from typing import Any
 from bench import machine
 
 FOLDER = Path(__file__).parent / "results"
-WHATS = ("kernels", "steps", "compare", "scaling")
+WHATS = ("kernels", "steps", "products", "compare", "scaling")
 FIELDS = {"what", "date", "commit", "machine", "versions", "settings", "results"}
 
 

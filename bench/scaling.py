@@ -92,8 +92,7 @@ def peak_flops(backend: Backend, n: int = 2048) -> float:
 def run(backends: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Measure all points on each backend, in a process of its own.
 
-    NumPy and SciPy, whose products the Numba backend uses, bring an OpenBLAS each; the threads of
-    one spin on the cores that the other's need.
+    The threads of NumPy's BLAS spin for a while on the cores that the Numba backend's need.
     """
     for name in backends:
         context = multiprocessing.get_context("spawn")

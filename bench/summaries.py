@@ -57,6 +57,19 @@ def epochs(record: dict[str, Any]) -> Table:
     return head, [(label, *(cells.get((label, b), "-") for b in backends)) for label in labels]
 
 
+def products(record: dict[str, Any]) -> Table:
+    """One row a layer: GFLOP/s of its three products, nnkit's and then BLAS's."""
+    rows = record["results"]
+    formulas = list(dict.fromkeys(row["formula"] for row in rows))
+    layers = list(dict.fromkeys(row["layer"] for row in rows))
+    cells = {
+        (row["layer"], row["formula"]): f"{row['gflops']:.0f} ({row['gflops_blas']:.0f})"
+        for row in rows
+    }
+    head = ("GFLOP/s, nnkit (BLAS)", *formulas)
+    return head, [(layer, *(cells[layer, f] for f in formulas)) for layer in layers]
+
+
 def times(record: dict[str, Any]) -> Table:
     """Microseconds per training step: a row a peer, a column a network."""
     return _comparison(record, "us per step", lambda row: microseconds(row["seconds"]))
@@ -92,6 +105,7 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Table], int]] = {
     "kernels": ("kernels", kernels, 2),
     "steps": ("steps", steps, 3),
     "epochs": ("steps", epochs, 1),
+    "products": ("products", products, 1),
     "times": ("compare", times, 1),
     "ratios": ("compare", ratios, 1),
 }

@@ -514,3 +514,19 @@ def test_the_command_prints_tables_or_json(monkeypatch):
     as_json = CliRunner().invoke(cli, ["bench", "--json"])
     assert json.loads(as_json.stdout)["steps"] == measured["steps"]
     assert asked == [{"backends": ("numpy",), "rounds": 2}, {"backends": None, "rounds": 3}]
+
+
+def test_products_are_timed_beside_those_of_blas(monkeypatch, tmp_path):
+    pytest.importorskip("numba")
+    from bench import products
+
+    monkeypatch.setattr(products, "SECONDS", 1e-5)
+    rows = products.measure(products.create(), 3, 20, 10)
+    assert [row["formula"] for row in rows] == ["x @ W", "x.T @ dz", "dz @ W.T"]
+    for row in rows:
+        assert row["gflops"] == pytest.approx(2 * 3 * 20 * 10 / row["seconds"] / 1e9)
+    record = results.make("products", rows, settings={"threads": 1})
+    head, body = summaries.products(record)
+    assert len(head) == 4
+    assert [row[0] for row in body] == ["20 to 10, batch 3"]
+    assert results.load(results.save(record, tmp_path)) == record
