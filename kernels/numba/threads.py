@@ -8,6 +8,7 @@ two works alone; the bits of the results are the same.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import os
 import sys
@@ -78,9 +79,16 @@ class _Team:
         self._asleep = np.zeros(size, np.int64)
         self._wake = [threading.Semaphore(0) for _ in range(size)]
         self._requests[:, interpreter.PARKED] = 1
-        for i in range(1, size):
-            name = f"nnkit-{i}-of-{size}"
-            threading.Thread(target=self._serve, args=(i,), name=name, daemon=True).start()
+        self._closed = False
+        self._threads = [
+            threading.Thread(
+                target=self._serve, args=(i,), name=f"nnkit-{i}-of-{size}", daemon=True
+            )
+            for i in range(1, size)
+        ]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self._close)
 
     def carry_out(self, instructions: np.ndarray[Any, Any], times: int) -> None:
         """Carry out a tape; one thread at a time may call this."""
@@ -96,7 +104,17 @@ class _Team:
     def _serve(self, i: int) -> None:
         while True:
             self._wake[i].acquire()
+            if self._closed:
+                return
             interpreter.serve(self._requests[i], self._meeting, self._teams[i])
+
+    def _close(self) -> None:
+        """End the threads: Python must not shut down while one is in compiled code."""
+        self._closed = True
+        for semaphore in self._wake:
+            semaphore.release()
+        for thread in self._threads:
+            thread.join()
 
 
 _team = cache(_Team)
