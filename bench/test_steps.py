@@ -13,7 +13,7 @@ from bench.networks import NETWORKS, Network, initial_weights, load_data
 from bench.peers.nnkit_trainer import NnkitTrainer
 from bench.selection import backends
 from nnkit.backends import get_backend
-from nnkit.bench import best_seconds, matrix_products
+from nnkit.bench import products_seconds
 
 ROUNDS = 5
 EPOCH_ROUNDS = 2
@@ -89,7 +89,7 @@ def record(
         version=version,
         steps=steps,
         seconds=step,
-        yardstick=best_seconds(matrix_products(network, place), place, rounds=10),
+        yardstick=products_seconds(network, place, rounds=10),
         gflops=network.flops / step / 1e9,
         images_per_second=network.batch_size / step,
     )
