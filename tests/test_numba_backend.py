@@ -330,6 +330,13 @@ def test_a_limit_that_is_no_number(value, monkeypatch):
         create()
 
 
+def test_large_strided_arrays(backend, threads):
+    threads(2)
+    z, bias = np.ones((300, 1000), np.float32), np.arange(2000, dtype=np.float32)[::2]
+    backend.bias_activation("relu", z, bias, z)
+    np.testing.assert_array_equal(z, np.tile(1 + bias, (300, 1)))
+
+
 def test_several_python_threads_call_in_at_once(backend, threads):
     threads(2)
 

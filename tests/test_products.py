@@ -17,6 +17,7 @@ from nnkit.backends.numba import create
 from nnkit.kernels.numba import products, tape, threads
 from nnkit.kernels.numba.denormals import X86
 from nnkit.kernels.numba.team import ALONE
+from nnkit.system import cpu_features
 
 ROOT = Path(__file__).parents[1]
 SHAPES = [
@@ -65,17 +66,22 @@ def test_nothing_is_written_beside_the_result(shape, dtype):
 
 @every_shape
 @pytest.mark.parametrize("members", [2, 3, 5])
-def test_bits_do_not_depend_on_the_team(shape, members):
-    a, b = operands(shape, np.float32)
+def test_bits_do_not_depend_on_the_team(shape, members, dtype):
+    a, b = operands(shape, dtype)
     n, m, _ = shape
-    width = products.best_width(n, m, 4)
-    alone, together = np.empty((2, n, m), np.float32)
-    products.product.function(a, b, alone, False, False, width, ALONE)
-    together.fill(np.nan)
-    one = tape.Tape()
-    one.append(products.product.function, (a, b, together, False, False, width), members, 0)
-    threads.carry_out(np.array(one._instructions, np.int64), 1, members)
-    np.testing.assert_array_equal(together, alone)
+    width = products.best_width(n, m, a.itemsize)
+    alone, together = np.empty((2, n, m), dtype)
+    for turned in ((False, False), (True, False), (False, True), (True, True)):
+        pair = (np.ascontiguousarray(x.T) if t else x for x, t in zip((a, b), turned, strict=True))
+        arguments = *pair, alone, *turned, width
+        products.product.function(*arguments, ALONE)
+        together.fill(np.nan)
+        one = tape.Tape()
+        one.append(products.product.function, (*arguments[:2], together, *arguments[3:]), 2, 0)
+        instructions = np.array(one._instructions, np.int64)
+        instructions[:, -1] = members
+        threads.carry_out(instructions, 1, members)
+        np.testing.assert_array_equal(together, alone)
 
 
 def test_a_row_does_not_depend_on_the_others():
@@ -116,6 +122,15 @@ def test_other_dtypes_and_strides_go_to_numpy():
     np.testing.assert_array_equal(backend.matmul(wide[:, ::2], wide[:, ::2].T)[0, 0], 120)
 
 
+@pytest.mark.parametrize(
+    ("a", "b", "out"), [((2, 3), (4, 5), None), ((2, 3), (3, 5), (2, 4)), ((2, 3), (3, 5), (3, 5))]
+)
+def test_shapes_that_do_not_fit(a, b, out):
+    result = None if out is None else np.empty(out, np.float32)
+    with pytest.raises(ValueError, match=r"mismatch|broadcast|shape"):
+        create().matmul(np.ones(a, np.float32), np.ones(b, np.float32), result)
+
+
 OTHER_PROCESSOR = f"""
 import numpy as np
 from nnkit.backends.numba import create
@@ -139,6 +154,8 @@ print(tile.REGISTER_BYTES)
     ids=["AVX2", "SSE2"],
 )
 def test_processors_with_narrower_vectors(tmp_path, name, features, expected):
+    if name == "haswell" and not {"AVX2", "FMA3"} <= set(cpu_features()):
+        pytest.skip("this processor has no AVX2")
     code = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT), **code}
     done = subprocess.run(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +15,7 @@ import pytest
 
 pytest.importorskip("numba")
 
+from nnkit.kernels import cores
 from nnkit.kernels.numba import interpreter, threads
 from nnkit.kernels.numba.gradients import sum_of_squares
 from nnkit.kernels.numba.jit import kernel
@@ -74,32 +79,94 @@ def test_threads_sleep_and_are_woken():
     tape = Tape()
     tape.append(count, (values,), 1, 0)
     run(tape, 1, 3)
-    team = threads._team(3)
+    team = threads._shared.team_of(3)
     for pause in (0, 0.0001, 0.0002, 0.0004, 0.02) * 4:
         time.sleep(pause)
         run(tape, 5, 3)
     deadline = time.monotonic() + 30
-    while not team._requests[1:, interpreter.PARKED].all():
+    while not team._requests[1:3, interpreter.PARKED].all():
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert values[0] == 101
 
 
-def test_an_interruption_leaves_the_team_in_order(monkeypatch):
-    values = np.zeros(1, np.int64)
+class Interrupting:
+    """A semaphore at whose release the user presses Ctrl-C."""
+
+    def release(self) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("where", ["before waking", "before running"])
+def test_an_interruption_leaves_the_team_in_order(monkeypatch, where):
+    values = np.arange(3, dtype=np.int64)
     tape = Tape()
-    tape.append(count, (values,), 1, 0)
+    tape.append(pass_on, (values,), 3, 0)
+    team = threads._shared.team_of(3)
 
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
+    while not team._requests[1:3, interpreter.PARKED].all():
+        time.sleep(0.001)
     with monkeypatch.context() as patch:
-        patch.setattr(interpreter, "run", interrupted)
+        if where == "before waking":
+            patch.setattr(team, "_wake", [*team._wake[:2], Interrupting()])
+        else:
+            patch.setattr(interpreter, "run", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(tape, 3, 2)
-    assert not threads._team(2)._requests[:, interpreter.WANTED].any()
-    run(tape, 3, 2)
-    assert values[0] == 3
+            run(tape, 3, 3)
+    assert not team._requests[:, interpreter.WANTED].any()
+    run(tape, 1, 3)
+    assert values.tolist() == [1, 3, 2]
+
+
+def test_a_larger_team_takes_the_place_of_the_smaller():
+    before = threads._shared.team_of(2)
+    after = threads._shared.team_of(before.size + 1)
+    assert after.size == before.size + 1
+    assert not any(thread.is_alive() for thread in before._threads)
+    assert threads._shared.team_of(2) is after
+
+
+def test_handlers_at_exit_may_still_compute():
+    code = """
+import atexit
+import numpy as np
+x = np.ones((700, 700), np.float32)
+atexit.register(lambda: print(backend.matmul(x, x)[0, 0]))
+from nnkit.backends.numba import create
+backend = create()
+backend.threads = 2
+print(backend.matmul(x, x)[0, 0])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "700.0\n700.0\n", "")
+
+
+def test_a_tape_takes_contiguous_arrays_alone():
+    with pytest.raises(ValueError, match="C-contiguous"):
+        Tape().append(count, (np.zeros(4, np.int64)[::2],), 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("max 100000", 8), ("250000 100000", 3), ("1000 100000", 1), ("nothing", 8), (None, 8)],
+)
+def test_cores_of_a_container(monkeypatch, tmp_path, text, expected):
+    file = tmp_path / "cpu.max"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setattr(cores, "QUOTA", file)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    assert cores.usable_cores() == expected
 
 
 def test_a_second_caller_works_alone():

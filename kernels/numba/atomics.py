@@ -56,16 +56,6 @@ def atomic_add(_context: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
-def atomic_exchange(_context: Any, address: Any, value: Any) -> Any:
-    """Write a number; returns what it was."""
-
-    def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.atomic_rmw("xchg", _pointer(builder, args[0]), args[1], ORDER)
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
 def relax(_context: Any) -> Any:
     """Wait a moment, leaving the core's units to its other thread."""
 

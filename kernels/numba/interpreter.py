@@ -14,7 +14,6 @@ from numba.extending import intrinsic
 
 from nnkit.kernels.numba.atomics import (
     atomic_add,
-    atomic_exchange,
     atomic_load,
     atomic_store,
     relax,
@@ -27,8 +26,8 @@ ASKED, DONE, WANTED, PARKED, TAPE, LENGTH, TIMES, MEMBERS = range(8)
 be made, whether the member has given up looking for it, and what the last one is."""
 
 PATIENCE = 1 << 13
-"""How often a member looks for the next request before it parks, some 200 us: between the kernels
-of a step that is not captured it does not."""
+"""How often a member looks for the next request before it parks: longer than what lies between two
+kernels of a step that is not captured (200 us on a Zen 4; what a look takes differs)."""
 
 FIELDS = 4
 """Numbers of an instruction."""
@@ -76,7 +75,7 @@ def summon(requests: Any, members: int, asleep: Any) -> None:
     for i in range(1, members):
         row = requests[i].ctypes.data
         atomic_store(row + 8 * WANTED, 1)
-        asleep[i] = atomic_exchange(row + 8 * PARKED, 0)
+        asleep[i] = atomic_load(row + 8 * PARKED)
 
 
 @kernel
@@ -104,6 +103,7 @@ def run(
 def serve(request: Any, meeting: int, team: Any) -> None:
     """Carry out what is asked for, until nothing is for a while."""
     row = request.ctypes.data
+    atomic_store(row + 8 * PARKED, 0)
     looks = 0
     while True:
         if atomic_load(row + 8 * ASKED) != request[DONE]:

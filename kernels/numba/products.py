@@ -14,7 +14,7 @@ from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.jit import body, helper, kernel, shared
 from nnkit.kernels.numba.tasks import share
 from nnkit.kernels.numba.team import ME, SIZE
-from nnkit.kernels.numba.tile import REGISTER_BYTES, TILE_ROWS, move, tile, turn
+from nnkit.kernels.numba.tile import PADDED, REGISTER_BYTES, TILE_ROWS, move, tile, turn
 
 GRAIN = 1 << 17
 """Multiplications worth a thread."""
@@ -117,7 +117,7 @@ def _multiply(
     begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
     size = _up(min(depth, DEPTH), lanes) * lanes * width * lanes
     wide = m * a.itemsize >= WIDE_BYTES
-    copied = b_transposed or (NARROW and wide and n >= WORTH_COPYING)
+    copied = b_transposed or PADDED or (NARROW and wide and n >= WORTH_COPYING)
     part = np.empty(size if copied else 0, a.dtype)
     for j in range(0, vectors, width):
         now = min(width, vectors - j)

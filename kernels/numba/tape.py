@@ -49,8 +49,10 @@ class Tape:
     def append(self, function: Any, arguments: tuple[Any, ...], members: int, grains: int) -> None:
         """Add a call of a compiled kernel, by a team if one carries out the tape.
 
-        Arrays must be C-contiguous. `grains` tells how much work it is.
+        Arrays must be C-contiguous (ValueError). `grains` tells how much work it is.
         """
+        if not dense(arguments):
+            raise ValueError("a kernel on a tape takes C-contiguous arrays")
         ints: list[int] = []
         reals: list[float] = []
         for value in arguments:
@@ -83,6 +85,11 @@ class _Thunk:
         self._compiled = function.overloads[signature]
         self._library = _build(self._compiled)
         self.address = self._library.get_pointer_to_function("nnkit_thunk")
+
+
+def dense(arguments: tuple[Any, ...]) -> bool:
+    """Whether all arrays among the arguments are C-contiguous."""
+    return all(a.flags.c_contiguous for a in arguments if isinstance(a, np.ndarray))
 
 
 _found: dict[Any, _Thunk] = {}

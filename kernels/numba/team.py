@@ -23,8 +23,8 @@ ALONE = np.array([0, 1, 0, 0], np.int64)
 """The team of a kernel that is called in one thread."""
 
 PATIENCE = 1 << 8
-"""How often a member looks before it offers its core to other threads, some 5 us: one that has a
-core of its own waits less."""
+"""How often a member looks before it offers its core to other threads: long enough for members that
+have cores of their own (some 5 us on a Zen 4)."""
 
 
 @helper

@@ -20,6 +20,7 @@ import numpy as np
 
 from nnkit.kernels.cores import usable_cores
 from nnkit.kernels.numba import interpreter
+from nnkit.kernels.numba.team import ALONE
 
 VARIABLE = "NNKIT_NUM_THREADS"
 
@@ -51,55 +52,93 @@ def limit_blas() -> None:
 
 def carry_out(instructions: np.ndarray[Any, Any], times: int, members: int) -> None:
     """Carry out the instructions of a tape, `times` times, with so many threads."""
-    team = _team(members)
-    if team.busy.acquire(blocking=False):
+    busy = _shared.busy
+    if members > 1 and busy.acquire(blocking=False):
         try:
-            team.carry_out(instructions, times)
+            _shared.team_of(members).carry_out(instructions, times, members)
         finally:
-            team.busy.release()
+            busy.release()
     else:
-        _Team(1).carry_out(instructions, times)
+        interpreter.run(instructions, times, 1, _NOBODY, 0, ALONE.copy())
+
+
+class _Shared:
+    """The team of this process, and who uses it."""
+
+    busy: threading.Lock
+    team: _Team | None
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as after a fork, which takes no threads along."""
+        self.busy, self.team = threading.Lock(), None
+
+    def team_of(self, members: int) -> _Team:
+        """Return the team, a larger one if it has too few members."""
+        if self.team is None or self.team.size < members:
+            if self.team is not None:
+                self.team.close()
+            self.team = _Team(max(members, count()))
+        return self.team
+
+    def close(self) -> None:
+        """End the threads: Python must not shut down while one is in compiled code.
+
+        Who calls in afterwards works alone.
+        """
+        self.busy.acquire()
+        if self.team is not None:
+            self.team.close()
 
 
 class _Team:
     """The calling thread and others that sleep, or wait for it to carry out a tape together."""
 
     def __init__(self, size: int) -> None:
-        self.busy = threading.Lock()
-        self._size = size
+        self.size = size
         memory = np.zeros(_ROW * (_FIRST_ROW + 2 * size + 1), np.int64)
         start = -memory.ctypes.data % (8 * _ROW) // 8
         rows = memory[start : start + _ROW * (_FIRST_ROW + 2 * size)].reshape(-1, _ROW)
         self._meeting = rows[_BETWEEN].ctypes.data
         self._requests = rows[_FIRST_ROW : _FIRST_ROW + size]
-        self._teams = rows[_FIRST_ROW + size :, :4]
+        self._teams = rows[_FIRST_ROW + size :, : ALONE.size]
         give_away = _address_of_yield()
         for i, team in enumerate(self._teams):
             team[:] = i, size, rows[_WITHIN].ctypes.data, give_away
         self._asleep = np.zeros(size, np.int64)
         self._wake = [threading.Semaphore(0) for _ in range(size)]
+        interpreter.serve(self._requests[0], self._meeting, self._teams[0])  # compiles, and parks
         self._requests[:, interpreter.PARKED] = 1
         self._closed = False
         self._threads = [
-            threading.Thread(
-                target=self._serve, args=(i,), name=f"nnkit-{i}-of-{size}", daemon=True
-            )
+            threading.Thread(target=self._serve, args=(i,), name=f"nnkit-{i}", daemon=True)
             for i in range(1, size)
         ]
         for thread in self._threads:
             thread.start()
-        atexit.register(self._close)
 
-    def carry_out(self, instructions: np.ndarray[Any, Any], times: int) -> None:
-        """Carry out a tape; one thread at a time may call this."""
-        size, requests = self._size, self._requests
+    def carry_out(self, instructions: np.ndarray[Any, Any], times: int, members: int) -> None:
+        """Carry out a tape with the first members; one thread at a time may call this."""
+        requests = self._requests
         try:
-            interpreter.summon(requests, size, self._asleep)
-            for i in np.flatnonzero(self._asleep):
-                self._wake[i].release()
-            interpreter.run(instructions, times, size, requests, self._meeting, self._teams[0])
+            interpreter.summon(requests, members, self._asleep)
+            for i in range(1, members):
+                if self._asleep[i]:
+                    self._wake[i].release()
+            interpreter.run(instructions, times, members, requests, self._meeting, self._teams[0])
         finally:
-            interpreter.dismiss(requests, size)
+            interpreter.dismiss(requests, members)
+
+    def close(self) -> None:
+        """End the threads, which must have nothing to do."""
+        self._closed = True
+        interpreter.dismiss(self._requests, self.size)
+        for semaphore in self._wake:
+            semaphore.release()
+        for thread in self._threads:
+            thread.join()
 
     def _serve(self, i: int) -> None:
         while True:
@@ -107,17 +146,6 @@ class _Team:
             if self._closed:
                 return
             interpreter.serve(self._requests[i], self._meeting, self._teams[i])
-
-    def _close(self) -> None:
-        """End the threads: Python must not shut down while one is in compiled code."""
-        self._closed = True
-        for semaphore in self._wake:
-            semaphore.release()
-        for thread in self._threads:
-            thread.join()
-
-
-_team = cache(_Team)
 
 
 @cache
@@ -129,5 +157,8 @@ def _address_of_yield() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
+_NOBODY = np.zeros((1, _ROW), np.int64)
+_shared = _Shared()
+atexit.register(_shared.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_team.cache_clear)
+    os.register_at_fork(after_in_child=_shared.forget)

@@ -27,6 +27,10 @@ if X86 and REGISTER_BYTES < 64:
     TILE_ROWS = {1: 8, 2: 6, 3: 4}
 """For each width of a tile, in vectors, its rows: as many as 32 or 16 vector registers hold."""
 
+PADDED = REGISTER_BYTES == 16
+"""Whether tiles read whole vectors of b only, which must be copied to longer rows for that: small
+registers come without instructions for parts of them."""
+
 _BIT, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
@@ -155,7 +159,7 @@ def _write_tile(builder: Any, context: Any, kind: Any, vectors: int) -> None:
     builder.position_at_end(loop)
     left, a, b = builder.phi(_I64), builder.phi(a_first.type), builder.phi(b_first.type)
     sums = {place: builder.phi(vector.kind) for place in places}
-    row = [vector.load(b, j, masked[j]) for j in range(vectors)]
+    row = [vector.load(b, j, masked[j] and not PADDED) for j in range(vectors)]
     after = {}
     for i, offset in enumerate(a_offsets):
         factor = vector.spread(builder.load(builder.gep(a, [offset])))
@@ -199,7 +203,8 @@ def tile(
     """Compute a tile, ``c = a @ b`` or (if `add`) ``c += a @ b``, that is so many vectors wide.
 
     Given are flat arrays, the places in them where a, b and c begin, the distances between their
-    rows, and that between the elements of a row of a. `columns` of the last vector are used, and
+    rows, and that between the elements of a row of a. `columns` of the last vector are used (of b,
+    if PADDED, all are read), and
     `rows`, up to TILE_ROWS[vectors]: if there are fewer, the last is computed several times.
     """
 

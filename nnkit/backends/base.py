@@ -109,7 +109,10 @@ class Backend(ABC):
 
     @abstractmethod
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
-        """Matrix product ``a @ b`` of (n, k) and (k, m); transposed views are welcome."""
+        """Matrix product ``a @ b`` of (n, k) and (k, m); transposed views are welcome.
+
+        `out` must not overlap a or b. Raises ValueError for shapes that do not go together.
+        """
 
     def linear_forward(
         self,

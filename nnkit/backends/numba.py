@@ -79,7 +79,8 @@ class NumbaBackend(NumpyBackend):
         """Call a kernel on so many elements, or put the call on the tape of this thread."""
         tape = self._capturing.tape
         grains = size // kernel.grain
-        if tape is None and (grains < self._tape.WORTH_A_TEAM or self.threads == 1):
+        large = grains >= self._tape.WORTH_A_TEAM and self.threads > 1
+        if tape is None and not (large and self._tape.dense(arguments)):
             kernel.function(*arguments, self._alone)
             return
         single = self._tape.Tape() if tape is None else tape
@@ -106,6 +107,8 @@ class NumbaBackend(NumpyBackend):
         if (
             a.dtype in REALS
             and a.dtype == b.dtype == out.dtype
+            and a.shape[1:] == b.shape[:1]
+            and out.shape == (len(a), *b.shape[1:])
             and out.flags.c_contiguous
             and (a_rows or a.flags.f_contiguous)
             and (b_rows or b.flags.f_contiguous)
