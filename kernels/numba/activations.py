@@ -34,7 +34,7 @@ from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
 from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
 
 GRAIN = 1 << 15
-"""Elements worth a thread: below, waking it (4 us were measured) costs more than it saves."""
+"""Elements worth a thread."""
 SUM_GRAIN = 1 << 15
 """Elements a task that adds up rows has at least."""
 TILE = 2048

@@ -10,6 +10,7 @@ instruction costs it about 7 ns.
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 
@@ -22,6 +23,7 @@ from numba.core.registry import cpu_target
 from numba.np.arrayobj import make_array, populate_array
 
 from nnkit.kernels.numba import threads
+from nnkit.kernels.numba.pace import Pace
 from nnkit.kernels.numba.team import ALONE
 
 WORTH_A_TEAM = 16
@@ -75,7 +77,13 @@ class Tape:
         """Carry out all instructions in order, `times` times, without the interpreter lock."""
         if self._compiled is None:
             self._compiled = np.array(self._instructions, np.int64).reshape(-1, 4)
-        threads.carry_out(self._compiled, times, self._team)
+            self._pace = Pace(self._team)
+        while times:
+            members, now = self._pace.choose(times)
+            start = time.perf_counter()
+            threads.carry_out(self._compiled, now, members)
+            self._pace.note(members, now, time.perf_counter() - start)
+            times -= now
 
 
 class _Thunk:
