@@ -2,7 +2,8 @@
 
 The result is cut into panels some vectors wide, and these into tiles (see tile.py). Every member
 computes some of the tiles. Of a transposed b, the member first transposes a part that stays in the
-second-level cache; everything else is read where it is.
+second-level cache, and where vectors are short it copies such a part of b; everything else is read
+where it is.
 """
 
 from functools import cache

@@ -229,21 +229,6 @@ def _report(sums: Any, n: int, log: Any, counters: Any, team: Any) -> None:
         log[counters[STEP], 1] = sum_in_order(sums[:, 1])
 
 
-@shared(GRAIN)
-def softmax_cross_entropy_labels(
-    z: Any, labels: Any, dz: Any, log: Any, counters: Any, sums: Any, team: Any
-) -> None:
-    """Mean loss, right answers and gradient of logits (n, m) for labels (n,)."""
-    n = len(z)
-    inverse = z.dtype.type(1 / n)
-    tasks = len(sums)
-    first, last = my_range(tasks, team)
-    for t in range(first, last):
-        i, j = share(n, tasks, t), share(n, tasks, t + 1)
-        _labels(z[i:j], labels[i:j], dz[i:j], inverse, sums[t])
-    _report(sums, n, log, counters, team)
-
-
 @body
 def _weighted_sum(target: Any, z: Any, largest: Any) -> Any:
     """``sum(target * (z - largest))`` where the target is not 0: there z may be -inf."""
@@ -279,17 +264,20 @@ def _rows(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
 
 
 @shared(GRAIN)
-def softmax_cross_entropy_rows(
+def softmax_cross_entropy(
     z: Any, target: Any, dz: Any, log: Any, counters: Any, sums: Any, team: Any
 ) -> None:
-    """Mean loss, right answers and gradient of logits (n, m) for rows of probabilities (n, m)."""
+    """Mean loss, right answers and gradient of logits (n, m), for labels (n,) or rows (n, m)."""
     n = len(z)
     inverse = z.dtype.type(1 / n)
     tasks = len(sums)
     first, last = my_range(tasks, team)
     for t in range(first, last):
         i, j = share(n, tasks, t), share(n, tasks, t + 1)
-        _rows(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
+        if target.ndim == 1:
+            _labels(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
+        else:
+            _rows(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
     _report(sums, n, log, counters, team)
 
 

@@ -204,8 +204,8 @@ def tile(
 
     Given are flat arrays, the places in them where a, b and c begin, the distances between their
     rows, and that between the elements of a row of a. `columns` of the last vector are used (of b,
-    if PADDED, all are read), and
-    `rows`, up to TILE_ROWS[vectors]: if there are fewer, the last is computed several times.
+    if PADDED, all are read), and `rows`, up to TILE_ROWS[vectors]: if there are fewer, the last is
+    computed several times.
     """
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -265,12 +265,11 @@ def turn(
         source = _pointer(context, builder, kinds[0], args[0], args[1])
         out = _pointer(context, builder, kinds[5], args[5], args[6])
         vector = _Vectors(context, builder, kinds[0], args[4])
-        lanes, lowest = vector.lanes, builder.sub(args[3], _I64(1))
-        square = []
-        for i in range(lanes):
-            number = builder.select(builder.icmp_signed("<", _I64(i), args[3]), _I64(i), lowest)
-            place = builder.gep(source, [builder.mul(number, args[2])])
-            square.append(vector.load(place, 0, True))
+        lanes = vector.lanes
+        square = [
+            vector.load(builder.gep(source, [builder.mul(number, args[2])]), 0, True)
+            for number in _first_rows(builder, lanes, args[3])
+        ]
         for _ in range(lanes.bit_length() - 1):
             half = lanes // 2
             square = [

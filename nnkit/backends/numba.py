@@ -255,7 +255,7 @@ class NumbaBackend(NumpyBackend):
         momentum: float,
     ) -> None:
         arrays = x, gamma, beta, running_mean, running_var, mean, var, y
-        if _dense(*arrays):
+        if self._tape.dense(arrays):
             self._run(self._normalization.batch_norm_forward, x.size, *arrays, eps, momentum)
         else:
             super().batch_norm_forward(*arrays, eps, momentum)
@@ -264,7 +264,7 @@ class NumbaBackend(NumpyBackend):
         self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
     ) -> None:
         arrays = x, gamma, beta, mean, var, y
-        if _dense(*arrays):
+        if self._tape.dense(arrays):
             self._run(self._normalization.batch_norm_inference, x.size, *arrays, eps)
         else:
             super().batch_norm_inference(*arrays, eps)
@@ -283,7 +283,7 @@ class NumbaBackend(NumpyBackend):
         batch_statistics: bool,
     ) -> None:
         arrays = dy, x, gamma, mean, var, dgamma, dbeta, dx
-        if _dense(*arrays):
+        if self._tape.dense(arrays):
             self._run(
                 self._normalization.batch_norm_backward, x.size, *arrays, eps, batch_statistics
             )
@@ -301,7 +301,7 @@ class NumbaBackend(NumpyBackend):
         eps: float,
     ) -> None:
         arrays = x, gamma, beta, mean, inv_std, y
-        if _dense(*arrays):
+        if self._tape.dense(arrays):
             self._run(self._normalization.layer_norm_forward, x.size, *arrays, eps)
         else:
             super().layer_norm_forward(*arrays, eps)
@@ -318,7 +318,7 @@ class NumbaBackend(NumpyBackend):
         dx: Array,
     ) -> None:
         arrays = dy, x, gamma, mean, inv_std, dgamma, dbeta, dx
-        if _dense(*arrays):
+        if self._tape.dense(arrays):
             kernel = self._normalization.layer_norm_backward
             n, m = x.shape
             sums = np.empty((2, self._task_count(n, x.size, kernel.grain), m), x.dtype)
@@ -330,12 +330,7 @@ class NumbaBackend(NumpyBackend):
         self, z: Array, target: Array, dz: Array, log: Array, counters: Array
     ) -> None:
         if z.flags.c_contiguous and target.flags.c_contiguous and dz.flags.c_contiguous:
-            labels = target.ndim == 1
-            kernel = (
-                self._softmax.softmax_cross_entropy_labels
-                if labels
-                else self._softmax.softmax_cross_entropy_rows
-            )
+            kernel = self._softmax.softmax_cross_entropy
             sums = np.empty((self._task_count(len(z), z.size, kernel.grain), 2))
             self._run(kernel, z.size, z, target, dz, log, counters, sums)
         else:
@@ -514,11 +509,6 @@ class NumbaBackend(NumpyBackend):
 
     def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
         self._run(self._advance, 1, counters, step, updates, forwards)
-
-
-def _dense(*arrays: Array) -> bool:
-    """Whether a kernel can take all of these."""
-    return all(array.flags.c_contiguous for array in arrays)
 
 
 def create() -> NumbaBackend:
