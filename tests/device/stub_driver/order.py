@@ -1,0 +1,180 @@
+"""Streams as queues of work that is put off, and the orders in which CUDA may carry it out.
+
+What a stream was given it carries out in order. The legacy default stream, 0, also waits for all
+earlier work of the blocking streams, and these for that of it. Nothing else is ordered, except by
+events.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from tests.device.stub_driver import functions
+from tests.device.stub_driver.functions import Refused
+
+LEGACY, PER_THREAD = 0, 2
+"""Handles of the two default streams. The latter is a blocking stream like others."""
+
+Choice = Callable[[list["Stream"]], "Stream"]
+
+
+@dataclass(eq=False)
+class Operation:
+    """Something that a stream does after all of `after`; an event without `work`."""
+
+    what: str
+    work: Callable[[], None] | None = None
+    after: tuple[Operation, ...] = ()
+    number: int = 0
+    done: bool = False
+
+
+@dataclass(eq=False)
+class Capture:
+    """What a stream has been given since its capture began."""
+
+    operations: list[Operation] = field(default_factory=list)
+    invalid: bool = False
+
+
+@dataclass(eq=False)
+class Stream:
+    """A stream's queue; while it captures, it records instead.
+
+    What is left to do when a stream is destroyed is still done some time.
+    """
+
+    handle: int
+    blocking: bool
+    queue: deque[Operation] = field(default_factory=deque)
+    capture: Capture | None = None
+    destroyed: bool = False
+
+    @property
+    def legacy(self) -> bool:
+        return self.handle == LEGACY
+
+
+def _first(ready: list[Stream]) -> Stream:
+    """Carry out work in the order that it was given in, as a GPU with one queue would."""
+    return min(ready, key=lambda stream: stream.queue[0].number)
+
+
+def _last(ready: list[Stream]) -> Stream:
+    """Carry out what was given last first, so that old work is as late as it can be."""
+    return max(ready, key=lambda stream: stream.queue[0].number)
+
+
+ORDERS: dict[str, Callable[[], Choice]] = {
+    "first": lambda: _first,
+    "last": lambda: _last,
+    "random": lambda: random.Random(1).choice,
+}
+
+
+class Device:
+    """All streams. `immediate`: each operation is carried out as soon as it is given."""
+
+    def __init__(self) -> None:
+        self.streams = {LEGACY: Stream(LEGACY, True), PER_THREAD: Stream(PER_THREAD, True)}
+        self.immediate, self._choose = True, _first
+        self._numbers = itertools.count()
+
+    def set_order(self, name: str) -> None:
+        """Choose one of ORDERS, or "immediate", from now on."""
+        self.run()
+        self.immediate = name == "immediate"
+        self._choose = _first if self.immediate else ORDERS[name]()
+
+    def stream(self, handle: int | None) -> Stream:
+        """Find a stream; 1 is another name of the legacy default stream."""
+        stream = self.streams.get(LEGACY if handle in (None, 1) else handle)
+        if stream is None or stream.destroyed:
+            raise Refused(functions.INVALID_HANDLE)
+        return stream
+
+    def capturing(self) -> list[Stream]:
+        """Return the streams that capture."""
+        return [stream for stream in self.streams.values() if stream.capture is not None]
+
+    def refuse_implicit(self, stream: Stream) -> None:
+        """Refuse to use the legacy default stream while a blocking stream captures."""
+        blocking = [other for other in self.capturing() if other.blocking]
+        if stream.legacy and blocking:
+            invalidate(blocking)
+            raise Refused(functions.CAPTURE_IMPLICIT)
+
+    def give(self, handle: int | None, operation: Operation) -> None:
+        """Give an operation to a stream."""
+        stream = self.stream(handle)
+        if stream.capture is not None:
+            if stream.capture.invalid:
+                raise Refused(functions.CAPTURE_INVALIDATED)
+            stream.capture.operations.append(operation)
+            return
+        self.refuse_implicit(stream)
+        operation.number = next(self._numbers)
+        stream.queue.append(operation)
+        if self.immediate:
+            self.run()
+
+    def run(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Carry out work until that is true, by default all of it. The host waits meanwhile."""
+        while not until():
+            waiting = [stream for stream in self.streams.values() if stream.queue]
+            ready = [stream for stream in waiting if self._is_ready(stream)]
+            if not waiting:
+                return
+            if not ready:
+                raise RuntimeError("streams wait for each other, or for what never comes")
+            _carry_out(self._choose(ready).queue.popleft())
+
+    def run_stream(self, stream: Stream) -> None:
+        """Carry out all that a stream has been given up to now, and what that waits for."""
+        waited_for = self._ordered_with(stream) if stream.legacy else [stream]
+        last = [other.queue[-1] for other in waited_for if other.queue]
+        self.run(lambda: all(operation.done for operation in last))
+
+    def is_idle(self, stream: Stream) -> bool:
+        """Whether a stream has nothing to do."""
+        others = self._ordered_with(stream) if stream.legacy else []
+        return not any(other.queue for other in (stream, *others))
+
+    def _is_ready(self, stream: Stream) -> bool:
+        head = stream.queue[0]
+        earlier = (
+            other.queue[0].number < head.number
+            for other in self._ordered_with(stream)
+            if other.queue
+        )
+        return all(operation.done for operation in head.after) and not any(earlier)
+
+    def _ordered_with(self, stream: Stream) -> Iterable[Stream]:
+        """Return the streams whose earlier work comes first, besides its own."""
+        if stream.legacy:
+            return [other for other in self.streams.values() if other.blocking]
+        return [self.streams[LEGACY]] if stream.blocking else []
+
+
+def invalidate(streams: Iterable[Stream]) -> None:
+    """Have captures fail when they end, because of something that was not allowed."""
+    for stream in streams:
+        if stream.capture is not None:
+            stream.capture.invalid = True
+
+
+def _carry_out(operation: Operation) -> None:
+    operation.done = True
+    if operation.work is not None:
+        try:
+            operation.work()
+        except Exception as error:
+            functions.fail(operation.what, error)
+
+
+device = Device()
+"""The one GPU."""

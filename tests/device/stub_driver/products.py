@@ -1,0 +1,65 @@
+"""Stand-ins for NVIDIA's libraries of matrix products, which cannot run over a pretend driver.
+
+cuBLAS is that of `cupy.matmul`, by NumPy; it is refused while a stream captures, as CuPy does.
+cuBLASLt is the stand-in of this folder's parent, issued to the pretend streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import numpy as np
+
+from nnkit.backends import cublaslt
+from tests.device import fake_cublaslt
+from tests.device.stub_driver.cupy_kernels import view
+from tests.device.stub_driver.order import Operation, device
+
+
+class Streams:
+    """What the stand-in for cuBLASLt asks of CUDA."""
+
+    @staticmethod
+    def refuse_while_capturing(what: str) -> None:
+        if current_stream().is_capturing():
+            raise RuntimeError(f"the current stream is capturing, so {what} are disallowed")
+
+    @staticmethod
+    def current_stream() -> Any:
+        return current_stream()
+
+    @staticmethod
+    def submit(work: Callable[[], None]) -> None:
+        device.give(current_stream().ptr, Operation("cuBLASLt", work))
+
+
+def current_stream() -> Any:
+    return cupy.cuda.get_current_stream()
+
+
+def install() -> None:
+    """Put both in place, before the backend is made."""
+    cupy.matmul = matmul
+    fake_cublaslt.runtime = Streams
+    cublaslt.load_library = lambda *version: fake_cublaslt.Library()
+
+
+def matmul(a: Any, b: Any, out: Any = None) -> Any:
+    """Multiply matrices on the current stream."""
+    if current_stream().is_capturing():
+        raise NotImplementedError("calling cuBLAS during stream capture is not supported")
+    if out is None:
+        out = cupy.empty((a.shape[0], b.shape[1]), np.result_type(a, b))
+    left, right, result = map(_on_host, (a, b, out))
+
+    def multiply() -> None:
+        result[...] = left @ right
+
+    device.give(current_stream().ptr, Operation("cuBLAS", multiply))
+    return out
+
+
+def _on_host(array: Any) -> np.ndarray:
+    return view(array.data.ptr, array.shape, array.dtype, array.strides)

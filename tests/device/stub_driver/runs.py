@@ -1,0 +1,128 @@
+"""What users do with a backend, and fingerprints of what comes out."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import nnkit
+import nnkit.backends.cupy
+from nnkit import streaming
+from nnkit.backends import Backend
+
+FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 3
+BLOCK_ROWS = 2 * BATCH
+
+Fingerprint = dict[str, str]
+
+
+def prepare() -> None:
+    """Have few data go through several blocks, and few steps through both graphs."""
+    streaming.BLOCK_BYTES = BLOCK_ROWS * FEATURES
+    nnkit.backends.cupy.STEPS_PER_GRAPH = 4
+
+
+def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return images of bytes and labels."""
+    rng = np.random.default_rng(0)
+    return rng.integers(0, 256, (rows, FEATURES), np.uint8), rng.integers(0, CLASSES, rows)
+
+
+def network(backend: Backend, *layers: nnkit.Layer) -> nnkit.Sequential:
+    """Build one with dropout and batch normalisation, and more layers before the last."""
+    hidden = nnkit.Linear(FEATURES, 16), nnkit.BatchNorm1d(16), nnkit.ReLU(), nnkit.Dropout(0.3)
+    last = nnkit.Linear(16, CLASSES)
+    return nnkit.Sequential(*hidden, *layers, last, seed=0, backend=backend)
+
+
+def resident(backend: Backend, compile: bool = True) -> Fingerprint:
+    """Train by Adam on data that fit on the device, and use the network."""
+    trainer = nnkit.Trainer(network(backend))
+    x, t = data(8 * BATCH)
+    history = trainer.fit(x, t, EPOCHS, BATCH, validation_data=(x[:20], t[:20]), compile=compile)
+    return {
+        **fingerprint(trainer),
+        "losses": _digest(history.step_loss),
+        "validation": _digest(history.val_loss),
+        "evaluation": _digest(list(trainer.evaluate(x, t, 20).values())),
+        "labels": _digest(trainer.predict(x, 20)),
+        "probabilities": _digest(trainer.predict_proba(x / np.float32(255))),
+    }
+
+
+def streamed(backend: Backend, compile: bool = True) -> Fingerprint:
+    """Train on data that come through two blocks on the device; the last batch is smaller."""
+    trainer = nnkit.Trainer(network(backend))
+    x, t = data(8 * BATCH + 2)
+    with no_room(backend):
+        history = trainer.fit(x, t, EPOCHS, BATCH, compile=compile)
+    return {**fingerprint(trainer), "losses": _digest(history.step_loss)}
+
+
+def resumed(backend: Backend) -> Fingerprint:
+    """Stop, save, load and go on, twice over; with data that fit and with others."""
+    x, t = data(8 * BATCH)
+    trainer = nnkit.Trainer(network(backend), optimizer=nnkit.AdamW(0.01))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer.fit(x, t, EPOCHS, BATCH, callbacks=[Stop(11)])
+        trainer.save(Path(folder) / "first")
+        trainer = nnkit.Trainer.load(Path(folder) / "first", backend)
+        trainer.resume(x, t, callbacks=[Stop(18)])
+        trainer.save(Path(folder) / "second")
+        trainer = nnkit.Trainer.load(Path(folder) / "second", backend)
+        with no_room(backend):
+            trainer.resume(x, t)
+    return fingerprint(trainer)
+
+
+class Stop(nnkit.Callback):
+    """Stop after so many steps of all epochs together."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_step_end(self, trainer: nnkit.Trainer) -> None:
+        progress = trainer.progress
+        assert progress is not None
+        trainer.stop = progress.epoch * progress.steps + progress.step == self.steps
+
+
+RUNS: dict[str, Callable[[Backend], Fingerprint]] = {
+    "captured": resident,
+    "step by step": lambda backend: resident(backend, compile=False),
+    "streamed, captured": streamed,
+    "streamed, step by step": lambda backend: streamed(backend, compile=False),
+    "resumed": resumed,
+}
+
+
+@contextmanager
+def no_room(backend: Any) -> Iterator[None]:
+    """Have the device be too small for any data set."""
+    backend.room = lambda: 0
+    try:
+        yield
+    finally:
+        del backend.room
+
+
+def fingerprint(trainer: nnkit.Trainer) -> Fingerprint:
+    """Return digests of what has been learnt."""
+    model, to_numpy = trainer.model, trainer.model.backend.to_numpy
+    buffers = [
+        to_numpy(getattr(layer, name)) for layer in model.leaves() for name in layer.buffer_names
+    ]
+    return {
+        "weights": _digest(to_numpy(model.flat.values)),
+        "buffers": _digest(np.concatenate([array.ravel() for array in buffers])),
+    }
+
+
+def _digest(numbers: Any) -> str:
+    return hashlib.sha256(np.asarray(numbers).tobytes()).hexdigest()[:8]

@@ -1,0 +1,210 @@
+"""What is tried over the pretend driver. Each scenario returns what a test then looks at."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
+
+import cupy
+import cupyx
+import numpy as np
+
+import nnkit
+from nnkit.backends import Backend
+from nnkit.steps import CaptureWarning
+from tests.device.stub_driver import memory, rules, runs, streams
+from tests.device.stub_driver.order import ORDERS, PER_THREAD, device
+
+Report = dict[str, Any]
+
+STREAMS: dict[str, Callable[[], Any]] = {
+    "null": lambda: cupy.cuda.Stream.null,
+    "blocking": cupy.cuda.Stream,
+    "non_blocking": lambda: cupy.cuda.Stream(non_blocking=True),
+}
+
+
+@contextmanager
+def order(name: str) -> Iterator[None]:
+    """Carry out work in an order inside a with statement, and all that is left at its end."""
+    device.set_order(name)
+    try:
+        yield
+    finally:
+        device.set_order("immediate")
+
+
+def every_order(backend: Backend) -> Report:
+    """Do everything in every order on the default stream and on those that users make."""
+    return _compare(backend, STREAMS)
+
+
+def per_thread_stream(backend: Backend) -> Report:
+    """Do everything on the stream that CUPY_CUDA_PER_THREAD_DEFAULT_STREAM makes the default."""
+    assert cupy.cuda.get_current_stream().ptr == PER_THREAD
+    return _compare(backend, {"per_thread": nullcontext})
+
+
+def _compare(backend: Backend, chosen: dict[str, Callable[[], Any]]) -> Report:
+    """Compare with work that is carried out at once; `different` names what is not the same."""
+    want = {name: run(backend) for name, run in runs.RUNS.items()}
+    different, uncaptured = [], []
+    for stream, make in chosen.items():
+        for chosen_order in ORDERS:
+            for name, run in runs.RUNS.items():
+                launched = len(streams.launched_graphs)
+                with order(chosen_order), make():
+                    got = run(backend)
+                parts = [part for part, digest in got.items() if digest != want[name][part]]
+                if parts:
+                    different.append(f"{stream}, {chosen_order}, {name}: {' '.join(parts)}")
+                if ("step by step" in name) != (len(streams.launched_graphs) == launched):
+                    uncaptured.append(f"{stream}, {chosen_order}, {name}")
+    return {
+        "different": different,
+        "uncaptured": uncaptured,
+        "allocated_in_capture": memory.allocated_in_capture,
+    }
+
+
+# ------------------------------------------------------------------ what a layer may call
+
+
+class Calling(nnkit.Layer):
+    """Calls something after a few steps, in the one that is captured among others."""
+
+    capturable = True
+    calls: ClassVar[dict[str, Callable[[Calling, Any], Any]]] = {
+        "float": lambda self, x: float(x[0, 0]),
+        "asarray": lambda self, x: self.backend.asarray(np.ones(3, "f")),
+        "synchronize": lambda self, x: self.backend.synchronize(),
+        "allocation": lambda self, x: x + 1,
+        "empty_pinned": lambda self, x: cupyx.empty_pinned(10),
+    }
+
+    def __init__(self, call: str) -> None:
+        self.call, self.forwards, self.kept = call, 0, None
+
+    def forward(self, x: Any) -> Any:
+        self.forwards += 1
+        if self.forwards > 2:
+            self.kept = self.calls[self.call](self, x)
+        return x
+
+    def backward(self, dy: Any) -> Any:
+        return dy
+
+    def __repr__(self) -> str:
+        return f"Calling({self.call!r})"
+
+
+class Arrays(nnkit.Callback):
+    """Fill arrays of a user's own after every epoch; nobody else may write to them."""
+
+    def __init__(self, xp: Any) -> None:
+        self.xp = xp
+        self.arrays: list[Any] = []
+
+    def on_epoch_end(self, trainer: nnkit.Trainer) -> None:
+        shapes = (runs.BATCH, 16), (runs.BATCH, runs.CLASSES), (3,), (runs.BATCH, runs.FEATURES)
+        self.arrays += [self.xp.full(shape, 7, np.float32) for shape in shapes]
+
+    def untouched(self) -> bool:
+        return all(bool((array == 7).all()) for array in self.arrays)
+
+
+def calls_in_capture(backend: Backend) -> Report:
+    """Train through layers that call what a captured step must not; one report for each call."""
+    x, t = runs.data(8 * runs.BATCH)
+    reports = {}
+    for call in Calling.calls:
+        digests = []
+        for compile, chosen in ((False, "immediate"), (True, "last")):
+            trainer = nnkit.Trainer(runs.network(backend, Calling(call)))
+            mine, launched = Arrays(cupy), len(streams.launched_graphs)
+            with order(chosen), warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                trainer.fit(x, t, runs.EPOCHS, runs.BATCH, callbacks=[mine], compile=compile)
+                untouched = mine.untouched()
+                digests.append(runs.fingerprint(trainer))
+        reports[call] = {
+            "warnings": [str(w.message) for w in caught if w.category is CaptureWarning],
+            "others": [str(w.message) for w in caught if w.category is not CaptureWarning],
+            "captured": len(streams.launched_graphs) > launched,
+            "same": digests[0] == digests[1],
+            "untouched": untouched,
+            "still_capturing": len(device.capturing()),
+        }
+    return {"calls": reports}
+
+
+# ------------------------------------------------------------------ that faults are found
+
+
+def faults(backend: Any) -> Report:
+    """Break the backend on purpose; `unnoticed` names what made no difference."""
+    unnoticed = []
+    for name, (break_, run, stream, chosen) in FAULTS.items():
+        want = run(backend)
+        before = dict(vars(backend))
+        break_(backend)
+        try:
+            with order(chosen), STREAMS[stream]():
+                if run(backend) == want:
+                    unnoticed.append(name)
+        finally:
+            vars(backend).clear()
+            vars(backend).update(before)
+    return {"unnoticed": unnoticed}
+
+
+def _give_back_pinned_memory(backend: Any) -> None:
+    """Let CuPy's pool hand out pinned memory again before it has been read."""
+    copying = cupy.cuda.Stream(non_blocking=True)
+
+    def copy_from_host(host: np.ndarray, out: Any) -> Any:
+        copying.wait_event(cupy.cuda.get_current_stream().record())
+        pinned = cupyx.empty_pinned(host.shape, host.dtype)
+        pinned[...] = host
+        out.set(pinned, stream=copying)
+        return copying.record()
+
+    backend.copy_from_host = copy_from_host
+    backend.wait_for = lambda event: cupy.cuda.get_current_stream().wait_event(event)
+
+
+def _do_not_wait_for_copies(backend: Any) -> None:
+    backend.wait_for = lambda copy: None
+
+
+def _launch_on_another_stream(backend: Any) -> None:
+    """Capture, and launch the graph on a stream that a user's does not know of."""
+    other = cupy.cuda.Stream()
+
+    def capture(step: Callable[[], object]) -> Callable[[int], None]:
+        with other:
+            other.begin_capture()
+            step()
+            graph = other.end_capture()
+        return lambda times: [graph.launch(other) for _ in range(times)] and None
+
+    backend.capture = capture
+
+
+FAULTS = {
+    "pinned memory": (_give_back_pinned_memory, runs.streamed, "null", "first"),
+    "copies": (_do_not_wait_for_copies, runs.streamed, "null", "last"),
+    "another stream": (_launch_on_another_stream, runs.resident, "non_blocking", "last"),
+}
+"""Each with a run, a stream and an order that show it."""
+
+
+SCENARIOS: dict[str, Callable[[Backend], Report]] = {
+    "every_order": every_order,
+    "per_thread_stream": per_thread_stream,
+    "calls_in_capture": calls_in_capture,
+    "faults": faults,
+    "rules": lambda backend: {"broken": rules.broken()},
+}
