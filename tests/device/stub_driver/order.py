@@ -69,9 +69,20 @@ def _last(ready: list[Stream]) -> Stream:
     return max(ready, key=lambda stream: stream.queue[0].number)
 
 
+def _oldest_stream(ready: list[Stream]) -> Stream:
+    """Carry out all that one stream can do, before another is looked at."""
+    return min(ready, key=lambda stream: stream.handle)
+
+
+def _newest_stream(ready: list[Stream]) -> Stream:
+    return max(ready, key=lambda stream: stream.handle)
+
+
 ORDERS: dict[str, Callable[[], Choice]] = {
     "first": lambda: _first,
     "last": lambda: _last,
+    "oldest stream": lambda: _oldest_stream,
+    "newest stream": lambda: _newest_stream,
     "random": lambda: random.Random(1).choice,
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cupy
 import numpy as np
 
 import nnkit
@@ -65,6 +67,42 @@ def streamed(backend: Backend, compile: bool = True) -> Fingerprint:
     return {**fingerprint(trainer), "losses": _digest(history.step_loss)}
 
 
+def accumulated(backend: Backend) -> Fingerprint:
+    """Train on such data by the gradients of two batches together."""
+    trainer = nnkit.Trainer(network(backend), optimizer=nnkit.SGD(0.1, momentum=0.9))
+    x, t = data(8 * BATCH)
+    with no_room(backend):
+        history = trainer.fit(x, t, EPOCHS, BATCH, accumulate=2)
+        evaluation = trainer.evaluate(x, t, 20)
+    parts = {"losses": _digest(history.step_loss), "evaluation": _digest([*evaluation.values()])}
+    return {**fingerprint(trainer), **parts}
+
+
+def stopped(backend: Backend) -> Fingerprint:
+    """Stop while a block is on its way, and use the memory of it for something else."""
+    trainer = nnkit.Trainer(network(backend))
+    x, t = data(8 * BATCH)
+    with no_room(backend):
+        trainer.fit(x, t, EPOCHS, BATCH, callbacks=[Stop(3)])
+    gc.collect()
+    mine = [cupy.full(2 * BLOCK_ROWS * FEATURES, 7, np.uint8) for _ in range(99)]
+    cupy.cuda.Device().synchronize()
+    return {**fingerprint(trainer), "mine": _digest([cupy.asnumpy(array) for array in mine])}
+
+
+def moved(backend: Backend) -> Fingerprint:
+    """Build a network on the current stream, train it on another, use it on the former again."""
+    trainer, (x, t) = nnkit.Trainer(network(backend)), data(8 * BATCH)
+    current, other = cupy.cuda.get_current_stream(), cupy.cuda.Stream(non_blocking=True)
+    other.wait_event(current.record())
+    with other:
+        history = trainer.fit(x, t, EPOCHS, BATCH)
+    current.wait_event(other.record())
+    evaluation = trainer.evaluate(x, t, 20)
+    parts = {"losses": _digest(history.step_loss), "evaluation": _digest([*evaluation.values()])}
+    return {**fingerprint(trainer), **parts}
+
+
 def resumed(backend: Backend) -> Fingerprint:
     """Stop, save, load and go on, twice over; with data that fit and with others."""
     x, t = data(8 * BATCH)
@@ -98,6 +136,9 @@ RUNS: dict[str, Callable[[Backend], Fingerprint]] = {
     "step by step": lambda backend: resident(backend, compile=False),
     "streamed, captured": streamed,
     "streamed, step by step": lambda backend: streamed(backend, compile=False),
+    "streamed, accumulated": accumulated,
+    "stopped": stopped,
+    "moved": moved,
     "resumed": resumed,
 }
 
