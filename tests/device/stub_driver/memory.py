@@ -7,6 +7,7 @@ late use shows.
 
 from __future__ import annotations
 
+import bisect
 import ctypes
 import struct
 from typing import Any
@@ -31,27 +32,34 @@ class Allocations:
 
     def __init__(self) -> None:
         self.blocks: dict[int, np.ndarray] = {}
+        self._starts: list[int] = []
         self._freed: list[np.ndarray] = []
 
     def allocate(self, size: int) -> int:
         memory = np.full(size + ALIGNMENT, POISON, np.uint8)
         start = -memory.ctypes.data % ALIGNMENT
         block = memory[start : start + size]
-        self.blocks[block.ctypes.data] = block
-        return int(block.ctypes.data)
+        address = int(block.ctypes.data)
+        self.blocks[address] = block
+        bisect.insort(self._starts, address)
+        return address
 
     def free(self, address: int | None) -> None:
         if address:
             block = self.blocks.pop(address, None)
             if block is None:
                 raise functions.Refused(functions.INVALID_VALUE)
+            self._starts.remove(address)
             block.fill(POISON)
             self._freed.append(block)
 
     def hold(self, address: int | None) -> bool:
         """Whether an address lies in a block."""
-        where = address or 0
-        return any(start <= where < start + block.size for start, block in self.blocks.items())
+        at = bisect.bisect(self._starts, address or 0)
+        return at > 0 and (address or 0) < self._starts[at - 1] + self._size(at - 1)
+
+    def _size(self, number: int) -> int:
+        return self.blocks[self._starts[number]].size
 
 
 on_device, pinned = Allocations(), Allocations()

@@ -14,9 +14,8 @@ import cupy
 import numpy as np
 
 import nnkit
-import nnkit.backends.cupy
 from nnkit import streaming
-from nnkit.backends import Backend
+from nnkit.backends import Backend, graphs
 
 FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 3
 BLOCK_ROWS = 2 * BATCH
@@ -27,7 +26,7 @@ Fingerprint = dict[str, str]
 def prepare() -> None:
     """Have few data go through several blocks, and few steps through both graphs."""
     streaming.BLOCK_BYTES = BLOCK_ROWS * FEATURES
-    nnkit.backends.cupy.STEPS_PER_GRAPH = 4
+    graphs.STEPS_PER_GRAPH = 4
 
 
 def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
