@@ -10,11 +10,13 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnkit import dtypes
+from tests.device.stub_driver.order import Operation
 
 PREFIX = "cupy_"
 
@@ -73,16 +75,23 @@ def view(
     return np.asarray(_Memory({**about, "shape": shape, "strides": strides})).view(dtype)
 
 
-def prepare(code: str, name: str, parameters: Any) -> Callable[[], None]:
+def prepare(code: str, name: str, parameters: Any) -> Operation:
     """Read a kernel's arguments, as a launch does; return what carries it out."""
     base = name.removeprefix(PREFIX).split("__")[0]
+    if base not in REDUCTIONS and base not in ELEMENTWISE:
+        raise UnknownKernelError(f"the pretend CUDA does not know CuPy's kernel {name}")
     values = _arguments(code, name, parameters)
+    *read, written = (each.ctypes.data for each in values.values() if _is_array(each))
+    types = {into: _TYPES[of] for of, into in _LOOP_TYPE.findall(code) if of in _TYPES}
     if base in REDUCTIONS:
-        return lambda: _reduce(REDUCTIONS[base], values)
-    if base in ELEMENTWISE:
-        types = {into: _TYPES[of] for of, into in _LOOP_TYPE.findall(code) if of in _TYPES}
-        return lambda: _elementwise(base, values, types)
-    raise UnknownKernelError(f"the pretend CUDA does not know CuPy's kernel {name}")
+        work = partial(_reduce, REDUCTIONS[base], values)
+    else:
+        work = partial(_elementwise, base, values, types)
+    return Operation(name, work, reads=frozenset(read), writes=frozenset([written]))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray)
 
 
 def _arguments(code: str, name: str, parameters: Any) -> dict[str, Any]:

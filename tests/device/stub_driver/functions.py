@@ -8,6 +8,7 @@ in `failures`, because whoever gets the status may well go on as if nothing had 
 from __future__ import annotations
 
 import ctypes
+import threading
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -36,6 +37,8 @@ RUNTIME: dict[str, Any] = {}
 """Functions of the CUDA runtime by name, as ctypes callbacks."""
 DRIVER: dict[str, Any] = {}
 """Those of the driver."""
+_lock = threading.RLock()
+"""CUDA may be called by several threads; also by destructors, while it is being called."""
 _refusals: list[Any] = []
 failures: list[str] = []
 """All that should never happen, in words."""
@@ -74,7 +77,8 @@ def _guarded(name: str, function: Callable[..., None]) -> Callable[..., int]:
 
     def call(*arguments: Any) -> int:
         try:
-            function(*arguments)
+            with _lock:
+                function(*arguments)
         except Refused as refused:
             return refused.status
         except Exception as error:

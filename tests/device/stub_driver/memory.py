@@ -10,6 +10,7 @@ from __future__ import annotations
 import bisect
 import ctypes
 import struct
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,7 +77,7 @@ def _malloc(pointer: Any, size: int) -> None:
 
 @offer("cudaFree", Address)
 def _free(address: int | None) -> None:
-    device.run()
+    device.synchronize()
     on_device.free(address)
 
 
@@ -87,7 +88,7 @@ def _host_alloc(pointer: Any, size: int, flags: int) -> None:
 
 @offer("cudaFreeHost", Address)
 def _free_host(address: int | None) -> None:
-    device.run()
+    device.synchronize()
     pinned.free(address)
 
 
@@ -115,26 +116,27 @@ def _copy_later(to: int, start: int, size: int, kind: int, handle: int | None) -
     _check_kind(to, start, kind)
     if from_ordinary and not capturing:
         staged = ctypes.string_at(start, size)
-        operation = Operation("copy", lambda: _move(to, staged, size))
+        operation = Operation("copy", partial(_move, to, staged, size))
     else:
-        operation = Operation("copy", lambda: _move(to, start, size))
+        operation = Operation("copy", partial(_move, to, start, size))
     device.give(handle, operation)
     if to_ordinary and not capturing:
-        device.run(lambda: operation.done)
+        device.wait([operation])
 
 
 @offer("cudaMemcpy", Address, Address, Size, Integer)
 def _copy_now(to: int, start: int, size: int, kind: int) -> None:
-    operation = Operation("copy", lambda: _move(to, start, size))
+    operation = Operation("copy", partial(_move, to, start, size))
     _check_kind(to, start, kind)
     device.give(LEGACY, operation)
     if not (on_device.hold(to) and on_device.hold(start)):
-        device.run(lambda: operation.done)
+        device.wait([operation])
 
 
 @offer("cudaMemsetAsync", Address, Integer, Size, Address)
 def _fill_later(start: int, byte: int, size: int, handle: int | None) -> None:
-    device.give(handle, Operation("fill", lambda: _fill(start, byte, size)))
+    work = partial(_fill, start, byte, size)
+    device.give(handle, Operation("fill", work, writes=frozenset([start])))
 
 
 @offer("cudaMemset", Address, Integer, Size)

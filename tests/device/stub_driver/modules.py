@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +23,6 @@ CUPY_HEADER = "#include <cupy/"
 """How the sources of CuPy's own kernels begin."""
 IGNORED_OPTIONS = "-I", "--device-as-default-execution-space"
 """Beginnings of options that CuPy adds to those of nnkit."""
-
-Work = Callable[[], None]
 
 
 @dataclass
@@ -90,10 +89,10 @@ def _launch(function: int, *how: Any) -> None:
     grid, block, (shared, stream, parameters, _) = how[:3], how[3:6], how[6:]
     source, name = _functions[function]
     if source.is_cupys:
-        work = cupy_kernels.prepare(source.code, name, parameters)
+        operation = cupy_kernels.prepare(source.code, name, parameters)
     else:
-        work = _prepare(source.simulated(name), grid, block, shared, parameters)
-    device.give(stream, Operation(name, work))
+        operation = _prepare(source.simulated(name), grid, block, shared, parameters)
+    device.give(stream, operation)
 
 
 def _prepare(
@@ -102,13 +101,17 @@ def _prepare(
     block: Sequence[int],
     shared: int,
     parameters: Any,
-) -> Work:
+) -> Operation:
     """Copy a kernel's arguments, as a launch does, and return what runs it."""
     kernel._check_geometry(tuple(grid), tuple(block), shared)
-    values = []
+    values, reads, writes = [], set(), set()
     for i, parameter in enumerate(kernel._parameters):
         size = ctypes.sizeof(Address) if parameter.is_pointer else parameter.dtype.itemsize
-        values.append(ctypes.create_string_buffer(ctypes.string_at(parameters[i], size), size))
+        value = ctypes.string_at(parameters[i], size)
+        values.append(ctypes.create_string_buffer(value, size))
+        if parameter.is_pointer and any(value):
+            address = int.from_bytes(value, sys.byteorder)
+            (reads if parameter.is_constant else writes).add(address)
 
     def run() -> None:
         simulator.launches[kernel.name] += 1
@@ -117,4 +120,4 @@ def _prepare(
         if kernel._launch(pointers, *sizes, shared, 0, 0):
             raise simulator.KernelError(kernel._error().decode())
 
-    return run
+    return Operation(kernel.name, run, reads=frozenset(reads), writes=frozenset(writes))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from tests.device.stub_driver import functions
 from tests.device.stub_driver.functions import Refused
+from tests.device.stub_driver.races import Access, Races
 
 LEGACY, PER_THREAD = 0, 2
 """Handles of the two default streams. The latter is a blocking stream like others."""
@@ -29,8 +30,11 @@ class Operation:
     what: str
     work: Callable[[], None] | None = None
     after: tuple[Operation, ...] = ()
+    reads: frozenset[int] = frozenset()
+    writes: frozenset[int] = frozenset()
     number: int = 0
     done: bool = False
+    access: Access = field(default_factory=Access)
 
 
 @dataclass(eq=False)
@@ -53,6 +57,7 @@ class Stream:
     queue: deque[Operation] = field(default_factory=deque)
     capture: Capture | None = None
     destroyed: bool = False
+    last: Operation | None = None
 
     @property
     def legacy(self) -> bool:
@@ -93,11 +98,12 @@ class Device:
     def __init__(self) -> None:
         self.streams = {LEGACY: Stream(LEGACY, True), PER_THREAD: Stream(PER_THREAD, True)}
         self.immediate, self._choose = True, _first
+        self.races = Races()
         self._numbers = itertools.count()
 
     def set_order(self, name: str) -> None:
         """Choose one of ORDERS, or "immediate", from now on."""
-        self.run()
+        self.synchronize()
         self.immediate = name == "immediate"
         self._choose = _first if self.immediate else ORDERS[name]()
 
@@ -129,12 +135,33 @@ class Device:
             return
         self.refuse_implicit(stream)
         operation.number = next(self._numbers)
+        if not self.immediate:
+            self._look_for_races(stream, operation)
         stream.queue.append(operation)
+        stream.last = operation
         if self.immediate:
             self.run()
 
+    def _look_for_races(self, stream: Stream, operation: Operation) -> None:
+        earlier = [other.last for other in (stream, *self._ordered_with(stream))]
+        after = [each.access for each in (*earlier, *operation.after) if each is not None]
+        operation.access = Access(operation.what, operation.reads, operation.writes)
+        self.races.give(operation.access, stream.handle, after)
+
+    def synchronize(self) -> None:
+        """Carry out all work; the host waits."""
+        self.run()
+        self.races.forget()
+
+    def wait(self, operations: Iterable[Operation]) -> None:
+        """Carry out some operations, and what they wait for, at least; the host waits."""
+        awaited = list(operations)
+        self.run(lambda: all(operation.done for operation in awaited))
+        for operation in awaited:
+            self.races.host_waited_for(operation.access)
+
     def run(self, until: Callable[[], bool] = lambda: False) -> None:
-        """Carry out work until that is true, by default all of it. The host waits meanwhile."""
+        """Carry out work until that is true, by default all of it."""
         while not until():
             waiting = [stream for stream in self.streams.values() if stream.queue]
             ready = [stream for stream in waiting if self._is_ready(stream)]
@@ -147,8 +174,7 @@ class Device:
     def run_stream(self, stream: Stream) -> None:
         """Carry out all that a stream has been given up to now, and what that waits for."""
         waited_for = self._ordered_with(stream) if stream.legacy else [stream]
-        last = [other.queue[-1] for other in waited_for if other.queue]
-        self.run(lambda: all(operation.done for operation in last))
+        self.wait(other.last for other in waited_for if other.last is not None)
 
     def is_idle(self, stream: Stream) -> bool:
         """Whether a stream has nothing to do."""

@@ -46,4 +46,8 @@ def start() -> Any:
 
 def state() -> dict[str, Any]:
     """Return what must be empty at the end of a scenario."""
-    return {"failures": functions.failures, "capturing": len(device.capturing())}
+    return {
+        "failures": functions.failures,
+        "races": sorted(device.races.found),
+        "capturing": len(device.capturing()),
+    }

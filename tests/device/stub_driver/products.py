@@ -32,7 +32,24 @@ class Streams:
 
     @staticmethod
     def submit(work: Callable[[], None]) -> None:
-        device.give(current_stream().ptr, Operation("cuBLASLt", work))
+        device.give(current_stream().ptr, Operation("cuBLASLt", work, (), *_touched[-1]))
+
+
+class Library(fake_cublaslt.Library):
+    """Notes which memory a product reads and writes, the workspace among them."""
+
+    def cublasLtMatmul(self, handle: Any, description: Any, *rest: Any) -> int:
+        _, a, _, b, *_, d, _, _, workspace, _, _ = rest
+        about = self._objects[description.value]
+        vector = {about[8]} if 8 in about else set()
+        gradient = about.get(7, 0) & (fake_cublaslt.BGRADA | fake_cublaslt.BGRADB)
+        reads = {a.value, b.value} | (set() if gradient else vector)
+        writes = {d.value, workspace.value} | (vector if gradient else set())
+        _touched[:] = [(frozenset(reads), frozenset(writes))]
+        return super().cublasLtMatmul(handle, description, *rest)
+
+
+_touched: list[tuple[frozenset[int], frozenset[int]]] = []
 
 
 def current_stream() -> Any:
@@ -43,7 +60,7 @@ def install() -> None:
     """Put both in place, before the backend is made."""
     cupy.matmul = matmul
     fake_cublaslt.runtime = Streams
-    cublaslt.load_library = lambda *version: fake_cublaslt.Library()
+    cublaslt.load_library = lambda *version: Library()
 
 
 def matmul(a: Any, b: Any, out: Any = None) -> Any:
@@ -57,7 +74,8 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
     def multiply() -> None:
         result[...] = left @ right
 
-    device.give(current_stream().ptr, Operation("cuBLAS", multiply))
+    reads, writes = frozenset([a.data.ptr, b.data.ptr]), frozenset([out.data.ptr])
+    device.give(current_stream().ptr, Operation("cuBLAS", multiply, (), reads, writes))
     return out
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -67,6 +69,27 @@ def _compare(backend: Backend, chosen: dict[str, Callable[[], Any]]) -> Report:
         "uncaptured": uncaptured,
         "allocated_in_capture": memory.allocated_in_capture,
     }
+
+
+def threads(backend: Backend) -> Report:
+    """Train three networks at a time, each on a stream of its own."""
+    want = runs.resident(backend)
+    different = []
+    sys.setswitchinterval(1e-5)
+    for chosen in ORDERS:
+        with order(chosen), ThreadPoolExecutor() as pool:
+            futures = {
+                name: pool.submit(_train_on, make, backend) for name, make in STREAMS.items()
+            }
+            for name, future in futures.items():
+                if future.result() != want:
+                    different.append(f"{name}, {chosen}")
+    return {"different": different}
+
+
+def _train_on(make: Callable[[], Any], backend: Backend) -> runs.Fingerprint:
+    with make():
+        return runs.resident(backend)
 
 
 # ------------------------------------------------------------------ what a layer may call
@@ -209,6 +232,7 @@ FAULTS = {
 SCENARIOS: dict[str, Callable[[Backend], Report]] = {
     "every_order": every_order,
     "per_thread_stream": per_thread_stream,
+    "threads": threads,
     "calls_in_capture": calls_in_capture,
     "faults": faults,
     "rules": lambda backend: {"broken": rules.broken()},

@@ -87,8 +87,10 @@ def _synchronize_stream(handle: int | None) -> None:
 
 @offer("cudaStreamQuery", Address)
 def _query_stream(handle: int | None) -> None:
-    if not device.is_idle(_waited_for(handle)):
+    stream = _waited_for(handle)
+    if not device.is_idle(stream):
         raise Refused(functions.NOT_READY)
+    device.run_stream(stream)
 
 
 def _waited_for(handle: int | None) -> Stream:
@@ -106,7 +108,7 @@ def _synchronize_device() -> None:
     if capturing := device.capturing():
         invalidate(capturing)
         raise Refused(functions.UNSUPPORTED_IN_CAPTURE)
-    device.run()
+    device.synchronize()
 
 
 # ------------------------------------------------------------------ events
@@ -153,13 +155,14 @@ def _query_event(handle: int) -> None:
     recorded = _asked_about(handle)
     if recorded is not None and not recorded.done:
         raise Refused(functions.NOT_READY)
+    _synchronize_event(handle)
 
 
 @offer("cudaEventSynchronize", Address)
 def _synchronize_event(handle: int) -> None:
     recorded = _asked_about(handle)
     if recorded is not None:
-        device.run(lambda: recorded.done)
+        device.wait([recorded])
 
 
 def _asked_about(handle: int) -> Operation | None:
@@ -225,7 +228,9 @@ def _upload(handle: int, stream: int | None) -> None:
 @offer("cudaGraphLaunch", Address, Address)
 def _launch(handle: int, stream: int | None) -> None:
     graph = graphs[handle]
-    operation = Operation("graph", graph.run, after=(graph.last,))
+    reads = frozenset(address for each in graph.operations for address in each.reads)
+    writes = frozenset(address for each in graph.operations for address in each.writes)
+    operation = Operation("graph", graph.run, (graph.last,), reads, writes)
     device.give(stream, operation)
     if device.stream(stream).capture is None:
         graph.last = operation
