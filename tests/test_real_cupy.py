@@ -34,6 +34,7 @@ def report(scenario: str, **environment: str) -> dict[str, Any]:
     )
     assert result.returncode == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)
+    assert found["capturing"] == 0
     return found
 
 
@@ -54,9 +55,16 @@ def test_all_is_the_same_in_every_order(stream):
 def test_nothing_fails_and_all_is_captured(stream):
     found = of_stream(stream)
     assert found["failures"] == []
+    assert found["races"] == []
     assert found["uncaptured"] == []
-    assert found["allocated_in_capture"] == []
-    assert found["capturing"] == 0
+    assert found["allocated_in_capture"] == ["apart"]
+
+
+def test_threads_on_streams_of_their_own():
+    found = report("threads")
+    assert found["failures"] == []
+    assert found["races"] == []
+    assert found["different"] == []
 
 
 @pytest.mark.parametrize("call", ["float", "asarray", "synchronize", "x + 1", "empty_pinned"])

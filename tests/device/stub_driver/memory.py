@@ -1,22 +1,18 @@
 """Device memory and pinned memory, copies and fills.
 
 A copy from pinned memory reads it when the stream gets there; ordinary memory is read at once. A
-copy to ordinary memory is waited for. Memory that was given back is kept and made NaN, so that its
-late use shows.
+copy to ordinary memory is waited for.
 """
 
 from __future__ import annotations
 
-import bisect
 import ctypes
 import struct
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from tests.device.memory import ALIGNMENT, POISON
 from tests.device.stub_driver import functions
+from tests.device.stub_driver.allocations import on_device, pinned
 from tests.device.stub_driver.functions import Address, Addresses, Flags, Integer, Size, Sizes
 from tests.device.stub_driver.functions import runtime as offer
 from tests.device.stub_driver.order import LEGACY, Operation, device
@@ -28,42 +24,6 @@ HOST_MEMORY, DEVICE_MEMORY, ORDINARY_MEMORY = 1, 2, 0
 """What cudaPointerGetAttributes says of an address."""
 
 
-class Allocations:
-    """Blocks of one kind of memory, by address."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[int, np.ndarray] = {}
-        self._starts: list[int] = []
-        self._freed: list[np.ndarray] = []
-
-    def allocate(self, size: int) -> int:
-        memory = np.full(size + ALIGNMENT, POISON, np.uint8)
-        start = -memory.ctypes.data % ALIGNMENT
-        block = memory[start : start + size]
-        address = int(block.ctypes.data)
-        self.blocks[address] = block
-        bisect.insort(self._starts, address)
-        return address
-
-    def free(self, address: int | None) -> None:
-        if address:
-            block = self.blocks.pop(address, None)
-            if block is None:
-                raise functions.Refused(functions.INVALID_VALUE)
-            self._starts.remove(address)
-            block.fill(POISON)
-            self._freed.append(block)
-
-    def hold(self, address: int | None) -> bool:
-        """Whether an address lies in a block."""
-        at = bisect.bisect(self._starts, address or 0)
-        return at > 0 and (address or 0) < self._starts[at - 1] + self._size(at - 1)
-
-    def _size(self, number: int) -> int:
-        return self.blocks[self._starts[number]].size
-
-
-on_device, pinned = Allocations(), Allocations()
 allocated_in_capture: list[int] = []
 """Sizes of the blocks of device memory that were asked for while a stream captured."""
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.device.stub_driver import functions
+from tests.device.stub_driver.allocations import is_held
 from tests.device.stub_driver.functions import Refused
 from tests.device.stub_driver.races import Access, Races
 
@@ -35,6 +36,17 @@ class Operation:
     number: int = 0
     done: bool = False
     access: Access = field(default_factory=Access)
+
+    def carry_out(self) -> None:
+        """Do the work, unless a GPU would find the memory gone."""
+        self.done = True
+        try:
+            if lost := [each for each in self.reads | self.writes if not is_held(each)]:
+                raise MemoryError(f"uses memory that was given back, or never was, at {lost}")
+            if self.work is not None:
+                self.work()
+        except Exception as error:
+            functions.fail(self.what, error)
 
 
 @dataclass(eq=False)
@@ -169,7 +181,7 @@ class Device:
                 return
             if not ready:
                 raise RuntimeError("streams wait for each other, or for what never comes")
-            _carry_out(self._choose(ready).queue.popleft())
+            self._choose(ready).queue.popleft().carry_out()
 
     def run_stream(self, stream: Stream) -> None:
         """Carry out all that a stream has been given up to now, and what that waits for."""
@@ -202,15 +214,6 @@ def invalidate(streams: Iterable[Stream]) -> None:
     for stream in streams:
         if stream.capture is not None:
             stream.capture.invalid = True
-
-
-def _carry_out(operation: Operation) -> None:
-    operation.done = True
-    if operation.work is not None:
-        try:
-            operation.work()
-        except Exception as error:
-            functions.fail(operation.what, error)
 
 
 device = Device()

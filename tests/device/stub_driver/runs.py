@@ -66,6 +66,47 @@ def streamed(backend: Backend, compile: bool = True) -> Fingerprint:
     return {**fingerprint(trainer), "losses": _digest(history.step_loss)}
 
 
+class Apart(nnkit.Layer):
+    """Puts numbers into every other column, so that the next layer has to copy them together."""
+
+    capturable = True
+
+    def forward(self, x: Any) -> Any:
+        return self._spread(x, "y")
+
+    def backward(self, dy: Any) -> Any:
+        return self._spread(dy, "dx")
+
+    def _spread(self, x: Any, name: str) -> Any:
+        wide = self.new(name, (len(x), 2 * x.shape[1]))
+        wide[:, ::2] = x
+        return wide[:, ::2]
+
+
+def apart(backend: Backend) -> Fingerprint:
+    """Train with arrays that are copied in each step, and fill memory that is free meanwhile."""
+    trainer = nnkit.Trainer(network(backend, Apart(), nnkit.Tanh(), Apart()))
+    x, t = data(8 * BATCH)
+    fill = Fill()
+    history = trainer.fit(x, t, EPOCHS, BATCH, callbacks=[fill])
+    mine = _digest([cupy.asnumpy(array) for array in fill.arrays])
+    return {**fingerprint(trainer), "losses": _digest(history.step_loss), "mine": mine}
+
+
+class Fill(nnkit.Callback):
+    """Make arrays of a user's own after every epoch, in all memory that is free.
+
+    Nobody else may write to them. What CuPy's pool has left is given back to CUDA.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[Any] = []
+
+    def on_epoch_end(self, trainer: nnkit.Trainer) -> None:
+        self.arrays += [cupy.full((BATCH, 16), 7, np.float32) for _ in range(9)]
+        cupy.get_default_memory_pool().free_all_blocks()
+
+
 def accumulated(backend: Backend) -> Fingerprint:
     """Train on such data by the gradients of two batches together."""
     trainer = nnkit.Trainer(network(backend), optimizer=nnkit.SGD(0.1, momentum=0.9))
@@ -137,6 +178,7 @@ RUNS: dict[str, Callable[[Backend], Fingerprint]] = {
     "streamed, step by step": lambda backend: streamed(backend, compile=False),
     "streamed, accumulated": accumulated,
     "stopped": stopped,
+    "apart": apart,
     "moved": moved,
     "resumed": resumed,
 }

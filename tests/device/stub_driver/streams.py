@@ -41,8 +41,7 @@ class Graph:
 
     def run(self) -> None:
         for operation in self.operations:
-            if operation.work is not None:
-                operation.work()
+            operation.carry_out()
 
 
 events: dict[int, Event] = {}
@@ -72,6 +71,8 @@ def _create_with_priority(stream: Any, flags: int, priority: int) -> None:
 @offer("cudaStreamDestroy", Address)
 def _destroy(handle: int) -> None:
     stream = device.stream(handle)
+    if stream.capture is not None:
+        functions.failures.append("a stream was destroyed while it captured")
     stream.destroyed, stream.capture = True, None
 
 
