@@ -8,6 +8,11 @@ Nothing is executed before the host waits for it, and then in any order that CUD
 an array that is read before it was written, or given back while it is still in use, shows as a
 wrong result: what happens on a GPU now and then happens here always.
 
+What it cannot show: kernels are carried out whole, so that two which overlap on a GPU are found by
+their addresses alone (`races`). cuBLAS and cuBLASLt are stand-ins (`products`). Nothing is compiled
+for a GPU (`modules`), and any kernel of CuPy's own that is not in `cupy_kernels` is an error. A
+capture is of one stream, which no other can join.
+
 Because a process is patched, each scenario runs in a process of its own::
 
     python -m tests.device.stub_driver SCENARIO

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import dtypes
-from tests.device.stub_driver.order import Operation
+from tests.device.stub_driver.queues import Operation
 
 PREFIX = "cupy_"
 

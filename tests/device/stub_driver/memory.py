@@ -15,7 +15,8 @@ from tests.device.stub_driver import functions
 from tests.device.stub_driver.allocations import on_device, pinned
 from tests.device.stub_driver.functions import Address, Addresses, Flags, Integer, Size, Sizes
 from tests.device.stub_driver.functions import runtime as offer
-from tests.device.stub_driver.order import LEGACY, Operation, device
+from tests.device.stub_driver.order import device
+from tests.device.stub_driver.queues import LEGACY, Operation
 
 FREE, TOTAL = 70 << 30, 80 << 30
 TO_DEVICE, TO_HOST, IN_DEVICE, BY_ADDRESS = 1, 2, 3, 4

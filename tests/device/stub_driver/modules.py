@@ -17,7 +17,8 @@ from tests.device import simulator
 from tests.device.stub_driver import cupy_kernels
 from tests.device.stub_driver.functions import Address, Addresses, Flags
 from tests.device.stub_driver.functions import driver as offer
-from tests.device.stub_driver.order import Operation, device
+from tests.device.stub_driver.order import device
+from tests.device.stub_driver.queues import Operation
 
 CUPY_HEADER = "#include <cupy/"
 """How the sources of CuPy's own kernels begin."""

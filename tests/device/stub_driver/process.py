@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.device.stub_driver import (  # those that are not used here define functions
     functions,
+    graphs,  # noqa: F401
     information,  # noqa: F401
     memory,  # noqa: F401
     modules,

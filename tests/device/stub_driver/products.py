@@ -15,7 +15,8 @@ import numpy as np
 from nnkit.backends import cublaslt
 from tests.device import fake_cublaslt
 from tests.device.stub_driver.cupy_kernels import view
-from tests.device.stub_driver.order import Operation, device
+from tests.device.stub_driver.order import device
+from tests.device.stub_driver.queues import Operation
 
 
 class Streams:

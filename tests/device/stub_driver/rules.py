@@ -186,6 +186,41 @@ def memory_given_back_is_spoilt() -> None:
     assert np.isnan(staged).all()
 
 
+def kernels_use_memory_that_is_there() -> None:
+    address = cupy.cuda.runtime.malloc(ELEMENTS * 4)
+    memory = cupy.cuda.UnownedMemory(address, ELEMENTS * 4, None)
+    x = cupy.ndarray(ELEMENTS, "f", cupy.cuda.MemoryPointer(memory, 0))
+    cupy.cuda.runtime.free(address)
+    x.fill(1)
+    device.run()
+    assert "given back" in functions.failures.pop()
+
+
+def races_are_found() -> None:
+    x, y, null = _zeros(), _zeros(), _null()
+    one, other = cupy.cuda.Stream(), cupy.cuda.Stream()
+    for writer, reader, ordered in ((one, other, True), (one, other, False), (one, null, True)):
+        device.synchronize()
+        device.races.found.clear()
+        with writer:
+            x.fill(1)
+        if ordered and reader is other:
+            other.wait_event(one.record())
+        with reader:
+            cupy.add(x, 1, out=y)
+        assert bool(device.races.found) != ordered
+    device.synchronize()
+    device.races.found.clear()
+    for stream in (one, other):  # both read, which is no race, as is what the host has waited for
+        with stream:
+            cupy.add(x, 1, out=cupy.empty_like(x))
+    one.synchronize()
+    other.synchronize()
+    with other:
+        x.fill(2)
+    assert not device.races.found
+
+
 RULES = {
     rule.__name__: rule
     for rule in (
@@ -200,5 +235,7 @@ RULES = {
         unknown_kernels_are_failures,
         what_is_not_offered_is_a_failure,
         memory_given_back_is_spoilt,
+        kernels_use_memory_that_is_there,
+        races_are_found,
     )
 }

@@ -22,6 +22,13 @@ BLOCK_ROWS = 2 * BATCH
 
 Fingerprint = dict[str, str]
 
+STREAMS: dict[str, Callable[[], Any]] = {
+    "null": lambda: cupy.cuda.Stream.null,
+    "blocking": cupy.cuda.Stream,
+    "non_blocking": lambda: cupy.cuda.Stream(non_blocking=True),
+}
+"""Those that users work on."""
+
 
 def prepare() -> None:
     """Have few data go through several blocks, and few steps through both graphs."""

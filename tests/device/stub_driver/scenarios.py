@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import cupy
@@ -16,31 +16,16 @@ import numpy as np
 import nnkit
 from nnkit.backends import Backend
 from nnkit.steps import CaptureWarning
-from tests.device.stub_driver import memory, rules, runs, streams
-from tests.device.stub_driver.order import ORDERS, PER_THREAD, device
+from tests.device.stub_driver import faults, graphs, memory, rules, runs
+from tests.device.stub_driver.order import ORDERS, device, order
+from tests.device.stub_driver.queues import PER_THREAD
 
 Report = dict[str, Any]
-
-STREAMS: dict[str, Callable[[], Any]] = {
-    "null": lambda: cupy.cuda.Stream.null,
-    "blocking": cupy.cuda.Stream,
-    "non_blocking": lambda: cupy.cuda.Stream(non_blocking=True),
-}
-
-
-@contextmanager
-def order(name: str) -> Iterator[None]:
-    """Carry out work in an order inside a with statement, and all that is left at its end."""
-    device.set_order(name)
-    try:
-        yield
-    finally:
-        device.set_order("immediate")
 
 
 def every_order(backend: Backend) -> Report:
     """Do everything in every order on the default stream and on those that users make."""
-    return _compare(backend, STREAMS)
+    return _compare(backend, runs.STREAMS)
 
 
 def per_thread_stream(backend: Backend) -> Report:
@@ -56,7 +41,7 @@ def _compare(backend: Backend, chosen: dict[str, Callable[[], Any]]) -> Report:
     for stream, make in chosen.items():
         for chosen_order in ORDERS:
             for name, run in runs.RUNS.items():
-                launched = len(streams.launched_graphs)
+                launched = len(graphs.launched_graphs)
                 memory.allocated_in_capture.clear()
                 with order(chosen_order), make():
                     got = run(backend)
@@ -65,7 +50,7 @@ def _compare(backend: Backend, chosen: dict[str, Callable[[], Any]]) -> Report:
                     different.append(f"{stream}, {chosen_order}, {name}: {' '.join(parts)}")
                 if memory.allocated_in_capture:
                     allocating.add(name)
-                if ("step by step" in name) != (len(streams.launched_graphs) == launched):
+                if ("step by step" in name) != (len(graphs.launched_graphs) == launched):
                     uncaptured.append(f"{stream}, {chosen_order}, {name}")
     return {
         "different": different,
@@ -82,7 +67,7 @@ def threads(backend: Backend) -> Report:
     for chosen in ORDERS:
         with order(chosen), ThreadPoolExecutor() as pool:
             futures = {
-                name: pool.submit(_train_on, make, backend) for name, make in STREAMS.items()
+                name: pool.submit(_train_on, make, backend) for name, make in runs.STREAMS.items()
             }
             for name, future in futures.items():
                 if future.result() != want:
@@ -139,7 +124,7 @@ def calls_in_capture(backend: Backend) -> Report:
         digests = []
         for compile, chosen in ((False, "immediate"), (True, "last")):
             trainer = nnkit.Trainer(runs.network(backend, Calling(call)))
-            mine, launched = runs.Fill(), len(streams.launched_graphs)
+            mine, launched = runs.Fill(), len(graphs.launched_graphs)
             with order(chosen), warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 trainer.fit(x, t, runs.EPOCHS, runs.BATCH, callbacks=[mine], compile=compile)
@@ -148,7 +133,7 @@ def calls_in_capture(backend: Backend) -> Report:
         reports[call] = {
             "warnings": [str(w.message) for w in caught if w.category is CaptureWarning],
             "others": [str(w.message) for w in caught if w.category is not CaptureWarning],
-            "captured": len(streams.launched_graphs) > launched,
+            "captured": len(graphs.launched_graphs) > launched,
             "same": digests[0] == digests[1],
             "untouched": untouched,
             "still_capturing": len(device.capturing()),
@@ -156,72 +141,11 @@ def calls_in_capture(backend: Backend) -> Report:
     return {"calls": reports}
 
 
-# ------------------------------------------------------------------ that faults are found
-
-
-def faults(backend: Any) -> Report:
-    """Break the backend on purpose; `unnoticed` names what made no difference."""
-    unnoticed = []
-    for name, (break_, run, stream, chosen) in FAULTS.items():
-        want = run(backend)
-        before = dict(vars(backend))
-        break_(backend)
-        try:
-            with order(chosen), STREAMS[stream]():
-                if run(backend) == want:
-                    unnoticed.append(name)
-        finally:
-            vars(backend).clear()
-            vars(backend).update(before)
-    return {"unnoticed": unnoticed}
-
-
-def _give_back_pinned_memory(backend: Any) -> None:
-    """Let CuPy's pool hand out pinned memory again before it has been read."""
-    copying = cupy.cuda.Stream(non_blocking=True)
-
-    def copy_from_host(host: np.ndarray, out: Any) -> Any:
-        copying.wait_event(cupy.cuda.get_current_stream().record())
-        pinned = cupyx.empty_pinned(host.shape, host.dtype)
-        pinned[...] = host
-        out.set(pinned, stream=copying)
-        return copying.record()
-
-    backend.copy_from_host = copy_from_host
-    backend.wait_for = lambda event: cupy.cuda.get_current_stream().wait_event(event)
-
-
-def _do_not_wait_for_copies(backend: Any) -> None:
-    backend.wait_for = lambda copy: None
-
-
-def _launch_on_another_stream(backend: Any) -> None:
-    """Capture, and launch the graph on a stream that a user's does not know of."""
-    other = cupy.cuda.Stream()
-
-    def capture(step: Callable[[], object]) -> Callable[[int], None]:
-        with other:
-            other.begin_capture()
-            step()
-            graph = other.end_capture()
-        return lambda times: [graph.launch(other) for _ in range(times)] and None
-
-    backend.capture = capture
-
-
-FAULTS = {
-    "pinned memory": (_give_back_pinned_memory, runs.streamed, "null", "first"),
-    "copies": (_do_not_wait_for_copies, runs.streamed, "null", "last"),
-    "another stream": (_launch_on_another_stream, runs.resident, "non_blocking", "last"),
-}
-"""Each with a run, a stream and an order that show it."""
-
-
 SCENARIOS: dict[str, Callable[[Backend], Report]] = {
     "every_order": every_order,
     "per_thread_stream": per_thread_stream,
     "threads": threads,
     "calls_in_capture": calls_in_capture,
-    "faults": faults,
+    "faults": lambda backend: {"unnoticed": faults.unnoticed(backend)},
     "rules": lambda backend: {"broken": rules.broken()},
 }

@@ -1,0 +1,71 @@
+"""Backends that are broken on purpose, to see that it is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cupy
+import cupyx
+import numpy as np
+
+from tests.device.stub_driver import runs
+from tests.device.stub_driver.order import order
+
+
+def _give_back_pinned_memory(backend: Any) -> None:
+    """Let CuPy's pool hand out pinned memory again before it has been read."""
+    copying = cupy.cuda.Stream(non_blocking=True)
+
+    def copy_from_host(host: np.ndarray, out: Any) -> Any:
+        copying.wait_event(cupy.cuda.get_current_stream().record())
+        pinned = cupyx.empty_pinned(host.shape, host.dtype)
+        pinned[...] = host
+        out.set(pinned, stream=copying)
+        return copying.record()
+
+    backend.copy_from_host = copy_from_host
+    backend.wait_for = lambda event: cupy.cuda.get_current_stream().wait_event(event)
+
+
+def _do_not_wait_for_copies(backend: Any) -> None:
+    backend.wait_for = lambda copy: None
+
+
+def _launch_on_another_stream(backend: Any) -> None:
+    """Capture, and launch the graph on a stream that a user's does not know of."""
+    other = cupy.cuda.Stream()
+
+    def capture(step: Callable[[], object]) -> Callable[[int], None]:
+        with other:
+            other.begin_capture()
+            step()
+            graph = other.end_capture()
+        return lambda times: [graph.launch(other) for _ in range(times)] and None
+
+    backend.capture = capture
+
+
+FAULTS = {
+    "pinned memory": (_give_back_pinned_memory, runs.streamed, "null", "first"),
+    "copies": (_do_not_wait_for_copies, runs.streamed, "null", "last"),
+    "another stream": (_launch_on_another_stream, runs.resident, "non_blocking", "last"),
+}
+"""Each with a run, a stream and an order that show it."""
+
+
+def unnoticed(backend: Any) -> list[str]:
+    """Break the backend in each way, and return those that made no difference."""
+    found = []
+    for name, (break_, run, stream, chosen) in FAULTS.items():
+        want = run(backend)
+        before = dict(vars(backend))
+        break_(backend)
+        try:
+            with order(chosen), runs.STREAMS[stream]():
+                if run(backend) == want:
+                    found.append(name)
+        finally:
+            vars(backend).clear()
+            vars(backend).update(before)
+    return found
