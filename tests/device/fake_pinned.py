@@ -27,7 +27,7 @@ class _Pinned(np.ndarray):
 
     def __del__(self) -> None:
         if self.block is not None and memory is not None:
-            memory.poison(self.block)
+            memory.poison(memory.array_in(self.block, self.block.used, np.dtype(np.uint8), "C"))
             _pinned.setdefault(self.block.used, []).append(self.block)
 
 

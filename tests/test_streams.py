@@ -1,0 +1,171 @@
+"""Streams on the simulated GPU, whose work is done as late, or in as odd an order, as CUDA allows.
+
+Whatever the order and the caller's stream, results are those of a GPU that does all work at once,
+bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nnkit
+from nnkit import streaming
+from nnkit.backends import cupy as module
+from nnkit.backends.cupy import CupyBackend
+from tests.device import fake_cupy, queues, simulator
+
+pytestmark = pytest.mark.skipif(
+    simulator.unavailable() is not None, reason=str(simulator.unavailable())
+)
+
+STREAMS = {
+    "null": lambda cuda: cuda.Stream.null,
+    "blocking": lambda cuda: cuda.Stream(),
+    "non-blocking": lambda cuda: cuda.Stream(non_blocking=True),
+    "ptds": lambda cuda: cuda.Stream.ptds,
+}
+BATCH, EPOCHS = 8, 2
+rng = np.random.default_rng(7)
+IMAGES, T = rng.integers(0, 256, (60, 6), np.uint8), rng.integers(0, 3, 60)
+X = (IMAGES / 255).astype("f")
+
+Result = list[Any]
+
+
+def network(backend: CupyBackend) -> nnkit.Sequential:
+    return nnkit.Sequential(
+        *(nnkit.Linear(6, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.2)),
+        nnkit.Linear(8, 3),
+        seed=0,
+        backend=backend,
+    )
+
+
+def outcome(trainer: nnkit.Trainer) -> Result:
+    """Return all numbers that training has left, as bits."""
+    model, history = trainer.model, trainer.history
+    arrays = model.flat.values, *(array for _, array in model.named_buffers())
+    state = [np.array(model.backend.to_numpy(array)).tobytes() for array in arrays]
+    return [*state, history.step_loss, history.val_loss, trainer.predict(X).tolist()]
+
+
+def train(backend: CupyBackend, x: np.ndarray = X, **options: Any) -> Result:
+    trainer = nnkit.Trainer(network(backend))
+    trainer.fit(x, T, EPOCHS, BATCH, **options)
+    return outcome(trainer)
+
+
+# ------------------------------------------------------------------ what is done on a stream
+
+
+def captured(backend: CupyBackend, tmp_path: Path) -> Result:
+    return train(backend, validation_data=(X, T))
+
+
+def uncaptured(backend: CupyBackend, tmp_path: Path) -> Result:
+    return train(backend, validation_data=(X, T), compile=False)
+
+
+def streamed(backend: CupyBackend, tmp_path: Path) -> Result:
+    """Data that do not fit on the device, in blocks of two batches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "room", lambda: 0)
+        patch.setattr(streaming, "BLOCK_BYTES", 2 * BATCH * 6)
+        return [
+            train(backend, IMAGES, validation_data=(IMAGES, T), compile=compile)
+            for compile in (True, False)
+        ]
+
+
+def evaluated(backend: CupyBackend, tmp_path: Path) -> Result:
+    trainer = nnkit.Trainer(network(backend))
+    figures = [trainer.evaluate(x, T, batch_size=BATCH) for x in (X, IMAGES)]
+    return [*figures, trainer.predict(IMAGES, batch_size=BATCH).tolist(), *outcome(trainer)]
+
+
+def resumed(backend: CupyBackend, tmp_path: Path) -> Result:
+    """Stopped in the middle of an epoch, saved, and continued by another trainer."""
+
+    class Stop(nnkit.Callback):
+        def on_step_end(self, trainer: nnkit.Trainer) -> None:
+            trainer.stop = trainer.progress.step == 3
+
+    part = nnkit.Trainer(network(backend))
+    part.fit(X, T, EPOCHS, BATCH, callbacks=[Stop()])
+    part.save(tmp_path / "part.safetensors")
+    rest = nnkit.Trainer.load(tmp_path / "part.safetensors", backend=backend)
+    rest.resume(X, T)
+    return outcome(rest)
+
+
+def elsewhere(backend: CupyBackend, tmp_path: Path) -> Result:
+    """The model is made and used on the default stream, and only trained on this one."""
+    with backend.xp.cuda.Stream.null:
+        trainer = nnkit.Trainer(network(backend))
+        before = trainer.predict(X).tolist()
+    backend.synchronize()
+    trainer.fit(X, T, EPOCHS, BATCH)
+    backend.synchronize()
+    with backend.xp.cuda.Stream.null:
+        return [before, *outcome(trainer)]
+
+
+SCENARIOS = (captured, uncaptured, streamed, evaluated, resumed, elsewhere)
+Scenario = Callable[[CupyBackend, Path], Result]
+
+
+# ------------------------------------------------------------------ every order
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _short_graphs() -> Iterator[None]:
+    """Have a graph of many steps be launched too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "STEPS_PER_GRAPH", 3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def backend() -> CupyBackend:
+    with fake_cupy.installed():
+        return module.create()
+
+
+@pytest.fixture(scope="module")
+def wanted(backend: CupyBackend, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """What each scenario gives where all work is done at once."""
+    path = tmp_path_factory.mktemp("at_once")
+    return {scenario.__name__: scenario(backend, path) for scenario in SCENARIOS}
+
+
+def put_off(
+    backend: CupyBackend, scenario: Scenario, stream: str, order: str, path: Path, seed: int = 0
+) -> Result:
+    with fake_cupy.asynchronous(order, seed), STREAMS[stream](backend.xp.cuda):
+        return scenario(backend, path)
+
+
+@pytest.mark.parametrize("order", queues.ORDERS)
+@pytest.mark.parametrize("stream", STREAMS)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_same_bits_in_every_order(
+    backend: CupyBackend,
+    wanted: dict[str, Result],
+    tmp_path: Path,
+    scenario: Scenario,
+    stream: str,
+    order: str,
+) -> None:
+    got = put_off(backend, scenario, stream, order, tmp_path)
+    assert got == wanted[scenario.__name__]
+
+
+def test_captured_is_uncaptured_is_resumed(wanted: dict[str, Result]) -> None:
+    assert wanted["captured"] == wanted["uncaptured"]
+    assert wanted["streamed"][0] == wanted["streamed"][1]
+    assert wanted["resumed"][0] == wanted["captured"][0]
