@@ -24,10 +24,11 @@ class _Pinned(np.ndarray):
     """Pinned memory that is in use: the base of an array, and gone with its last view."""
 
     block: Memory | None = None
+    content: np.ndarray
 
     def __del__(self) -> None:
-        if self.block is not None and memory is not None:
-            memory.poison(memory.array_in(self.block, self.block.used, np.dtype(np.uint8), "C"))
+        if self.block is not None:
+            self.content.fill(memory.POISON)
             _pinned.setdefault(self.block.used, []).append(self.block)
 
 
@@ -38,7 +39,7 @@ def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray
     size = UNIT << max(0, units - 1).bit_length()
     block = _pinned[size].pop() if _pinned.get(size) else memory.reserve(size, on_device=False)
     owner = block.view(_Pinned)
-    owner.block = block
+    owner.block, owner.content = block, memory.array_in(block, size, np.dtype(np.uint8), "C")
     return memory.array_in(owner, shape, dtype, order)
 
 
