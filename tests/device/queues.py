@@ -17,12 +17,11 @@ from typing import Protocol
 
 from tests.device.memory import Memory
 
-ORDERS = ("fifo", "lifo", "late", "random")
+ORDERS = ("fifo", "late", "random")
 """What is done when the host waits, until it has what it waits for.
 
-"fifo": all work, in the order of issue. "lifo": all work, where there is a choice the last issued:
-work overtakes. "late": only what the host waits for, likewise: all else comes as late as it can.
-"random": any work, by a seed.
+"fifo": all work, in the order of issue. "late": only what the host waits for, and where there is a
+choice the last issued, so that each piece of work comes as late as it can. "random": by a seed.
 """
 
 Work = Callable[[], object]
@@ -107,14 +106,12 @@ class Queue:
             self._do(self._choose(needed))
 
     def _choose(self, needed: set[Operation] | None) -> Operation:
-        ready = self._ready.values()
+        """Return the next operation to do, of those that are ready."""
         if self.order == "random":
-            return self._random.choice(list(ready))
-        choose = min if self.order == "fifo" else max
-        return choose(
-            (operation for operation in ready if needed is None or operation in needed),
-            key=lambda operation: operation.number,
-        )
+            return self._random.choice(list(self._ready.values()))
+        if needed is None:
+            return self._ready[min(self._ready)]
+        return max(needed.intersection(self._ready.values()), key=lambda each: each.number)
 
     def _do(self, operation: Operation) -> None:
         del self._ready[operation.number]
