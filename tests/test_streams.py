@@ -6,6 +6,7 @@ bit for bit.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,13 +38,14 @@ X = (IMAGES / 255).astype("f")
 Result = list[Any]
 
 
-def network(backend: CupyBackend) -> nnkit.Sequential:
-    return nnkit.Sequential(
+def new_trainer(backend: CupyBackend) -> nnkit.Trainer:
+    model = nnkit.Sequential(
         *(nnkit.Linear(6, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.2)),
         nnkit.Linear(8, 3),
         seed=0,
         backend=backend,
     )
+    return nnkit.Trainer(model, optimizer=nnkit.Adam(clip_norm=1.0))
 
 
 def outcome(trainer: nnkit.Trainer) -> Result:
@@ -55,7 +57,7 @@ def outcome(trainer: nnkit.Trainer) -> Result:
 
 
 def train(backend: CupyBackend, x: np.ndarray = X, **options: Any) -> Result:
-    trainer = nnkit.Trainer(network(backend))
+    trainer = new_trainer(backend)
     trainer.fit(x, T, EPOCHS, BATCH, **options)
     return outcome(trainer)
 
@@ -71,6 +73,10 @@ def uncaptured(backend: CupyBackend, tmp_path: Path) -> Result:
     return train(backend, validation_data=(X, T), compile=False)
 
 
+def accumulated(backend: CupyBackend, tmp_path: Path) -> Result:
+    return train(backend, accumulate=2, schedule=nnkit.schedules.Cosine())
+
+
 def streamed(backend: CupyBackend, tmp_path: Path) -> Result:
     """Data that do not fit on the device, in blocks of two batches."""
     return feed(backend, validation_data=(IMAGES, T))
@@ -81,37 +87,58 @@ def streamed_uncaptured(backend: CupyBackend, tmp_path: Path) -> Result:
 
 
 def feed(backend: CupyBackend, **options: Any) -> Result:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "room", lambda: 0)
-        patch.setattr(streaming, "BLOCK_BYTES", 2 * BATCH * 6)
+    with small_blocks(backend):
         return train(backend, IMAGES, **options)
 
 
+@contextlib.contextmanager
+def small_blocks(backend: CupyBackend) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "room", lambda: 0)
+        patch.setattr(streaming, "BLOCK_BYTES", 2 * BATCH * 6)
+        yield
+
+
 def evaluated(backend: CupyBackend, tmp_path: Path) -> Result:
-    trainer = nnkit.Trainer(network(backend))
+    trainer = new_trainer(backend)
     figures = [trainer.evaluate(x, T, batch_size=BATCH) for x in (X, IMAGES)]
     return [*figures, trainer.predict(IMAGES, batch_size=BATCH).tolist(), *outcome(trainer)]
 
 
 def resumed(backend: CupyBackend, tmp_path: Path) -> Result:
     """Stopped in the middle of an epoch, saved, and continued by another trainer."""
-
-    class Stop(nnkit.Callback):
-        def on_step_end(self, trainer: nnkit.Trainer) -> None:
-            trainer.stop = trainer.progress.step == 3
-
-    part = nnkit.Trainer(network(backend))
-    part.fit(X, T, EPOCHS, BATCH, callbacks=[Stop()])
+    part = stopped(backend, X)
     part.save(tmp_path / "part.safetensors")
     rest = nnkit.Trainer.load(tmp_path / "part.safetensors", backend=backend)
     rest.resume(X, T)
     return outcome(rest)
 
 
+def given_up(backend: CupyBackend, tmp_path: Path) -> Result:
+    """Stopped with a block under way that nobody needs; its memory is used for something else."""
+    with small_blocks(backend):
+        trainer = stopped(backend, IMAGES)
+        state = outcome(trainer)
+        del trainer
+        arrays = [backend.zeros(n, np.uint8) for n in range(1, 2000, 100) for _ in range(20)]
+        later = feed(backend)
+    return [*state, [int(backend.to_numpy(array).sum()) for array in arrays], *later]
+
+
+def stopped(backend: CupyBackend, x: np.ndarray) -> nnkit.Trainer:
+    class Stop(nnkit.Callback):
+        def on_step_end(self, trainer: nnkit.Trainer) -> None:
+            trainer.stop = trainer.progress.step == 3
+
+    trainer = new_trainer(backend)
+    trainer.fit(x, T, EPOCHS, BATCH, callbacks=[Stop()])
+    return trainer
+
+
 def elsewhere(backend: CupyBackend, tmp_path: Path) -> Result:
     """The model is made and used on the default stream, and only trained on this one."""
     with backend.xp.cuda.Stream.null:
-        trainer = nnkit.Trainer(network(backend))
+        trainer = new_trainer(backend)
         before = trainer.predict(X).tolist()
     backend.synchronize()
     trainer.fit(X, T, EPOCHS, BATCH)
@@ -120,7 +147,17 @@ def elsewhere(backend: CupyBackend, tmp_path: Path) -> Result:
         return [before, *outcome(trainer)]
 
 
-SCENARIOS = (captured, uncaptured, streamed, streamed_uncaptured, evaluated, resumed, elsewhere)
+SCENARIOS = (
+    captured,
+    accumulated,
+    uncaptured,
+    streamed,
+    streamed_uncaptured,
+    evaluated,
+    resumed,
+    given_up,
+    elsewhere,
+)
 Scenario = Callable[[CupyBackend, Path], Result]
 
 
