@@ -17,6 +17,7 @@ import pytest
 import nnkit
 from nnkit import streaming
 from nnkit.backends import cupy as module
+from nnkit.backends import graphs
 from nnkit.backends.cupy import CupyBackend
 from tests.device import fake_cupy, queues, simulator
 
@@ -168,7 +169,7 @@ Scenario = Callable[[CupyBackend, Path], Result]
 def _short_graphs() -> Iterator[None]:
     """Have a graph of many steps be launched too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "STEPS_PER_GRAPH", 3)
+        patch.setattr(graphs, "STEPS_PER_GRAPH", 3)
         yield
 
 
