@@ -809,8 +809,8 @@ def _import_cupy() -> Any:
     ):
         import cupy
     if not hasattr(cupy, "ndarray"):
-        places = ", ".join(getattr(cupy, "__path__", ()))
-        raise ImportError(f"what is found as cupy is not CuPy: rename or remove {places}")
+        place = cupy.__file__ or ", ".join(cupy.__path__)
+        raise ImportError(f"what is found as cupy is not CuPy: rename or remove {place}")
     return cupy
 
 
