@@ -32,34 +32,32 @@ class Block:
     Work refers to the `Memory` alone, and so does not keep it from being used again.
     """
 
-    def __init__(self, memory: Memory, stream: int) -> None:
-        self.memory, self.stream = memory, stream
+    def __init__(self, memory: Memory, pool: object, stream: int) -> None:
+        self.memory, self.pool, self.stream = memory, pool, stream
 
     def __del__(self) -> None:
         queue = queues.current() if queues else None  # gone at the interpreter's exit
         if queue is not None:
-            queue.freed.setdefault((self.stream, self.memory.used), []).append(self.memory)
+            key = self.pool, self.stream, self.memory.used
+            queue.freed.setdefault(key, []).append(self.memory)
 
 
 def allocate(shape: Any, dtype: Any, order: str) -> tuple[np.ndarray, Block]:
     """Ask the current allocator, which may raise, and return an array and what keeps it."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
-    _allocator()(size)
-    stream, queue = current_stream(), queues.current()
-    if queue is None:
-        new = memory.reserve(size)
-        return memory.array_in(new, shape, dtype, order), Block(new, stream.ptr)
-    rounded = max(1, -(-size // UNIT)) * UNIT
-    freed = queue.freed.get((stream.ptr, rounded))
-    if not freed:
-        new = memory.reserve(rounded)
-        return memory.array_in(new, shape, dtype, order), Block(new, stream.ptr)
-    old = freed.pop()
-    array = memory.array_in(old, shape, dtype, order, poisoned=False)
-    if stream._capture is None:  # in a graph it would be poisoned again at each launch
+    given = _allocator()(size)
+    pool = given if isinstance(given, MemoryPool) else None
+    stream, queue, freed = current_stream(), queues.current(), None
+    if queue is not None:
+        size = max(1, -(-size // UNIT)) * UNIT
+        freed = queue.freed.get((pool, stream.ptr, size))
+    used = freed.pop() if freed else None
+    block = Block(memory.reserve(size) if used is None else used, pool, stream.ptr)
+    array = memory.array_in(block.memory, shape, dtype, order, poisoned=used is None)
+    if used is not None and stream._capture is None:  # a graph would poison it at each launch
         queue.submit(lambda: memory.poison(array), stream, implicit=False)
-    return array, Block(old, stream.ptr)
+    return array, block
 
 
 class MemoryPool:
@@ -68,12 +66,13 @@ class MemoryPool:
     def __init__(self, allocator: Any = None) -> None:
         self._limit = 0
 
-    def malloc(self, size: int) -> None:
-        """Allow an allocation, whose memory comes from elsewhere."""
+    def malloc(self, size: int) -> MemoryPool:
+        """Allow an allocation; return whose freed memory it may use."""
+        return self
 
     def used_bytes(self) -> int:
-        """Return the size of all arrays."""
-        return Memory.live_bytes - self.free_bytes()
+        """Return the size of all arrays, whichever pool they are from."""
+        return Memory.live_bytes - sum(block.used for _, block in _freed())
 
     def total_bytes(self) -> int:
         """Return the size of all arrays and of what is free."""
@@ -81,17 +80,18 @@ class MemoryPool:
 
     def free_bytes(self) -> int:
         """Return the size of freed memory that is kept."""
-        return sum(block.used for block in _freed())
+        return sum(block.used for pool, block in _freed() if pool is self)
 
     def n_free_blocks(self) -> int:
         """Return how many pieces of freed memory are kept."""
-        return len(_freed())
+        return sum(pool is self for pool, _ in _freed())
 
     def free_all_blocks(self, stream: Any = None) -> None:
         """Give back freed memory, for which the device has to have done its work."""
         queues.synchronize()
-        if queue := queues.current():
-            queue.freed.clear()
+        queue = queues.current()
+        for key in [key for key in queue.freed if key[0] is self] if queue else []:
+            del queue.freed[key]
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Limit the size of the pool."""
@@ -102,9 +102,10 @@ class MemoryPool:
         return self._limit
 
 
-def _freed() -> list[Memory]:
+def _freed() -> list[tuple[object, Memory]]:
     queue = queues.current()
-    return [block for blocks in queue.freed.values() for block in blocks] if queue else []
+    freed = {} if queue is None else queue.freed
+    return [(pool, block) for (pool, *_), blocks in freed.items() for block in blocks]
 
 
 default_pool = MemoryPool()

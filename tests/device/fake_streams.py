@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any
 
-from tests.device import queues
+from tests.device import captures, queues
+from tests.device.captures import Capture
 from tests.device.fake_errors import CUDARuntimeError
 from tests.device.queues import Operation, Work
 
 _local = threading.local()
-_capturing: list[Stream] = []
 
 
 def current_stream() -> Stream:
@@ -34,31 +34,16 @@ def submit(
 ) -> Operation | None:
     """Issue work to a stream, by default the current one; return it if it is put off."""
     stream = current_stream() if stream is None else stream
-    if _capturing:
+    if captures.ongoing:
         if stream._capture is not None:
             stream._capture.record(work)
             return None
-        _check_legacy(stream)
+        captures.refuse(906, captures.implicit(stream.ptr))
     queue = queues.current()
     if queue is None:
         work()
         return None
     return queue.submit(work, stream, after)
-
-
-def _check_legacy(stream: Stream) -> None:
-    """Refuse to have the legacy default stream wait for what is only recorded."""
-    if stream.ptr == 0:
-        _refuse(906, [other for other in _capturing if not other.is_non_blocking])
-
-
-def _refuse(status: int, capturing: Iterable[Stream]) -> None:
-    """Raise an error if streams capture, whose captures are invalid from now on."""
-    captures = [stream._capture for stream in capturing if stream._capture is not None]
-    for capture in captures:
-        capture.valid = False
-    if captures:
-        raise CUDARuntimeError(status)
 
 
 def is_put_off() -> bool:
@@ -73,7 +58,7 @@ def is_capturing() -> bool:
 
 def stream_is_capturing(stream: int) -> bool:
     """Whether the stream of this number is capturing."""
-    return any(other.ptr == stream for other in _capturing)
+    return any(capture.stream == stream for capture in captures.ongoing)
 
 
 def refuse_while_capturing(what: str, stream: Stream | None = None) -> None:
@@ -84,27 +69,8 @@ def refuse_while_capturing(what: str, stream: Stream | None = None) -> None:
 
 def synchronize() -> None:
     """Wait for the device: not allowed while any stream captures."""
-    _refuse(900, _capturing)
+    captures.refuse(900, captures.ongoing)
     queues.synchronize()
-
-
-class Capture:
-    """The work that a stream is given while it captures."""
-
-    def __init__(self) -> None:
-        self.work: list[Work] = []
-        self.valid = True
-
-    def record(self, work: Work) -> None:
-        """Add work, unless a refused call has made the capture invalid."""
-        if not self.valid:
-            raise CUDARuntimeError(901)
-        self.work.append(work)
-
-    def refuse(self, status: int) -> NoReturn:
-        """Raise an error, after which the capture is invalid."""
-        self.valid = False
-        raise CUDARuntimeError(status)
 
 
 class Stream:
@@ -158,8 +124,8 @@ class Stream:
         queues.synchronize(self)
 
     def _check_not_capturing(self) -> None:
-        _refuse(900, [self])
-        _check_legacy(self)
+        captures.refuse(900, [self._capture])
+        captures.refuse(906, captures.implicit(self.ptr))
 
     def record(self, event: Event | None = None) -> Event:
         """Record an event."""
@@ -172,7 +138,7 @@ class Stream:
         if not event._recorded:
             return
         if self._capture is not None and event._capture is not self._capture:
-            self._capture.refuse(905 if event._capture is None else 902)
+            captures.refuse(905 if event._capture is None else 902, [self._capture])
         if self._capture is None and event._capture is not None:
             raise NotImplementedError("the fake GPU captures one stream at a time")
         submit(_nothing, self, [event._operation])
@@ -183,22 +149,22 @@ class Stream:
             raise RuntimeError("cannot capture on the default (legacy) stream")
         if self._capture is not None:
             raise CUDARuntimeError(900)
-        self._capture = Capture()
-        _capturing.append(self)
+        self._capture = Capture(self.ptr, not self.is_non_blocking)
+        captures.ongoing.append(self._capture)
 
     def end_capture(self) -> Graph:
         """Return the recorded work; the stream captures no longer, even if there is an error."""
         if self._capture is None:
             raise CUDARuntimeError(900)
         capture, self._capture = self._capture, None
-        _capturing.remove(self)
+        captures.ongoing.remove(capture)
         if not capture.valid:
             raise CUDARuntimeError(901)
         return Graph._of(capture.work)
 
     def is_capturing(self) -> bool:
         """Whether work is recorded instead of done. (To ask the legacy stream spoils nothing.)"""
-        if self.ptr == 0 and any(not other.is_non_blocking for other in _capturing):
+        if captures.implicit(self.ptr):
             raise CUDARuntimeError(906)
         return self._capture is not None
 
@@ -250,7 +216,7 @@ class Event:
     @property
     def done(self) -> bool:
         """Whether the work before the event has been done; does not wait for it."""
-        self._check_not_captured()
+        captures.refuse(907, [self._capture])
         return self._operation is None or self._operation.done
 
     def record(self, stream: Stream | None = None) -> None:
@@ -261,12 +227,8 @@ class Event:
 
     def synchronize(self) -> None:
         """Wait for the event."""
-        self._check_not_captured()
+        captures.refuse(907, [self._capture])
         queues.wait(self._operation)
-
-    def _check_not_captured(self) -> None:
-        if self._capture is not None:
-            self._capture.refuse(907)
 
 
 def _nothing() -> None:

@@ -57,8 +57,8 @@ class Queue:
         self._numbers = itertools.count()
         self._ready: dict[int, Operation] = {}
         self._last: dict[Stream, Operation] = {}
-        self.freed: dict[tuple[int, int], list[Memory]] = {}
-        """Device memory by stream and size: the next array gets it, work may still be using it."""
+        self.freed: dict[tuple[object, int, int], list[Memory]] = {}
+        """Device memory by pool, stream and size: the next array gets it, work may be using it."""
 
     def submit(
         self,

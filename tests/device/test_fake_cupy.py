@@ -10,7 +10,6 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,6 @@ extern "C" __global__ void saxpy(float a, const float* x, float* y, int n) {
     if (i < n) y[i] += a * x[i];
 }
 """
-
-
-@pytest.fixture
-def cupy() -> Iterator[types.ModuleType]:
-    with fake_cupy.installed() as module:
-        yield module
 
 
 @pytest.fixture
