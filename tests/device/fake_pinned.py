@@ -40,7 +40,7 @@ def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray
     block = _pinned[size].pop() if _pinned.get(size) else memory.reserve(size, on_device=False)
     owner = block.view(_Pinned)
     owner.block, owner.content = block, memory.array_in(block, size, np.dtype(np.uint8), "C")
-    return memory.array_in(owner, shape, dtype, order)
+    return memory.array_in(block, shape, dtype, order, base=owner)
 
 
 def zeros_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:

@@ -24,6 +24,9 @@ class Memory(np.ndarray):
     used = 0
     """Bytes between the guard zones."""
 
+    start = 0
+    """Where these begin."""
+
     on_device = False
 
     def __del__(self) -> None:
@@ -45,17 +48,24 @@ def reserve(size: int, on_device: bool = True) -> Memory:
     memory.used, memory.on_device = size, on_device
     Memory.live_bytes += size * on_device
     address = memory.ctypes.data
-    offset = _start(memory)
-    _forbid(address, offset)
-    _forbid(address + offset + size, memory.size - offset - size)
+    memory.start = GUARD_BYTES + -(address + GUARD_BYTES) % ALIGNMENT
+    end = memory.start + size
+    _forbid(address, memory.start)
+    _forbid(address + end, memory.size - end)
     return memory
 
 
 def array_in(
-    memory: np.ndarray, shape: Any, dtype: np.dtype, order: str, poisoned: bool = True
+    memory: Memory,
+    shape: Any,
+    dtype: np.dtype,
+    order: str,
+    poisoned: bool = True,
+    base: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Make an array at the start of all the bytes of `reserve`, which have been poisoned or not."""
-    array = np.ndarray(shape, dtype, buffer=memory, offset=_start(memory), order=order)
+    """Make an array in memory, poisoned or not; `base` is another view of it, to be kept alive."""
+    buffer = memory if base is None else base
+    array = np.ndarray(shape, dtype, buffer=buffer, offset=memory.start, order=order)
     if poisoned and dtype == np.bool_:
         poison(array)
     return array
@@ -67,11 +77,6 @@ def poison(array: np.ndarray) -> None:
         array.fill(True)  # any other byte than 0 or 1 is no truth value
     else:
         array.ravel("K").view(np.uint8).fill(POISON)
-
-
-def _start(memory: np.ndarray) -> int:
-    """Return the offset of what lies between the guard zones."""
-    return GUARD_BYTES + -(memory.ctypes.data + GUARD_BYTES) % ALIGNMENT
 
 
 def memory_of(array: np.ndarray) -> Memory | None:
