@@ -37,8 +37,8 @@ RUNTIME: dict[str, Any] = {}
 """Functions of the CUDA runtime by name, as ctypes callbacks."""
 DRIVER: dict[str, Any] = {}
 """Those of the driver."""
-_lock = threading.RLock()
-"""CUDA may be called by several threads; also by destructors, while it is being called."""
+lock = threading.RLock()
+"""Held by every call: threads may call CUDA, and destructors may while it is being called."""
 _refusals: list[Any] = []
 failures: list[str] = []
 """All that should never happen, in words."""
@@ -77,7 +77,7 @@ def _guarded(name: str, function: Callable[..., None]) -> Callable[..., int]:
 
     def call(*arguments: Any) -> int:
         try:
-            with _lock:
+            with lock:
                 function(*arguments)
         except Refused as refused:
             return refused.status

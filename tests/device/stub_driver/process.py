@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -29,6 +30,7 @@ def unavailable() -> str | None:
 
 def start() -> Any:
     """Import CuPy over the pretend driver and return the backend, made as users make it."""
+    gc.disable()  # what destructors give back they give back when a scenario says so
     os.environ["CUPY_ACCELERATORS"] = ""  # CUB's kernels are compiled code, not source
     patching.patch()
     from cuda import pathfinder
@@ -42,7 +44,9 @@ def start() -> Any:
     products.install()
     from nnkit.backends import get_backend
 
-    return get_backend("cupy")
+    backend = get_backend("cupy")
+    gc.freeze()
+    return backend
 
 
 def state() -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit.backends import cublaslt
 from tests.device import fake_cublaslt
+from tests.device.stub_driver import functions
 from tests.device.stub_driver.cupy_kernels import view
 from tests.device.stub_driver.order import device
 from tests.device.stub_driver.queues import Operation
@@ -33,7 +34,9 @@ class Streams:
 
     @staticmethod
     def submit(work: Callable[[], None]) -> None:
-        device.give(current_stream().ptr, Operation("cuBLASLt", work, (), *_touched[-1]))
+        operation = Operation("cuBLASLt", work, (), *_touched[-1])
+        with functions.lock:
+            device.give(current_stream().ptr, operation)
 
 
 class Library(fake_cublaslt.Library):
@@ -76,7 +79,8 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
         result[...] = left @ right
 
     reads, writes = frozenset([a.data.ptr, b.data.ptr]), frozenset([out.data.ptr])
-    device.give(current_stream().ptr, Operation("cuBLAS", multiply, (), reads, writes))
+    with functions.lock:
+        device.give(current_stream().ptr, Operation("cuBLAS", multiply, (), reads, writes))
     return out
 
 

@@ -17,7 +17,7 @@ import nnkit
 from nnkit import streaming
 from nnkit.backends import Backend, graphs
 
-FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 3
+FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 2
 BLOCK_ROWS = 2 * BATCH
 
 Fingerprint = dict[str, str]
@@ -155,10 +155,10 @@ def resumed(backend: Backend) -> Fingerprint:
     x, t = data(8 * BATCH)
     trainer = nnkit.Trainer(network(backend), optimizer=nnkit.AdamW(0.01))
     with tempfile.TemporaryDirectory() as folder:
-        trainer.fit(x, t, EPOCHS, BATCH, callbacks=[Stop(11)])
+        trainer.fit(x, t, EPOCHS, BATCH, callbacks=[Stop(5)])
         trainer.save(Path(folder) / "first")
         trainer = nnkit.Trainer.load(Path(folder) / "first", backend)
-        trainer.resume(x, t, callbacks=[Stop(18)])
+        trainer.resume(x, t, callbacks=[Stop(11)])
         trainer.save(Path(folder) / "second")
         trainer = nnkit.Trainer.load(Path(folder) / "second", backend)
         with no_room(backend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def _compare(backend: Backend, chosen: dict[str, Callable[[], Any]]) -> Report:
                 memory.allocated_in_capture.clear()
                 with order(chosen_order), make():
                     got = run(backend)
+                    gc.collect()
                 parts = [part for part, digest in got.items() if digest != want[name][part]]
                 if parts:
                     different.append(f"{stream}, {chosen_order}, {name}: {' '.join(parts)}")
