@@ -6,10 +6,12 @@ of threads, allocations (test_cupy_backend.py), which kernels are launched (benc
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
-from tests.helpers import random_array
+from tests.helpers import master_of, random_array, with_master
 
 ALPHA = 0.3
 LOG = np.full((4, 2), -7.0)
@@ -24,11 +26,17 @@ def random_probabilities(rng: np.random.Generator, shape: tuple[int, int]) -> np
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-def operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
-    """Return for each operation how to run it, its inputs and its outputs."""
+def operations(
+    rng: np.random.Generator, shape: tuple[int, int], dtype: Any = np.float64
+) -> dict[str, tuple]:
+    """Return for each operation how to run it, its inputs and its outputs.
+
+    In a half `dtype` the optimizers' parameters have a master.
+    """
     n, m = shape
     x, y = random_array(rng, shape), random_array(rng, shape)
     p, g, v = (random_array(rng, n * m) for _ in range(3))
+    trained = with_master(dtype, p)
     lr, at = np.array([0.3, 0.2, 0.1]), np.array([1, 5, 9])
     slope, likely = random_array(rng, m), random_probabilities(rng, shape)
     images = rng.integers(0, 256, (2 * n + 3, m)).astype(np.uint8)
@@ -135,24 +143,30 @@ def operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tu
             {"y": shape},
         ),
         "sgd": (
-            lambda b, a: b.sgd(a.p, a.g, None, a.lr, a.at, 0.0, False, 0.01),
+            lambda b, a: b.sgd(a.p, a.g, None, a.lr, a.at, 0.0, False, 0.01, master=master_of(a)),
             {"at": at, "g": g, "lr": lr},
-            {"p": p},
+            trained,
         ),
         "sgd nesterov": (
-            lambda b, a: b.sgd(a.p, a.g, a.v, a.lr, a.at, 0.9, True, 0.01),
+            lambda b, a: b.sgd(a.p, a.g, a.v, a.lr, a.at, 0.9, True, 0.01, master=master_of(a)),
             {"at": at, "g": g, "lr": lr},
-            {"p": p, "v": v},
+            trained | {"v": v},
         ),
         "adaptive": (
-            lambda b, a: b.adaptive(a.p, a.g, a.v, a.lr, a.at, 0.9, 0.1, 1e-3, 0.01, 0.02),
+            lambda b, a: b.adaptive(
+                *(a.p, a.g, a.v, a.lr, a.at), *(0.9, 0.1, 1e-3, 0.01, 0.02), master_of(a)
+            ),
             {"at": at, "g": g, "lr": lr},
-            {"p": p, "v": v**2},
+            trained | {"v": v**2},
         ),
         "adam": (
-            lambda b, a: b.adam(a.p, a.g, a.m, a.v, a.lr, a.at, 0.9, 0.999, 1e-8, 0.01, True, 0.02),
+            lambda b, a: b.adam(
+                *(a.p, a.g, a.m, a.v, a.lr, a.at),
+                *(0.9, 0.999, 1e-8, 0.01, True, 0.02),
+                master_of(a),
+            ),
             {"at": at, "g": g, "lr": lr},
-            {"p": p, "m": random_array(rng, n * m), "v": v**2},
+            trained | {"m": random_array(rng, n * m), "v": v**2},
         ),
         "accumulate": (
             lambda b, a: b.accumulate(a.g, a.total, 0.3, False),
@@ -196,10 +210,21 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     return {
         "batch_norm_forward": (
             lambda b, a: b.batch_norm_forward(
-                *(a.x, a.gamma, a.beta, a.running, a.runvar, a.mean, a.var, a.y, 1e-4, 0.3)
+                *(
+                    a.x,
+                    a.gamma,
+                    a.beta,
+                    a.running_mean,
+                    a.running_var,
+                    a.mean,
+                    a.var,
+                    a.y,
+                    1e-4,
+                    0.3,
+                )
             ),
             affine,
-            {"running": columns["mean"], "runvar": columns["var"]}
+            {"running_mean": columns["mean"], "running_var": columns["var"]}
             | {"mean": (m,), "var": (m,), "y": shape},
             scale,
         ),
@@ -234,5 +259,31 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             {"dy": dy, "x": x, "gamma": columns["gamma"]} | rows,
             gradients,
             scale,
+        ),
+    }
+
+
+def linear(rows: int, inputs: int, outputs: int) -> dict[str, tuple]:
+    """Return what of a linear layer one launch can do, in the same form."""
+    rng = np.random.default_rng(8)
+    x, weight = random_array(rng, (rows, inputs)), random_array(rng, (inputs, outputs))
+    bias, dy = random_array(rng, outputs), random_array(rng, (rows, outputs))
+    forward, y = {"x": x, "weight": weight, "bias": bias}, {"y": (rows, outputs)}
+    gradients = {"dweight": weight.shape, "dbias": bias.shape, "dx": x.shape}
+    return {
+        **{
+            kind: (
+                lambda b, v, kind=kind: b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.y),
+                forward,
+                y,
+            )
+            for kind in ("identity", "relu")
+        },
+        "gradient": (
+            lambda b, v: b.linear_backward(
+                "identity", v.dy, v.x, v.weight, v.dy, v.dy, v.dweight, v.dbias, v.dx
+            ),
+            {"x": x, "weight": weight, "dy": dy},
+            gradients,
         ),
     }

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,14 +18,31 @@ import pytest
 from click.testing import CliRunner
 
 import nnkit
-from bench import check, compare, kernels, machine, peers, report, results, run, summaries, worker
+from bench import (
+    check,
+    compare,
+    kernels,
+    launches,
+    machine,
+    peers,
+    report,
+    results,
+    run,
+    smoke,
+    summaries,
+    worker,
+)
 from bench.children import Child, PeerError
 from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data, order
 from bench.peers.numpy_by_hand import NumpyByHand
 from nnkit import bench as short
-from nnkit import openblas
+from nnkit import dtypes, openblas
 from nnkit.backends import available_backends, get_backend
+from nnkit.backends.base import CaptureError
+from nnkit.backends.numpy import NumpyBackend
 from nnkit.cli import cli
+from nnkit.kernels import cuda
+from tests.device import simulator
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6
@@ -530,3 +548,38 @@ def test_products_are_timed_beside_those_of_blas(monkeypatch, tmp_path):
     assert len(head) == 4
     assert [row[0] for row in body] == ["20 to 10, batch 3"]
     assert results.load(results.save(record, tmp_path)) == record
+
+
+# ---------------------------------------------------------------------- on a GPU
+
+
+def test_smoke(backend, capsys):
+    """Every operation and kernel in every dtype, on the simulator too."""
+    if backend.name == "numba":
+        pytest.skip("compiles all of its kernels for a minute, and has no others")
+    names = [dtype.name for dtype in dtypes.available(backend.dtypes)]
+    assert smoke.smoke(backend, names, steps=20) == []
+    assert ("launched: " in capsys.readouterr().out) == (backend.name == "cupy")
+
+
+def test_smoke_names_what_failed(monkeypatch, capsys):
+    class Wrong(NumpyBackend):
+        def clip(self, x, total, limit):
+            super().clip(x, total, 2 * limit)
+
+        def capture(self, step):
+            raise CaptureError("no graphs here")
+
+    monkeypatch.setattr(smoke, "get_backend", lambda name: Wrong())
+    assert smoke.main(["--dtypes", "float64", "--steps", "3"]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED float64 9x300 clip: AssertionError" in out
+    assert re.search("FAILED float64 training: .*no graphs here", out)
+    assert out.splitlines()[-1].startswith("numpy: 4 failed")
+
+
+@pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
+def test_kernel_names_are_those_that_the_compiler_finds():
+    options = cuda.options("float32")
+    modules = [simulator.RawModule(code=cuda.source(name), options=options) for name in cuda.FILES]
+    assert launches.kernel_names() == {name for module in modules for name in module.names}

@@ -31,7 +31,7 @@ from tests.helpers import (
     place,
     random_array,
 )
-from tests.operations import LOG, operations, random_labels
+from tests.operations import LOG, linear, operations, random_labels
 
 pytestmark = pytest.mark.skipif(
     simulator.unavailable() is not None, reason=str(simulator.unavailable())
@@ -271,41 +271,16 @@ def with_library(request: pytest.FixtureRequest) -> CupyBackend:
     return _create(request.param)
 
 
-def _linear(rows: int, inputs: int, outputs: int) -> dict[str, tuple]:
-    rng = np.random.default_rng(8)
-    x, weight = random_array(rng, (rows, inputs)), random_array(rng, (inputs, outputs))
-    bias, dy = random_array(rng, outputs), random_array(rng, (rows, outputs))
-    forward, y = {"x": x, "weight": weight, "bias": bias}, {"y": (rows, outputs)}
-    gradients = {"dweight": weight.shape, "dbias": bias.shape, "dx": x.shape}
-    return {
-        **{
-            kind: (
-                lambda b, v, kind=kind: b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.y),
-                forward,
-                y,
-            )
-            for kind in ("identity", "relu")
-        },
-        "gradient": (
-            lambda b, v: b.linear_backward(
-                "identity", v.dy, v.x, v.weight, v.dy, v.dy, v.dweight, v.dbias, v.dx
-            ),
-            {"x": x, "weight": weight, "dy": dy},
-            gradients,
-        ),
-    }
-
-
 @pytest.mark.parametrize("layout", ["contiguous", "offset", "transposed", "rows"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (5, 1, 7), (33, 17, 10)], ids=str)
 def test_linear_layers_with_any_library(with_library, dtype, shape, layout):
-    for run, inputs, outputs in _linear(*shape).values():
+    for run, inputs, outputs in linear(*shape).values():
         Check(with_library, dtype, layout)(run, inputs, outputs, ulps=ULPS, scale=sum(shape))
 
 
 def test_one_launch_does_what_the_library_can(with_library, dtype):
     fused = set()
-    for name, (run, inputs, outputs) in _linear(33, 17, 10).items():
+    for name, (run, inputs, outputs) in linear(33, 17, 10).items():
         arrays = {key: with_library.asarray(value, dtype) for key, value in inputs.items()}
         arrays |= {key: with_library.empty(shape, dtype) for key, shape in outputs.items()}
         before = simulator.launch_count

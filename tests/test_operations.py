@@ -21,7 +21,17 @@ from nnkit.backends.philox import uniform
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
-from tests.helpers import LAYOUTS, REFERENCE, Check, assert_close, counters, place, random_array
+from tests.helpers import (
+    LAYOUTS,
+    REFERENCE,
+    Check,
+    assert_close,
+    counters,
+    master_of,
+    place,
+    random_array,
+    with_master,
+)
 
 EMPTY = [(0, 10)]
 SHAPES = [(1, 1), (5, 3), (2, 1100), (7, 33), (2100, 10), (3, 1000), (257, 129)]
@@ -1245,15 +1255,6 @@ def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay, l1, master
     b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay, l1, master)
 
 
-def _with_master(dtype, p):
-    """Parameters, and where they are of a half dtype their master."""
-    return {"p": p} if arithmetic(dtype) == dtype else {"p": p, "master": p.astype(dtype)}
-
-
-def _master(v):
-    return getattr(v, "master", None)
-
-
 @every_momentum
 @both_penalties
 @flat_only
@@ -1261,9 +1262,9 @@ def test_sgd(check, shape, rng, momentum, nesterov, weight_decay, l1):
     size = shape[0] * shape[1]
     options = momentum, nesterov, weight_decay, l1
     check(
-        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options, _master(v)),
+        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options, master_of(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size)) | {"v": random_array(rng, size)},
+        with_master(check.dtype, random_array(rng, size)) | {"v": random_array(rng, size)},
     )
 
 
@@ -1274,9 +1275,11 @@ def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
     size = shape[0] * shape[1]
     options = keep, add, 1e-8, weight_decay, l1
     check(
-        lambda b, v: b.adaptive(v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, _master(v)),
+        lambda b, v: b.adaptive(
+            v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, master_of(v)
+        ),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size))
+        with_master(check.dtype, random_array(rng, size))
         | {"squares": random_array(rng, size) ** 2},
     )
 
@@ -1288,9 +1291,9 @@ def test_adam(check, shape, rng, weight_decay, l1, decoupled):
     size = shape[0] * shape[1]
     options = 0.9, 0.999, 1e-8, weight_decay, decoupled, l1
     check(
-        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, _master(v)),
+        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, master_of(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size))
+        with_master(check.dtype, random_array(rng, size))
         | {"m": random_array(rng, size), "v": random_array(rng, size) ** 2},
     )
 
