@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -125,13 +125,16 @@ class Child:
 
 
 def start(
-    command: Sequence[str], device: str, threads: int, **streams: Any
+    command: Sequence[str],
+    device: str,
+    threads: int,
+    variables: Mapping[str, str] | None = None,
+    **streams: Any,
 ) -> subprocess.Popen[str]:
-    """Start a process in the root of the repository, on the first `threads` cores there are."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(device, threads), text=True, **streams
-    )
-    if hasattr(os, "sched_setaffinity"):
+    """Start a process in the root of the repository; on a CPU, on the first `threads` cores."""
+    given = environment(device, threads) | dict(variables or {})
+    process = subprocess.Popen(command, cwd=ROOT, env=given, text=True, **streams)
+    if device == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:threads])
     return process
 

@@ -30,6 +30,7 @@ from bench import (
     run,
     smoke,
     summaries,
+    timing,
     worker,
 )
 from bench.children import Child, PeerError
@@ -42,7 +43,7 @@ from nnkit.backends.base import CaptureError
 from nnkit.backends.numpy import NumpyBackend
 from nnkit.cli import cli
 from nnkit.kernels import cuda
-from tests.device import simulator
+from tests.device import fake_cupy, nvrtc, simulator
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6
@@ -154,14 +155,20 @@ def test_kernels_are_checked_against_the_reference(case, plain, name):
     kernels.prepare(case, get_backend(name), plain)()
 
 
-def test_a_wrong_kernel_is_noticed():
-    def wrong(xp, a):
-        kernels.adam(33).plain(xp, a)
-        a.v[5] *= 1.001
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("wrong", [0.001, np.nan])
+def test_a_wrong_kernel_is_noticed(large, wrong):
+    """Large cases are compared with their own plain code in float64."""
+    right = replace(kernels.adam(33), large=large)
+    kernels.prepare(right, get_backend("numpy"))
 
-    case = replace(kernels.adam(33), plain=wrong)
-    with pytest.raises(AssertionError, match="Adam"):
-        kernels.prepare(case, get_backend("numpy"), plain=True)
+    def fused(backend, a):
+        right.fused(backend, a)
+        if a.v.dtype == np.float32:  # not in the reference
+            a.v[5] += wrong
+
+    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 numbers are .* the first at 5"):
+        kernels.prepare(replace(right, fused=fused), get_backend("numpy"))
 
 
 def test_every_kernel_is_listed_once():
@@ -551,6 +558,50 @@ def test_products_are_timed_beside_those_of_blas(monkeypatch, tmp_path):
 
 
 # ---------------------------------------------------------------------- on a GPU
+
+
+class TimedEvent:
+    """An event of a GPU that had done its work before the next was issued."""
+
+    done = True
+
+    def __init__(self, order):
+        self.order = order
+
+    def record(self):
+        self.order.append("event")
+
+    def synchronize(self):
+        pass
+
+
+def test_device_time_is_that_of_calls_behind_a_delay(monkeypatch):
+    order, delays = [], []
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda, "Event", lambda: TimedEvent(order))
+        monkeypatch.setattr(cupy.cuda, "get_elapsed_time", lambda begin, end: 3.0)
+        monkeypatch.setattr(timing, "MOST_CALLS", 3)
+        monkeypatch.setattr(timing, "spin", lambda s: (order.append("delay"), delays.append(s)))
+        seconds = timing.device_seconds(lambda: order.append("call"), rounds=2)
+    assert seconds == pytest.approx(1e-3)
+    assert order == ["call"] * 2 + ["delay", "event", *["call"] * 3, "event"] * 2
+    assert delays == [delays[0], 2 * delays[0]], "too short: the device did not wait"
+
+
+def test_the_delay_is_calibrated(monkeypatch):
+    cycles = []
+    timing.cycles_per_second.cache_clear()
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda, "get_elapsed_time", lambda begin, end: 2.0)
+        monkeypatch.setattr(timing, "_spin", cycles.append)
+        timing.spin(0.001)
+    timing.cycles_per_second.cache_clear()
+    assert cycles == [timing.CALIBRATION, timing.CALIBRATION, timing.CALIBRATION // 2]
+
+
+@pytest.mark.skipif(nvrtc.unavailable() is not None, reason=str(nvrtc.unavailable()))
+def test_the_delay_compiles():
+    assert b"spin" in nvrtc.compile_nvrtc(timing.SPIN, "compute_90", ())[0]
 
 
 def test_smoke(backend, capsys):
