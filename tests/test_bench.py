@@ -407,6 +407,46 @@ def test_comparison_reports_absent_failed_and_idle_peers(tmp_path, capsys, monke
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+TWO_BENCHMARKS = """
+def test_first(benchmark):
+    benchmark(int)
+    benchmark.extra_info.update(name="first", seconds=1e-3, yardstick=None)
+
+def test_second(benchmark):
+    raise AssertionError
+"""
+
+
+def test_comparison_keeps_each_network_as_soon_as_it_is_measured(tmp_path):
+    """All peers build it at once, as on a GPU."""
+    kept = []
+    comparison = compare.Comparison(["nnkit-numpy", "numpy"], "cpu", 1)
+    comparison.device = "cuda"
+    turns = comparison._prepare(NETWORKS["deep"], 50)
+    comparison.close()
+    assert list(turns) == ["nnkit-numpy", "numpy"]
+    networks = ["deep", "tiny-batch"]
+    record = compare.run(networks, ["nnkit-numpy"], rounds=1, steps=50, keep=kept.append)
+    assert [len(r["results"]) for r in (*kept, record)] == [1, 2]
+    assert "partial" not in record["settings"]
+    assert "PARTIAL" in summaries.show(results.load(results.save(kept[0], tmp_path)))
+    assert report.caption(kept[0]).endswith("; not all was measured.*")
+
+
+def test_suite_keeps_each_result_as_soon_as_it_is_measured(monkeypatch, tmp_path):
+    """One right kernel and one that fails."""
+    suite = tmp_path / "test_two.py"
+    suite.write_text(TWO_BENCHMARKS)
+    kept = []
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--rootdir={ROOT} -c {ROOT / 'pyproject.toml'}")
+    with pytest.raises(run.SuiteError, match="ended with code 1") as caught:
+        run.run("kernels", tests=[str(suite), "-p", "bench.conftest"], keep=kept.append)
+    record = results.load(results.save(kept[-1], tmp_path))
+    assert record == caught.value.record
+    assert [r["name"] for r in record["results"]] == ["first"]
+    assert record["settings"]["partial"]
+
+
 def test_peer_with_another_loss_is_not_timed(monkeypatch):
     monkeypatch.setattr(compare, "reference_loss", lambda network, steps: 99.0)
     record = compare.run(["deep"], ["nnkit-numpy"], rounds=1, steps=50)
@@ -416,6 +456,7 @@ def test_peer_with_another_loss_is_not_timed(monkeypatch):
 
 def test_child_that_ends_is_an_error():
     child = Child("numpy", "cpu", 1)
+    child.greet()
     child.process.kill()
     child.process.wait()
     with pytest.raises(PeerError, match="ended with code -9"):
