@@ -1662,10 +1662,10 @@ def _flat(*matrices):
 
 
 @pytest.fixture(scope="module", params=["wide", "middle", "narrow"])
-def large_arrays(request, simulated) -> dict[str, np.ndarray]:
+def large_arrays(request, small) -> dict[str, np.ndarray]:
     """Inputs, and outputs as they are before."""
     rng = np.random.default_rng(5)
-    if simulated:
+    if small:
         n, m = {"wide": (15, 1100), "middle": (67, 130), "narrow": (600, 10)}[request.param]
     else:
         n, m = {"wide": (1100, 1025), "middle": (9001, 130), "narrow": (100_003, 10)}[request.param]
@@ -1699,14 +1699,15 @@ def large_arrays(request, simulated) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("operation", LARGE)
-def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
+def test_large_arrays(backend, small, monkeypatch, operation, large_arrays):
     """Enough work that threads share it on a CPU, and that CUDA blocks come round for more.
 
-    The simulator has small arrays and few blocks instead, and runs threads in a random order.
+    The simulator has small arrays and few blocks instead (but for `make test-large`), and runs
+    threads in a random order.
     """
     inputs, outputs, call = LARGE[operation]
     rows = len(large_arrays["x"])
-    if simulated:
+    if small:
         monkeypatch.setattr(backend, "_most_blocks", 2)
     with simulator.thread_order("shuffled", seed=1):
         Check(backend, np.float32)(
