@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.reasons import importing
+
 HALF = ("float16", "bfloat16")
 """Dtypes of 16 bits, which the CUDA kernels load and store; they compute in float32."""
 
@@ -15,21 +17,18 @@ HALF = ("float16", "bfloat16")
 def parse(name: str) -> np.dtype[Any]:
     """Return a dtype by its name; "bfloat16" is that of the package ml_dtypes, as in CuPy.
 
-    Raises TypeError for what is no dtype, ImportError where ml_dtypes is needed and missing.
+    Raises TypeError for what is no dtype, ImportError where ml_dtypes is needed and missing or
+    broken.
     """
     if name == "bfloat16":
-        try:
+        with importing("ml_dtypes", "bfloat16 needs the package ml_dtypes: pip install ml_dtypes"):
             from ml_dtypes import bfloat16
-        except ImportError as error:
-            raise ImportError(
-                "bfloat16 needs the package ml_dtypes: pip install ml_dtypes"
-            ) from error
         name = bfloat16
     return np.dtype(name)
 
 
 def available(names: Iterable[str]) -> list[np.dtype[Any]]:
-    """Return the dtypes of these names, but for bfloat16 where ml_dtypes is missing."""
+    """Return the dtypes of these names, but for bfloat16 where ml_dtypes cannot be used."""
     found = []
     for name in names:
         with suppress(ImportError):

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnkit.reasons import importing
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -77,9 +79,10 @@ def read_image(
 def _read_gray(path: Path) -> NDArray[np.float64]:
     """Read a file as brightness from 0 to 255, (height, width)."""
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        with importing("Pillow", "reading images needs Pillow; run: pip install 'nnkit[plot]'"):
+            from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
-        raise ImageError("reading images needs Pillow; run: pip install 'nnkit[plot]'") from error
+        raise ImageError(str(error)) from error
     with path.open("rb") as file, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:

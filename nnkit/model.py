@@ -186,7 +186,11 @@ class Sequential(Layer):
         if self.training and self.stochastic:
             self.backend.advance(self.counters, 0, 0, 1)
         for layer in self.plan:
-            x = layer.forward(x)
+            try:
+                x = layer.forward(x)
+            except Exception as error:
+                error.add_note(f"layer {self._place(layer)}")
+                raise
             if self.debug and not bool(self.xp.isfinite(as_arithmetic(x)).all()):
                 raise FloatingPointError(
                     f"NaN or infinity first comes out of layer {self._place(layer)}"
@@ -196,7 +200,11 @@ class Sequential(Layer):
     def run_backward(self, dy: Array) -> Array:
         """Backward pass, into the workspace in use."""
         for layer in reversed(self.plan):
-            dy = layer.backward(dy)
+            try:
+                dy = layer.backward(dy)
+            except Exception as error:
+                error.add_note(f"layer {self._place(layer)}, backward")
+                raise
         return dy
 
     @contextmanager

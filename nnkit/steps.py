@@ -220,7 +220,11 @@ class Steps:
         model, counters = self.model, self.optimizer.counters
         x, t = self.batch.gather(self.order, counters, rows)
         y = model.run_forward(x)
-        self.loss.run(model.backend, y, t, self.batch.gradient[:rows], self.log, counters)
+        try:
+            self.loss.run(model.backend, y, t, self.batch.gradient[:rows], self.log, counters)
+        except Exception as error:
+            error.add_note(f"loss {self.loss!r}")
+            raise
         model.run_backward(self.loss.backward())
 
 

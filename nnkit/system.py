@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nnkit.kernels.cores import usable_cores
+from nnkit.reasons import named_reason
 
 Section = dict[str, str | int | list[str]]
 
@@ -89,13 +90,10 @@ def cpu_features() -> list[str]:
 def _attempt(find: Callable[[], Section]) -> Section:
     try:
         return find()
-    except Exception as error:
-        return {"unavailable": _reason(error)}
-
-
-def _reason(error: Exception) -> str:
-    first_line = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # a broken library may raise anything
+        return {"unavailable": named_reason(error)}
 
 
 def _versions() -> Section:
@@ -188,7 +186,13 @@ def _gpu() -> Section:
     from cupy.cuda import runtime
 
     cuda = _cuda_version(runtime.driverGetVersion())
+    from nnkit.backends import get_backend
+    from nnkit.backends.cupy import CupyBackend
+
+    backend = get_backend("cupy")
+    assert isinstance(backend, CupyBackend)
     found: Section = {
+        "products": backend.products_by,
         "driver": f"{_driver_version(Path('/proc/driver/nvidia/version'))}, for CUDA up to {cuda}",
         "runtime": f"CUDA {_cuda_version(runtime.runtimeGetVersion())}",
     }

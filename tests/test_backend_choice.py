@@ -154,6 +154,90 @@ print(backend.name, backend.activation("relu", backend.asarray([-1.0, 2.0])).tol
         assert run(code, without="numba cupy") == "numpy [0.0, 2.0]"
 
 
+BROKEN = {
+    "ValueError": "raise ValueError('numpy.dtype size changed\\nExpected 96 from C header')",
+    "AttributeError": "import numpy; numpy.no_such_name",
+    "SystemError": "raise SystemError('initialization failed')",
+    "Warning": "raise DeprecationWarning('of its own')",
+    "Panic": "class Panic(BaseException): pass\nraise Panic('as of a library written in Rust')",
+    "ImportError": "try: raise OSError('libc.so: no such file')\n"
+    "except OSError as e: raise ImportError('Failed to import') from e",
+}
+"""What the import of an optional library may fail with, and code that does."""
+
+
+class TestBrokenLibraries:
+    """One that cannot be imported, whatever it raises, is as good as none; `info` says why."""
+
+    @pytest.fixture
+    def broken(self, tmp_path):
+        def make(code: str, library: str = "cupy") -> dict[str, str]:
+            folder = tmp_path / library
+            folder.mkdir()
+            (folder / "__init__.py").write_text(code)
+            return {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
+
+        return make
+
+    @pytest.mark.parametrize("name", BROKEN)
+    def test_cupy(self, broken, name):
+        code = "from nnkit.cli import cli; cli(['info'], standalone_mode=False)"
+        shown = run(f"{SHOW}\n{code}", "auto", without="numba", **broken(BROKEN[name]))
+        first, *info = shown.splitlines()
+        assert first == "numpy"
+        reason = " ".join(line.strip() for line in info)
+        shown_name = {"ImportError": "OSError", "Warning": "DeprecationWarning"}.get(name, name)
+        assert f"CuPy is installed but cannot be imported: {shown_name}: " in reason
+        assert "Expected 96" not in reason
+
+    @pytest.mark.parametrize("name", BROKEN)
+    def test_numba(self, broken, name):
+        environment = broken(BROKEN[name], "numba")
+        code = f"{SHOW}; from nnkit.backends import status; print(status()['numba'])"
+        first, reason = run(code, "auto", without="cupy", **environment).splitlines()
+        assert first == "numpy"
+        assert reason.startswith("the numba backend is not available: ")
+
+    @pytest.mark.parametrize("name", ["SystemExit", "KeyboardInterrupt"])
+    def test_but_who_wants_to_stop_does(self, broken, name):
+        code = f"try:\n    {SHOW}\nexcept {name}:\n    print('stopped')"
+        assert run(code, "auto", without="numba", **broken(f"raise {name}")) == "stopped"
+
+    @pytest.mark.parametrize(
+        "attributes",
+        [
+            {
+                "__path__": ["/home/me/cupy"],
+                "__file__": None,
+            },  # an empty folder, where there is no CuPy
+            {"__file__": "/home/me/cupy"},
+        ],
+    )
+    def test_what_is_no_cupy(self, attributes):
+        code = (
+            "import sys, types\nmodule = sys.modules['cupy'] = types.ModuleType('cupy')\n"
+            f"vars(module).update({attributes!r})\n"
+            f"{SHOW}\nfrom nnkit.backends import status\nprint(status()['cupy'])"
+        )
+        assert run(code, "auto", without="numba").splitlines() == [
+            "numpy",
+            "the cupy backend is not available: what is found as cupy is not CuPy: "
+            "rename or remove /home/me/cupy",
+        ]
+
+    @pytest.mark.parametrize("error", ["AttributeError('x')", "ValueError('x')", "TypeError('x')"])
+    def test_a_gpu_that_fails_in_any_way(self, error):
+        code = (
+            "from nnkit.backends import cupy, status\n"
+            f"def fail(): raise {error}\n"
+            "cupy.create = fail\n"
+            f"{SHOW}\nprint(status()['cupy'])"
+        )
+        first, reason = run(code, "auto", without="numba").splitlines()
+        assert first == "numpy"
+        assert reason == f"the cupy backend is not available: {error.partition('(')[0]}: x"
+
+
 class TestSetBackend:
     def test_returns_and_keeps_it(self):
         chosen = nnkit.set_backend("numpy")

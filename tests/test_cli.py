@@ -662,7 +662,7 @@ def test_without_matplotlib_there_are_no_curves(drawn, monkeypatch):
     result = run("train", drawn, *TINY)
     assert result.exit_code == 0
     assert result.stderr == (
-        "nnkit: no learning-curves.png without Matplotlib: pip install 'nnkit[plot]'\n"
+        "nnkit: no learning-curves.png: pictures need Matplotlib: pip install 'nnkit[plot]'\n"
     )
     assert names("runs/tiny") == ["history.json", CHECKPOINT]
     assert "learning-curves.png" not in result.stdout

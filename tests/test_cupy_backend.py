@@ -6,9 +6,13 @@ it always runs on the simulator, which decides in which order a kernel's threads
 
 from __future__ import annotations
 
+import ctypes
 import re
+import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,12 +20,15 @@ import numpy as np
 import pytest
 
 import nnkit
+from nnkit import dtypes
 from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
+from nnkit.backends.base import CaptureError
 from nnkit.backends.cupy import CupyBackend
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
-from tests.device import fake_cublaslt, fake_cupy, nvrtc, simulator
+from nnkit.steps import CaptureWarning
+from tests.device import compiler, fake_cublaslt, fake_cupy, nvrtc, simulator
 from tests.helpers import (
     ALWAYS_FLOAT64,
     REFERENCE,
@@ -352,6 +359,107 @@ def test_plans_depend_on_the_alignment(usual, dtype):
         assert usual.to_numpy(y).tolist() == [[8, 9, 10, 11, 12]] * 3
 
 
+# --------------------------------------------------------------------- products cuBLASLt refuses
+
+
+class _KnowsNo16BitProducts(fake_cublaslt.Library):
+    types = frozenset({"float32", "float64"})
+
+
+class _Wrong16BitProducts(fake_cublaslt.Library):
+    def compute(self, left, right, out, epilogue, vector):
+        super().compute(left, right, out, epilogue, vector)
+        if out.dtype.itemsize == 2:
+            out[...] += 1
+
+
+class _RefusesLargeProducts(fake_cublaslt.Library):
+    """When they are called: the heuristics knew an algorithm."""
+
+    def cublasLtMatmul(self, handle, description, alpha, a, layout, *rest):
+        if max(self._objects[layout.value]["shape"]) > 30:
+            return fake_cublaslt.NOT_SUPPORTED
+        return super().cublasLtMatmul(handle, description, alpha, a, layout, *rest)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "rows"])
+@pytest.mark.parametrize(
+    "library", [_KnowsNo16BitProducts, _Wrong16BitProducts, _RefusesLargeProducts]
+)
+def test_cublas_carries_out_what_cublaslt_does_not(library, layout, dtype, rng):
+    backend = _create(library)
+    for n, m, k in ((5, 4, 3), (40, 50, 60)):
+        a, b = rng.integers(-3, 4, (n, k)), rng.integers(-3, 4, (k, m))
+        arrays = (place(backend, x.astype(dtypes.parse(dtype)), layout) for x in (a, b))
+        got = backend.to_numpy(backend.matmul(*arrays)).astype(int)
+        np.testing.assert_array_equal(got, (a @ b).astype(dtypes.parse(dtype)).astype(int))
+
+
+def test_a_dtype_that_cublaslt_gets_wrong_is_left_to_cublas():
+    backend = _create(_Wrong16BitProducts)
+    name = "cuBLASLt 12.9.1, /fake/libcublasLt.so.12"
+    assert backend.products_by == f"{name}; cuBLAS for float16, bfloat16"
+    assert _create().products_by == name
+
+
+def test_without_cublaslt_it_is_said_why():
+    def missing(major):
+        raise OSError(f"libcublasLt.so.{major}: cannot open shared object file")
+
+    backend = _create(missing)
+    assert backend.products_by == (
+        "cuBLAS (cuBLASLt cannot be used: libcublasLt.so.12: cannot open shared object file)"
+    )
+    with pytest.raises(CaptureError, match=r"^cuBLASLt cannot be used: libcublasLt"):
+        backend.capture(lambda: None)
+
+
+@pytest.mark.parametrize("library", [_KnowsNo16BitProducts, _RefusesLargeProducts])
+def test_training_goes_on_uncaptured_where_a_product_is_cublas_s(library, rng):
+    backend = _create(library)
+    model = nnkit.Sequential(
+        nnkit.Linear(40, 35), nnkit.ReLU(), nnkit.Linear(35, 3), backend=backend, dtype="float16"
+    )
+    with pytest.warns(CaptureWarning, match=r"layer 0: Linear.*calling cuBLAS API during stream"):
+        nnkit.Trainer(model).fit(rng.normal(size=(30, 40)), rng.integers(0, 3, 30), 2, 10)
+
+
+@pytest.fixture
+def libraries(tmp_path) -> Callable[..., Path]:
+    """Return a function that builds a shared library with the version of cuBLASLt it is given."""
+
+    def build(file: str, version: int) -> Path:
+        source = f"unsigned long cublasLtGetVersion(void) {{ return {version}; }}"
+        (tmp_path / "source.cpp").write_text(f'extern "C" {source}\n')
+        command = [compiler.COMPILER, "-shared", "-fPIC", f"-Wl,-soname,{file}"]
+        path = tmp_path / f"{version}" / file
+        path.parent.mkdir()
+        subprocess.run([*command, tmp_path / "source.cpp", "-o", path], check=True)
+        return path
+
+    return build
+
+
+def test_the_cublaslt_of_cupy_s_cuda_is_taken(libraries, monkeypatch):
+    """Where that of another framework lies beside it, and has been loaded first."""
+    other = libraries("libcublasLt.so.23", 230001)
+    right = libraries("libcublasLt.so.22", 220905)
+    for path in (other, right):
+        ctypes.CDLL(str(path))
+    found = cublaslt.load_library(22)
+    assert (found.version, found.path) == ("22.9.5", str(right))
+
+
+def test_a_cublaslt_of_another_cuda_is_refused(libraries, monkeypatch):
+    """Where cuBLAS has loaded none, what is searched for may be of any version."""
+    pathfinder = pytest.importorskip("cuda.pathfinder")
+    wrong = SimpleNamespace(abs_path=str(libraries("libcublasLt.so.25", 250000)))
+    monkeypatch.setattr(pathfinder, "load_nvidia_dynamic_lib", lambda name: wrong)
+    with pytest.raises(OSError, match=r"so\.25 is cuBLASLt 25\.0\.0, but CuPy is for CUDA 24: pip"):
+        cublaslt.load_library(24)
+
+
 # --------------------------------------------------------------------- no waiting, no allocating
 
 
@@ -407,6 +515,103 @@ def test_operations_can_be_captured(usual):
         same = usual.to_numpy(array).tobytes() == usual.to_numpy(expected[name]).tobytes()
         assert same, name
     assert usual.to_numpy(results["counters"]).tolist() == [4, 8, 12]
+
+
+# --------------------------------------------------------------------- what cannot be captured
+
+
+class _Calls(nnkit.Layer):
+    """A layer that says it can be captured, and in a captured step does something else."""
+
+    capturable = True
+
+    def __init__(self, call: Callable[[Any, Any], object]) -> None:
+        self.call = call
+
+    def forward(self, x):
+        self.call(self, x)
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+REFUSED = {
+    "a number read": (lambda self, x: float(x[0, 0]), "D2H transfers are disallowed"),
+    "an array sent": (
+        lambda self, x: self.backend.asarray(np.ones(3, "f")),
+        "H2D transfers are disallowed|an array is made in every step",
+    ),
+    "an array made": (
+        lambda self, x: x + 1,
+        r"an array is made in every step: compute into arrays that self\.new\(name, shape\) keep",
+    ),
+    "a copy": (lambda self, x: x.copy(), "an array is made in every step"),
+    "a wait": (lambda self, x: self.backend.synchronize(), "cudaErrorStreamCaptureUnsupported"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_call_that_cannot_be_captured_is_named(usual, rng, name):
+    """The step then runs uncaptured, with the right result, and nothing is left capturing."""
+    call, why = REFUSED[name]
+    x, t = rng.normal(size=(40, 6)), rng.integers(0, 3, 40)
+    weights = []
+    for compile in (True, False):
+        layers = nnkit.Linear(6, 8), _Calls(call), nnkit.Linear(8, 3)
+        model = nnkit.Sequential(*layers, backend=usual, seed=0)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            nnkit.Trainer(model).fit(x, t, 2, 10, compile=compile)
+        weights.append(usual.to_numpy(model.flat.values).tobytes())
+        messages = [str(warning.message) for warning in caught]
+        assert len(messages) == compile
+        for message in messages:
+            assert "layer 1: _Calls(): `self.call(self, x)` (test_cupy_backend.py, line " in message
+            assert re.search(why, message)
+    assert weights[0] == weights[1]
+    usual.synchronize()
+    usual.capture(lambda: usual.activation("relu", z := usual._scratch(4, "f"), z))(1)
+
+
+def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
+    class Peeking(nnkit.MeanSquaredError):
+        capturable = True
+
+        def run(self, backend, y, *rest):
+            float(y[0, 0])
+            super().run(backend, y, *rest)
+
+    model = nnkit.Sequential(nnkit.Linear(6, 3), backend=usual, seed=0)
+    with pytest.warns(CaptureWarning, match=r"loss Peeking\(\): `float\(y\[0, 0\]\)` "):
+        nnkit.Trainer(model, Peeking()).fit(
+            rng.normal(size=(40, 6)), rng.normal(size=(40, 3)), 1, 10
+        )
+
+
+def test_copies_of_captured_steps_are_kept(usual):
+    """A view is made contiguous in each step, in memory that the graph alone writes to."""
+    x, y = usual.asarray(np.arange(12.0).reshape(3, 4)), usual.empty((4, 3), np.float64)
+
+    def step() -> None:
+        usual.activation("relu", x.T, y)
+
+    step()
+    replay = usual.capture(step)
+    x[...] = 2
+    others = [usual.zeros((4, 3), np.float64) for _ in range(40)]
+    replay(17)
+    assert usual.to_numpy(y).tolist() == [[2] * 3] * 4
+    assert all(not usual.to_numpy(other).any() for other in others)
+
+
+def test_an_interrupted_capture_leaves_nothing_behind(usual):
+    def step() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        usual.capture(step)
+    usual.synchronize()
 
 
 # --------------------------------------------------------------------- arrays
@@ -516,7 +721,9 @@ def test_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
         patch.syspath_prepend(tmp_path)
         with pytest.raises(ImportError) as error:
             module.create()
-    assert str(error.value) == ("CuPy is installed but cannot be imported: libc.so: no such file")
+    assert str(error.value) == (
+        "CuPy is installed but cannot be imported: ImportError: libc.so: no such file"
+    )
 
 
 def test_no_driver(fake, monkeypatch):

@@ -1073,6 +1073,16 @@ def test_categorical_cross_entropy_keeps_nan(simple_check):
     assert np.isnan(got["log"][2, 0])
 
 
+@pytest.mark.parametrize("columns", [3, 41, 301, 1501])
+@pytest.mark.parametrize("loss", [_softmax_loss, _categorical])
+def test_answers_are_counted_for_negative_targets(simple_check, rng, loss, columns):
+    """What lies beyond the end of a row, where a wide access reads on, is no class."""
+    y, target = rng.random((6, columns)) + 0.1, rng.random((6, columns)) - 2
+    target[[0, 2, 5], y[[0, 2, 5]].argmax(axis=1)] = -0.5
+    log = _check_loss(simple_check, loss, y, target, ulps=32, scale={"log": columns})["log"]
+    assert log[2, 1] == 3
+
+
 every_loss = pytest.mark.parametrize("kind", LOSSES)
 
 

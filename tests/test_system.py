@@ -9,6 +9,7 @@ import pytest
 
 import nnkit.backends
 from nnkit import system
+from tests.device import fake_cupy, simulator
 
 AVX512 = ["AVX2", "FMA3", "AVX512F", "AVX512_SKX"]
 
@@ -116,22 +117,17 @@ def test_a_broken_backend_package_is_shown_in_one_line(monkeypatch):
     assert info["gpu"] == {}
 
 
+@pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
 def test_gpu_section(monkeypatch):
-    properties = {"name": b"NVIDIA H100", "totalGlobalMem": 80 * 2**30, "major": 9, "minor": 0}
-    runtime = SimpleNamespace(
-        driverGetVersion=lambda: 13010,
-        runtimeGetVersion=lambda: 12090,
-        getDeviceCount=lambda: 2,
-        getDeviceProperties=lambda index: properties,
-    )
-    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "cupy.cuda", SimpleNamespace(runtime=runtime))
-    monkeypatch.setattr(nnkit.backends, "status", lambda: {"numpy": None, "cupy": None})
-    gpu = system.info()["gpu"]
+    monkeypatch.setattr(nnkit.backends, "_loaded", {})
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda.runtime, "driverGetVersion", lambda: 13010)
+        gpu = system.info()["gpu"]
     assert gpu["driver"].endswith("for CUDA up to 13.1")
     assert gpu["runtime"] == "CUDA 12.9"
-    assert gpu["device 0"] == "NVIDIA H100, 80.0 GiB, compute capability 9.0"
-    assert "device 1" in gpu
+    assert gpu["products"] == "cuBLASLt 12.9.1, /fake/libcublasLt.so.12"
+    assert gpu["device 0"] == "Fake GPU, 80.0 GiB, compute capability 9.0"
+    assert "device 1" not in gpu
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ struct Row {
 };
 
 // Lanes of a warp: as many as the row has packs, but a power of two and 32 at most. Each holds
-// PACKS packs, so that a row may have 32 * PACKS of them.
+// PACKS packs, so that a row may have 32 * PACKS of them. Loops over them are unrolled: only what is
+// indexed by constants is kept in registers.
 template <int PACKS>
 struct Lanes : Row {
     const int size, rank;
@@ -100,11 +101,13 @@ struct Lanes : Row {
 
     __device__ void start(const STORE* matrix, long long row, int length, REAL fill) {
         select(matrix, row, length);
+#pragma unroll
         for (int p = 0; p < PACKS; p++)
             if (p * size * WIDTH < columns) held[p] = load(x, begin + column(p), end, fill);
     }
     template <class F>
     __device__ void each(F f) {
+#pragma unroll
         for (int p = 0; p < PACKS; p++)
             if (p * size * WIDTH < columns) f(begin + column(p), column(p), held[p]);
     }

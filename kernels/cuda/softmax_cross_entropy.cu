@@ -114,7 +114,7 @@ __device__ void probability_rows(Team team, const STORE* z, const STORE* target,
             for (int k = 0; k < WIDTH; k++) {
                 const REAL shifted = pack.v[k] - total.max, p = t.v[k];
                 if (p != 0) loss -= p * (shifted - log_sum);
-                larger_targets += larger(p, column + k, chosen, total.place);
+                larger_targets += column + k < columns && larger(p, column + k, chosen, total.place);
                 pack.v[k] = (exp(shifted) * inverse - p) * scale;
             }
             store(dz, i, team.end, pack);
@@ -140,8 +140,10 @@ __device__ void categorical_rows(Team team, const STORE* y, const STORE* target,
         team.each([&](long long i, int column, Pack pack) {
             const Pack t = load(target, i, team.end);
             for (int k = 0; k < WIDTH; k++) {
-                if (column + k < columns) loss -= t.v[k] * log(pack.v[k] + delta);
-                larger_targets += larger(t.v[k], column + k, chosen, place);
+                if (column + k < columns) {
+                    loss -= t.v[k] * log(pack.v[k] + delta);
+                    larger_targets += larger(t.v[k], column + k, chosen, place);
+                }
                 pack.v[k] = -t.v[k] / (pack.v[k] + delta) * scale;
             }
             store(dy, i, team.end, pack);

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from threading import Lock
 
 from nnkit.backends.base import Array, Backend
+from nnkit.reasons import named_reason
 
 NAMES = ("numpy", "numba", "cupy")
 VARIABLE = "NNKIT_BACKEND"
@@ -33,8 +34,12 @@ def _load(name: str) -> Backend:
             try:
                 module = importlib.import_module(f"nnkit.backends.{name}")
                 _loaded[name] = module.create()
-            except (ImportError, OSError, RuntimeError) as error:
-                message = f"the {name} backend is not available: {error}"
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # a broken library may raise anything
+                expected = isinstance(error, ImportError | OSError | RuntimeError)
+                why = error if expected else named_reason(error)
+                message = f"the {name} backend is not available: {why}"
                 raise BackendUnavailableError(message) from error
         return _loaded[name]
 
@@ -75,7 +80,7 @@ def status() -> dict[str, str | None]:
         try:
             _load(name)
             reasons[name] = None
-        except (BackendUnavailableError, ValueError) as error:
+        except BackendUnavailableError as error:
             reasons[name] = str(error)
     return reasons
 

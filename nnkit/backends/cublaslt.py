@@ -8,7 +8,10 @@ algorithm and keeps the answer, so that no later one asks again.
 from __future__ import annotations
 
 import ctypes
+import sys
+from collections.abc import Callable
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,11 +91,49 @@ class _Plan(NamedTuple):
     algorithm: _Algorithm
 
 
-def load_library() -> Any:
-    """Find and open libcublasLt, as CuPy does."""
-    from cuda import pathfinder
+class _Found(ctypes.Structure):
+    """Dl_info of dladdr."""
 
-    return ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path)
+    _fields_ = (
+        ("path", ctypes.c_char_p),
+        ("base", ctypes.c_void_p),
+        ("symbol", ctypes.c_char_p),
+        ("address", ctypes.c_void_p),
+    )
+
+
+def load_library(major: int) -> Any:
+    """Open libcublasLt of a version of CUDA, CuPy's, and note its `version` and `path`.
+
+    It is the one that cuBLAS, which CuPy has used before, has loaded; the libraries of another
+    framework may lie beside it. Raises OSError where there is none of this version.
+    """
+    windows = sys.platform == "win32"
+    library: Any
+    try:
+        library = ctypes.CDLL(f"cublasLt64_{major}.dll" if windows else f"libcublasLt.so.{major}")
+    except OSError:
+        from cuda import pathfinder
+
+        library = ctypes.CDLL(pathfinder.load_nvidia_dynamic_lib("cublasLt").abs_path)
+    number = library.cublasLtGetVersion()
+    library.version = f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+    library.path = _path(library)
+    if number // 10000 != major:
+        raise OSError(
+            f"{library.path} is cuBLASLt {library.version}, but CuPy is for CUDA {major}: "
+            f"pip install 'nnkit[cuda{major}]'"
+        )
+    return library
+
+
+def _path(library: Any) -> str:
+    """Where a library was loaded from; its name where the system does not tell."""
+    found = _Found()
+    if sys.platform != "win32":
+        function = ctypes.cast(library.cublasLtGetVersion, ctypes.c_void_p)
+        ctypes.CDLL(None).dladdr(function, ctypes.byref(found))
+    return found.path.decode() if found.path else str(library._name)
 
 
 class CublasLt:
@@ -103,22 +144,27 @@ class CublasLt:
 
     def __init__(self, cupy: Any) -> None:
         self._cupy = cupy
-        self._library = load_library()
+        self._library = load_library(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         self._handle = ctypes.c_void_p()
         self._call("cublasLtCreate", ctypes.byref(self._handle))
         self._workspace = cupy.empty(WORKSPACE_BYTES, np.uint8)
         self._plans: dict[tuple[Any, ...], _Plan | None] = {}
 
-    def matmul(self, a: Array, b: Array, out: Array) -> None:
-        """``out = a @ b`` for matrices that are C-contiguous or transposed views of such."""
+    @property
+    def library(self) -> str:
+        """Name, version and path of the library, for people."""
+        return f"cuBLASLt {self._library.version}, {self._library.path}"
+
+    def matmul(self, a: Array, b: Array, out: Array) -> bool:
+        """``out = a @ b`` for matrices that are C-contiguous or transposed views of such.
+
+        Returns False, and leaves it to the caller, where cuBLASLt refuses. That is decided at the
+        first product of a shape.
+        """
         if not a.size or not b.size:
             out.fill(0)
-            return
-        key = _key(a, b, out)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = self._plan(a, b, out)
-        self._run(plan, a, b, out)
+            return True
+        return self._carry_out(_key(a, b, out), self._plan, a, b, out)
 
     def fused(self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array) -> bool:
         """Carry out `matmul` and an epilogue at once, if that can be done.
@@ -129,11 +175,27 @@ class CublasLt:
         if not a.size or not b.size:
             return False
         key = _key(a, b, out, epilogue, vector)
-        if key not in self._plans:
-            self._plans[key] = self._plan_fused(epilogue, a, b, out, vector)
-        plan = self._plans[key]
-        if plan is not None:
-            self._run(plan, a, b, out, vector)
+        return self._carry_out(key, partial(self._plan_fused, epilogue), a, b, out, vector)
+
+    def _carry_out(
+        self, key: tuple[Any, ...], make: Callable[..., _Plan | None], *arrays: Array
+    ) -> bool:
+        """Carry out a planned product, the plan being made first, and proved, where there is none.
+
+        Only the first product of a shape may be refused: later ones may be in a graph.
+        """
+        if key in self._plans:
+            plan = self._plans[key]
+            if plan is not None:
+                self._run(plan, *arrays)
+            return plan is not None
+        try:
+            plan = make(*arrays)
+            if plan is not None:
+                self._run(plan, *arrays)
+        except RefusedError:
+            plan = None
+        self._plans[key] = plan
         return plan is not None
 
     def _plan_fused(
@@ -143,13 +205,10 @@ class CublasLt:
 
         What ReLU makes of NaN is not documented and up to each algorithm.
         """
-        try:
-            plan = self._plan(a, b, out, epilogue, vector)
-            if epilogue is Epilogue.BIAS_GRADIENT:
-                return plan
-            self._run(plan, a, b, out, self._cupy.full_like(vector, np.nan))
-        except RefusedError:
-            return None
+        plan = self._plan(a, b, out, epilogue, vector)
+        if epilogue is Epilogue.BIAS_GRADIENT:
+            return plan
+        self._run(plan, a, b, out, self._cupy.full_like(vector, np.nan))
         return plan if bool(self._cupy.isnan(out).all()) else None
 
     def _run(

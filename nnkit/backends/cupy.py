@@ -1,22 +1,27 @@
 """The GPU backend: CUDA kernels of our own (kernels/cuda), and cuBLAS for the matrix products.
 
 Work is issued to CuPy's current stream and nothing waits for it. The kernels are compiled when
-first needed and share scratch memory, so that one stream at a time may use a backend.
+first needed. They share scratch memory, so that streams take turns: one that comes after another
+waits, on the device, for what that one was given.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
+from threading import Lock, local
 from typing import Any
 
 import numpy as np
 
 from nnkit.backends.base import Array, Backend, CaptureError
 from nnkit.backends.cublaslt import CublasLt, Epilogue
+from nnkit.backends.graphs import Capture
 from nnkit.dtypes import arithmetic, available
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
+from nnkit.reasons import importing, reason
 
 BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
 """Activations that cuBLASLt can carry out together with a product."""
@@ -28,8 +33,8 @@ ROWS_PER_THREAD = 16
 """Rows that one thread adds up before a column sum is worth dividing among blocks."""
 DATA_SHARE = 0.6
 """Share of the free memory that a data set may take; parameters and activations need some too."""
-STEPS_PER_GRAPH = 16
-"""Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
+MOST_COPIES = 2
+"""Blocks of pinned memory that are being copied: one more waits until the first is free again."""
 LARGEST_BLOCK_BYTES = 4096
 """One number to compute with for each thread of a block that works on a wide row."""
 
@@ -51,10 +56,17 @@ class CupyBackend(Backend):
         self._modules: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._kernels: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._products: CublasLt | None = None
+        self._multiplied: set[np.dtype[Any]] = set()
+        """Dtypes whose products cuBLASLt carries out; those of others are cuBLAS's."""
         self._epilogues: set[tuple[Epilogue, np.dtype[Any]]] = set()
-        self._copying: Any = None
         self._no_capture = "cuBLASLt has not been tried"
         self._buffers: dict[tuple[int, np.dtype[Any]], Array] = {}
+        self._copying: Any = None
+        self._copies: deque[tuple[Any, Any]] = deque()
+        """Copies that may go on, as their events, with the memory that they read and write."""
+        self._turn = Lock()
+        self._stream = cupy.cuda.get_current_stream()
+        self._thread = local()
 
     # ------------------------------------------------------------------ arrays
 
@@ -72,6 +84,7 @@ class CupyBackend(Backend):
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         host: np.ndarray[Any, Any] = self.xp.asnumpy(array)
+        self._forget_copies()
         return host
 
     def room(self) -> float:
@@ -79,18 +92,31 @@ class CupyBackend(Backend):
         return DATA_SHARE * float(free)
 
     def copy_from_host(self, host: np.ndarray[Any, Any], out: Array) -> Any:
-        current = self.xp.cuda.get_current_stream()
         if self._copying is None:
             self._copying = self.xp.cuda.Stream(non_blocking=True)
-        self._copying.wait_event(current.record())
+        self._forget_copies(MOST_COPIES - 1)
         pinned = self._empty_pinned(host.shape, host.dtype)
         pinned[...] = host
+        with self._turn:
+            self._take_turn()
+        self._copying.wait_event(self.xp.cuda.get_current_stream().record())
         out.set(pinned, stream=self._copying)
-        return self._copying.record(), pinned
+        copy = self._copying.record()
+        self._copies.append((copy, (pinned, out)))
+        return copy
+
+    def _forget_copies(self, most: int = MOST_COPIES) -> None:
+        """Let go of the memory of copies that are done, and wait until at most so many are left.
+
+        CuPy keeps neither side of a copy: its pools would hand the memory out again at once.
+        """
+        with self._turn:
+            while self._copies and (len(self._copies) > most or self._copies[0][0].done):
+                self._copies[0][0].synchronize()
+                self._copies.popleft()
 
     def wait_for(self, copy: Any) -> None:
-        event, _ = copy
-        self.xp.cuda.get_current_stream().wait_event(event)
+        self.xp.cuda.get_current_stream().wait_event(copy)
 
     def synchronize(self) -> None:
         self.xp.cuda.Device().synchronize()
@@ -110,7 +136,20 @@ class CupyBackend(Backend):
         kernel = self._kernels.get((name, dtype))
         if kernel is None:
             kernel = self._kernels[name, dtype] = self._module(file, dtype).get_function(name)
-        kernel(grid, block, args)
+        with self._turn:
+            self._take_turn()
+            kernel(grid, block, args)
+
+    def _take_turn(self) -> None:
+        """Have the current stream wait for all that this backend issued to another.
+
+        Called, and the work issued, while `self._turn` is held. A stream that captures waits for
+        nothing outside of its graph: launching that takes a turn.
+        """
+        stream = self.xp.cuda.get_current_stream()
+        if stream.ptr != self._stream.ptr and not stream.is_capturing():
+            stream.wait_event(self._stream.record())
+            self._stream = stream
 
     def _module(self, file: str, dtype: np.dtype[Any]) -> Any:
         if dtype.name not in cuda.DTYPES:
@@ -123,13 +162,21 @@ class CupyBackend(Backend):
 
     def _dense(self, array: Array) -> Array:
         """Make an input contiguous, because a kernel knows nothing of strides."""
-        return array if array.flags.c_contiguous else self.xp.ascontiguousarray(array)
+        if array.flags.c_contiguous:
+            return array
+        capture = getattr(self._thread, "capture", None)
+        if capture is None:
+            return self.xp.ascontiguousarray(array)
+        with capture.memory():
+            return self.xp.ascontiguousarray(array)
 
     def _scratch(self, size: int, dtype: Any) -> Array:
         """Return memory that begins as zeros and is kept: captured steps hold its address."""
         key = size, np.dtype(dtype)
         if key not in self._buffers:
-            self._buffers[key] = self.xp.zeros(size, dtype)
+            with self._turn:
+                self._take_turn()
+                self._buffers[key] = self.xp.zeros(size, dtype)
         return self._buffers[key]
 
     def _blocks(self, threads: int) -> int:
@@ -146,12 +193,16 @@ class CupyBackend(Backend):
     # ------------------------------------------------------------------ products
 
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
-        if self._products is None:
+        products = self._products
+        if products is None or a.dtype not in self._multiplied:
             return self.xp.matmul(a, b, out=out)
         if out is None:
             out = self.xp.empty((len(a), b.shape[1]), a.dtype)
-        self._products.matmul(self._dense_or_transposed(a), self._dense_or_transposed(b), out)
-        return out
+        left, right = self._dense_or_transposed(a), self._dense_or_transposed(b)
+        with self._turn:
+            self._take_turn()
+            done = products.matmul(left, right, out)
+        return out if done else self.xp.matmul(a, b, out=out)
 
     def _dense_or_transposed(self, array: Array) -> Array:
         flags = array.flags
@@ -200,43 +251,59 @@ class CupyBackend(Backend):
         if products is None or (epilogue, out.dtype) not in self._epilogues:
             return False
         a, b = self._dense_or_transposed(a), self._dense_or_transposed(b)
-        return products.fused(epilogue, a, b, out, self._dense(vector))
+        vector = self._dense(vector)
+        with self._turn:
+            self._take_turn()
+            return products.fused(epilogue, a, b, out, vector)
 
     # ------------------------------------------------------------------ capturing
 
     def use_cublaslt(self) -> None:
         """Carry out products by cuBLASLt from now on, so that steps can be captured.
 
-        Where it is missing, refuses or computes something else than cuBLAS, cuBLAS stays. Where
-        only an epilogue does, our own kernel stays in its place.
+        Where it is missing, or refuses a dtype or computes something else than NumPy, cuBLAS stays.
+        Where only an epilogue does, our own kernel stays in its place.
         """
         try:
             products = CublasLt(self.xp)
-            right = all(self._agrees(products, dtype) for dtype in (np.float32, np.float64))
         except Exception as error:
-            self._no_capture = f"cuBLASLt cannot be used: {_reason(error)}"
-        else:
+            self._no_capture = f"cuBLASLt cannot be used: {reason(error)}"
+            return
+        dtypes = available(self.dtypes)
+        self._multiplied = {dtype for dtype in dtypes if self._agrees(products, dtype)}
+        if not self._multiplied:
             self._no_capture = "cuBLASLt computes wrong products"
-            if right:
-                self._products = products
-                self._epilogues = {
-                    (epilogue, dtype)
-                    for dtype in available(self.dtypes)
-                    for epilogue in Epilogue
-                    if self._epilogue_agrees(products, epilogue, dtype)
-                }
+            return
+        self._products = products
+        self._epilogues = {
+            (epilogue, dtype)
+            for dtype in self._multiplied
+            for epilogue in Epilogue
+            if self._epilogue_agrees(products, epilogue, dtype)
+        }
+
+    @property
+    def products_by(self) -> str:
+        """The library that multiplies matrices, for people."""
+        if self._products is None:
+            return f"cuBLAS ({self._no_capture})"
+        others = [dtype.name for dtype in available(self.dtypes) if dtype not in self._multiplied]
+        return self._products.library + (f"; cuBLAS for {', '.join(others)}" if others else "")
 
     def _agrees(self, products: CublasLt, dtype: Any) -> bool:
-        """Whether products of matrices and of their transposes are those of cuBLAS."""
-        xp = self.xp
-        a, b = xp.arange(15, dtype=dtype).reshape(5, 3), xp.arange(12, dtype=dtype).reshape(3, 4)
-        out = xp.empty((5, 4), dtype)
-        for left in (a, xp.ascontiguousarray(a.T).T):
-            for right in (b, xp.ascontiguousarray(b.T).T):
-                out.fill(np.nan)
-                products.matmul(left, right, out)
-                if not bool((out == xp.matmul(a, b)).all()):
-                    return False
+        """Whether products of small integers, and of transposed views, are exact."""
+        a, b = np.arange(15).reshape(5, 3) % 7, np.arange(12).reshape(3, 4) % 5
+        out = self.empty((5, 4), dtype)
+        try:
+            for left in (self.asarray(a, dtype), self.asarray(a.T.copy(), dtype).T):
+                for right in (self.asarray(b, dtype), self.asarray(b.T.copy(), dtype).T):
+                    out.fill(np.nan)
+                    done = products.matmul(left, right, out)
+                    got = self.to_numpy(out).astype(np.float64)
+                    if not (done and np.array_equal(got, a @ b)):
+                        return False
+        except Exception:
+            return False
         return True
 
     def _epilogue_agrees(self, products: CublasLt, epilogue: Epilogue, dtype: Any) -> bool:
@@ -269,34 +336,19 @@ class CupyBackend(Backend):
         return carried_out
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
-        """Capture `step` as a CUDA graph, and `STEPS_PER_GRAPH` of it as another.
-
-        The stream is a blocking one: CUDA itself orders its work and that of the default stream.
-        """
+        """Capture `step` as a CUDA graph, which is launched on the current stream."""
         if self._products is None:
             raise CaptureError(self._no_capture)
-        stream = self.xp.cuda.Stream()
-
-        def graph(steps: int) -> Any:
-            with stream:
-                stream.begin_capture()
-                try:
-                    for _ in range(steps):
-                        step()
-                finally:
-                    captured = stream.end_capture()
-            return captured
-
+        capture = self._thread.capture = Capture(self.xp)
         try:
-            one, many = graph(1), graph(STEPS_PER_GRAPH)
-        except Exception as error:
-            raise CaptureError(_reason(error)) from error
+            capture.record(step)
+        finally:
+            self._thread.capture = None
 
         def replay(times: int) -> None:
-            for _ in range(times // STEPS_PER_GRAPH):
-                many.launch(stream)
-            for _ in range(times % STEPS_PER_GRAPH):
-                one.launch(stream)
+            with self._turn:
+                self._take_turn()
+                capture.launch(times)
 
         return replay
 
@@ -727,13 +779,13 @@ def create() -> CupyBackend:
         backend = CupyBackend()
         counters = backend.zeros(3, np.int64)
     except Exception as error:
-        raise RuntimeError(f"the GPU cannot be used: {_reason(error)}") from error
+        raise RuntimeError(f"the GPU cannot be used: {reason(error)}") from error
     try:
         backend.advance(counters, 1, 2, 3)
         right = backend.to_numpy(counters).tolist() == [1, 2, 3]
     except Exception as error:
         raise RuntimeError(
-            f"CUDA kernels cannot be compiled and run: {_reason(error)} "
+            f"CUDA kernels cannot be compiled and run: {reason(error)} "
             f"(if NVRTC, the compiler, is missing: {toolkit})"
         ) from error
     try:
@@ -741,7 +793,7 @@ def create() -> CupyBackend:
         right = right and backend.to_numpy(backend.matmul(two, two)).item() == 4
     except Exception as error:
         raise RuntimeError(
-            f"matrix products do not work: {_reason(error)} (if cuBLAS is missing: {toolkit})"
+            f"matrix products do not work: {reason(error)} (if cuBLAS is missing: {toolkit})"
         ) from error
     if not right:
         raise RuntimeError("the GPU computes wrong results: check its driver and its health")
@@ -750,17 +802,15 @@ def create() -> CupyBackend:
 
 
 def _import_cupy() -> Any:
-    try:
+    with importing(
+        "CuPy",
+        "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where nvidia-smi "
+        "shows CUDA 13",
+    ):
         import cupy
-    except ModuleNotFoundError as error:
-        if error.name != "cupy":
-            raise
-        raise ImportError(
-            "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where "
-            "nvidia-smi shows CUDA 13"
-        ) from error
-    except ImportError as error:
-        raise ImportError(f"CuPy is installed but cannot be imported: {_reason(error)}") from error
+    if not hasattr(cupy, "ndarray"):
+        place = cupy.__file__ or ", ".join(cupy.__path__)
+        raise ImportError(f"what is found as cupy is not CuPy: rename or remove {place}")
     return cupy
 
 
@@ -778,19 +828,11 @@ def _check_driver(cupy: Any) -> None:
             f"update the driver, or pip install 'nnkit[cuda{driver}]' in CuPy's place"
         )
     try:
-        count, reason = runtime.getDeviceCount(), "there is none"
+        count, why = runtime.getDeviceCount(), "there is none"
     except RuntimeError as error:
-        count, reason = 0, _reason(error)
+        count, why = 0, reason(error)
     if not count:
         raise RuntimeError(
-            f"the NVIDIA driver finds no GPU ({reason}): see nvidia-smi, and whether "
+            f"the NVIDIA driver finds no GPU ({why}): see nvidia-smi, and whether "
             "CUDA_VISIBLE_DEVICES hides it"
         )
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of the error that started it all."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

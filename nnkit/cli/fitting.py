@@ -134,8 +134,8 @@ def report(run: Run, seconds: float) -> None:
     try:
         files[1].write_text(json.dumps(history.to_dict()) + "\n")
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
-    except ImportError:
-        notice("no learning-curves.png without Matplotlib: pip install 'nnkit[plot]'")
+    except ImportError as error:
+        notice(f"no learning-curves.png: {error}")
         del files[2]
     except OSError as error:
         raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error

@@ -15,6 +15,7 @@ from nnkit.data.download import Mirrors
 from nnkit.data.errors import DataError
 from nnkit.data.files import ROLES, find_idx_files, missing_idx_files
 from nnkit.data.idx import idx_digest, read_idx
+from nnkit.reasons import importing
 
 
 @dataclass(frozen=True)
@@ -165,12 +166,14 @@ def _data_dir(name: str) -> Path | None:
 
 def _cache_dir(name: str) -> Path:
     try:
-        import pooch
-    except ImportError as error:
-        raise DataError(
+        with importing(
+            "pooch",
             f"{name} is not in $NNKIT_DATA_DIR, and looking for it elsewhere needs pooch; "
-            "run: pip install pooch"
-        ) from error
+            "run: pip install pooch",
+        ):
+            import pooch
+    except ImportError as error:
+        raise DataError(str(error)) from error
     return Path(pooch.os_cache("nnkit"), name)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nnkit.reasons import importing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -18,12 +20,10 @@ GRAY, GRID = "#555555", "#e4e4e4"
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """Make an empty figure of a size in inches; raises ImportError without Matplotlib."""
-    try:
+    with importing("Matplotlib", "pictures need Matplotlib: pip install 'nnkit[plot]'"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
-    except ImportError as error:
-        raise ImportError("pictures need Matplotlib: pip install 'nnkit[plot]'") from error
 
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.05, hspace=0.05)
     figure = Figure(figsize=(width, height), dpi=150, layout=layout)

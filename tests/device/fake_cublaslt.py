@@ -32,10 +32,15 @@ MATRICES = {0: (0, 2, 14), 1: (1,)}
 class Library:
     """The functions of libcublasLt that nnkit uses. `calls` counts products carried out."""
 
+    types: ClassVar = frozenset(TYPES.values())
+    """Dtypes of the matrices that there are algorithms for."""
     epilogues: ClassVar = frozenset({DEFAULT, RELU, BIAS, RELU_BIAS, BGRADA, BGRADB})
     """Those that there are algorithms for."""
 
-    def __init__(self) -> None:
+    version, path = "12.9.1", "/fake/libcublasLt.so.12"
+
+    def __init__(self, major: int = 12) -> None:
+        assert major == 12
         self.calls = 0
         self._objects: dict[int, dict[Any, Any]] = {}
         self._algorithms: list[tuple[int, list[int]]] = []
@@ -102,7 +107,8 @@ class Library:
             return INVALID_VALUE
         about, limits = self._objects[description.value], self._objects[preference.value]
         k = self._objects[a.value]["shape"][not about.get(3)]
-        if not self.has_algorithm(about, k):
+        known = TYPES[self._objects[a.value]["type"]] in self.types
+        if not (known and self.has_algorithm(about, k)):
             found._obj.value = 0
             return NOT_SUPPORTED
         alignments = [limits.get(attribute, 256) for attribute in (5, 6, 7, 8)]

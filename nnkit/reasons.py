@@ -1,0 +1,42 @@
+"""Why something does not work, in one line for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def reason(error: BaseException) -> str:
+    """Return the first line of the error that started it all, or its name where it says nothing."""
+    lines = str(_root(error)).strip().splitlines()
+    return lines[0] if lines else type(_root(error)).__name__
+
+
+def named_reason(error: BaseException) -> str:
+    """Return the same line behind the exception's name, such as "OSError: no such file"."""
+    name, line = type(_root(error)).__name__, reason(error)
+    return name if line == name else f"{name}: {line}"
+
+
+def _root(error: BaseException) -> BaseException:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+@contextmanager
+def importing(library: str, missing: str) -> Iterator[None]:
+    """Have an optional library fail with ImportError alone, inside a ``with`` block.
+
+    `missing` is the message, with its remedy, where the library is not there. One that is broken,
+    built for another NumPy for instance, may raise anything when it is imported.
+    """
+    try:
+        yield
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except ModuleNotFoundError as error:
+        raise ImportError(missing) from error
+    except BaseException as error:
+        why = named_reason(error)
+        raise ImportError(f"{library} is installed but cannot be imported: {why}") from error
