@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -159,6 +159,7 @@ class Comparison:
         }
 
 
+@cache
 def reference_loss(network: Network, steps: int) -> float:
     """Loss of NumPy by hand after `CHECKED_STEPS`."""
     data = load_data()

@@ -109,8 +109,8 @@ if [ $# -eq 2 ]; then
 else
   export NNKIT_TEST_BACKENDS=cupy
   nvidia-smi >"$output/nvidia-smi.txt" 2>&1
-  part machine 10 "${about[@]}"
-  part compile 35 "$python" -m bench.compile
+  part machine 20 "${about[@]}"
+  part compile 30 "$python" -m bench.compile
   part smoke 25 "$python" -m bench.smoke --backend cupy
   sanitize memcheck 40 --report-api-errors no
   sanitize racecheck 30
@@ -122,7 +122,7 @@ else
     tests/test_operations.py
   part kernels 40 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
   part steps 30 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
-  part compare 95 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
+  part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
     --networks one-hidden,small,medium,large,tiny-batch --output "$output"
 fi
 
