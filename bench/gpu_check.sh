@@ -9,7 +9,7 @@
 # are. OUTPUT receives a log for each part, results as JSON as they come, and summary.txt. A part
 # that fails or takes too long is ended with all its children and does not stop the others. The exit
 # code is the number of parts that did not end well.
-set -uom pipefail # m: every part is a process group of its own
+set -um -o pipefail # m: every part is a process group of its own
 
 if [ $# -lt 1 ] || [ $# -gt 2 ] || { [ $# -eq 2 ] && [ "$2" != --cpu ]; }; then
   sed -nE '2,12s/^# ?//p' "$0" >&2
@@ -108,7 +108,7 @@ if [ $# -eq 2 ]; then
     --rounds 2 --steps 50 --output "$output"
 else
   export NNKIT_TEST_BACKENDS=cupy
-  nvidia-smi >"$output/nvidia-smi.txt" 2>&1
+  timeout 10 nvidia-smi >"$output/nvidia-smi.txt" 2>&1
   part machine 20 "${about[@]}"
   part compile 30 "$python" -m bench.compile
   part smoke 25 "$python" -m bench.smoke --backend cupy
