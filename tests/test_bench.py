@@ -438,6 +438,8 @@ def test_suite_keeps_each_result_as_soon_as_it_is_measured(monkeypatch, tmp_path
     suite = tmp_path / "test_two.py"
     suite.write_text(TWO_BENCHMARKS)
     kept = []
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("PYTEST_ADDOPTS", f"--rootdir={ROOT} -c {ROOT / 'pyproject.toml'}")
     with pytest.raises(run.SuiteError, match="ended with code 1") as caught:
         run.run("kernels", tests=[str(suite), "-p", "bench.conftest"], keep=kept.append)
