@@ -63,7 +63,8 @@ part() {
     failures=$((failures + 1))
     tail -n 15 "$log"
   fi
-  note "$name" "$verdict" $((SECONDS - start)) "$(tail -n 1 "$log" | cut -c 1-200)"
+  note "$name" "$verdict" $((SECONDS - start)) \
+    "$(sed '/^Fatal Python error/,$d' "$log" | grep . | tail -n 1 | cut -c 1-200)" # not a stack
 }
 
 # note NAME RESULT SECONDS TEXT: add a line to the summary, and save what there is of it.
