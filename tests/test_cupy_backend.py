@@ -10,6 +10,7 @@ import ctypes
 import re
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
 from nnkit.backends.base import CaptureError
 from nnkit.backends.cupy import CupyBackend
+from nnkit.backends.graphs import STEPS_PER_GRAPH
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.steps import CaptureWarning
@@ -571,7 +573,8 @@ def test_a_call_that_cannot_be_captured_is_named(usual, rng, name):
             assert re.search(why, message)
     assert weights[0] == weights[1]
     usual.synchronize()
-    usual.capture(lambda: usual.activation("relu", z := usual._scratch(4, "f"), z))(1)
+    z = usual.zeros(4, np.float32)
+    usual.capture(lambda: usual.activation("relu", z, z))(1)
 
 
 def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
@@ -603,6 +606,28 @@ def test_copies_of_captured_steps_are_kept(usual):
     replay(17)
     assert usual.to_numpy(y).tolist() == [[2] * 3] * 4
     assert all(not usual.to_numpy(other).any() for other in others)
+
+
+def test_another_thread_may_work_while_a_step_is_captured(usual):
+    """On the default stream, which a blocking stream that captures would forbid (error 906)."""
+    x, y = usual.asarray(np.arange(4.0)), usual.zeros(4, np.float64)
+    z, seen = usual.empty(4, np.float64), []
+
+    def other() -> None:
+        seen.append(usual.to_numpy(usual.softmax(x.reshape(1, 4))).sum())
+
+    def step() -> None:
+        usual.activation("relu", x, z)
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+        usual.accumulate(z, y, 1.0, False)
+
+    step()
+    replay = usual.capture(step)
+    replay(20)
+    assert usual.to_numpy(y).tolist() == [0, 21, 42, 63]
+    np.testing.assert_allclose(seen, np.ones(1 + 1 + STEPS_PER_GRAPH))
 
 
 def test_an_interrupted_capture_leaves_nothing_behind(usual):

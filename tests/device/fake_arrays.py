@@ -6,18 +6,22 @@ cuBLAS while a stream captures. Keyword arguments that NumPy knows and CuPy does
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tests.device import memory
-from tests.device.fake_runtime import (
-    Device,
+from tests.device import fake_pinned, fake_pools, queues
+from tests.device.calls import Call
+from tests.device.fake_runtime import Device, counters
+from tests.device.fake_streams import (
     Stream,
-    counters,
+    current_stream,
     is_capturing,
+    is_put_off,
     refuse_while_capturing,
     submit,
 )
@@ -109,33 +113,39 @@ def compute(function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str,
     """Run a NumPy function as work of the GPU, into `out` or into new arrays."""
     kwargs = dict(kwargs)
     out = kwargs.pop("out", None)
-    host_args, host_kwargs = unwrap(tuple(args)), {k: unwrap(v) for k, v in kwargs.items()}
+    call = Call(function, unwrap(tuple(args)), {k: unwrap(v) for k, v in kwargs.items()})
     counters.operations += 1
-
-    def evaluate(**more: Any) -> Any:
-        with np.errstate(all="ignore"):
-            return function(*host_args, **host_kwargs, **more)
-
     if out is None:
-        return _into_new_arrays(evaluate)
+        return _into_new_arrays(call, known=not call.reads_arrays)
     if not isinstance(out, ndarray):
         raise TypeError(f"out must be a cupy.ndarray, not {type(out)}")
-    if is_capturing():
-        evaluate(out=out._host.copy())  # to find wrong shapes now, as CuPy does
-    submit(lambda: evaluate(out=out._host))
+    target = out._host
+    if is_put_off():
+        call.on_zeros(out=target.copy())  # to find wrong shapes now, as CuPy does
+    submit(lambda: call(out=target))
     return out
 
 
-def _into_new_arrays(evaluate: Callable[[], Any]) -> Any:
-    values = evaluate()
-    if isinstance(values, list | tuple):
-        results = [_new_like(value) for value in values]
+def compute_known(function: Callable[..., Any], *host_args: Any) -> Any:
+    """Run a function whose result's shape depends on values, for which the host waits."""
+    refuse_while_capturing("D2H transfers")
+    counters.device_to_host += 1
+    counters.operations += 1
+    current_stream().synchronize()
+    return _into_new_arrays(Call(function, host_args, {}), known=True)
+
+
+def _into_new_arrays(call: Call, known: bool) -> Any:
+    """Have a function computed; what it computes it from may be there or not."""
+    known = known or not is_put_off()
+    values = call() if known else call.on_zeros()
+    several = isinstance(values, list | tuple)
+    results = [_new_like(value) for value in (values if several else [values])]
+    targets = [result._host for result in results]
+    if known:
+        submit(lambda: _store(targets, values))
     else:
-        results, values = [_new_like(values)], [values]
-    if is_capturing():
-        submit(lambda: _store(results, evaluate()))
-    else:
-        _store(results, values)
+        submit(lambda: _store(targets, call()))
     return results[0] if len(results) == 1 else tuple(results)
 
 
@@ -145,17 +155,24 @@ def _new_like(value: Any) -> ndarray:
     return ndarray(value.shape, value.dtype, order=order)
 
 
-def _store(results: list[ndarray], values: Any) -> None:
+def _store(targets: list[np.ndarray], values: Any) -> None:
     if not isinstance(values, list | tuple):
         values = [values]
-    for result, value in zip(results, values, strict=True):
-        result._host[...] = value
+    for target, value in zip(targets, values, strict=True):
+        target[...] = value
 
 
-def mutate(work: Callable[[], None]) -> None:
-    """Run work that changes an array in place."""
+def mutate(function: Callable[..., Any], target: ndarray, *args: Any, **kwargs: Any) -> None:
+    """Run a function that changes its first argument in place."""
+    change(Call(function, (target._host, *unwrap(args)), kwargs))
+
+
+def change(call: Call, shape_is_known: bool = True) -> None:
+    """Run a call that changes an array in place."""
     counters.operations += 1
-    submit(np.errstate(all="ignore")(work))
+    if shape_is_known and is_put_off():
+        call.on_zeros()  # to find wrong shapes now
+    submit(call)
 
 
 class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
@@ -177,8 +194,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
             raise NotImplementedError("the fake ndarray takes neither memptr nor strides")
         if np.dtype(dtype).kind not in "biufc" and np.dtype(dtype).name != "bfloat16":
             raise ValueError(f"Unsupported dtype {np.dtype(dtype)}")
+        self._host, self._block = fake_pools.allocate(shape, dtype, order)
         counters.allocations += 1
-        self._host = memory.allocate(shape, dtype, order)
         self.base: ndarray | None = None
 
     def _view(self, host: np.ndarray) -> ndarray:
@@ -196,7 +213,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
     nbytes = property(lambda self: self._host.nbytes)
     itemsize = property(lambda self: self._host.itemsize)
     flags = property(lambda self: Flags(self._host, self.base is None))
-    data = property(lambda self: MemoryPointer(self._host, 0))
+    data = property(lambda self: self._pointer())
     device = property(lambda self: Device())
     T = property(lambda self: self._view(self._host.T))
     mT = property(lambda self: self._view(self._host.mT))  # noqa: N815
@@ -208,6 +225,11 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
         if not self.ndim:
             raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
+
+    def _pointer(self) -> MemoryPointer:
+        pointer = MemoryPointer(self._host, 0)
+        pointer._array = self  # whose memory is in use as long as there is a pointer
+        return pointer
 
     # ------------------------------------------------------------------ to and from the host
 
@@ -227,11 +249,15 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
         """Copy to the host."""
         refuse_while_capturing("D2H transfers", stream)
         counters.device_to_host += 1
-        if out is None:
-            return self._host.copy(order)
-        self._check_host_array(out, "obtained from")
-        out[...] = self._host
-        return out
+        source, target = self._host, out
+        if target is None:
+            target = np.empty_like(source, order=order)
+        else:
+            self._check_host_array(target, "obtained from")
+        copy = submit(lambda: np.copyto(target, source), stream)
+        if blocking or not fake_pinned.is_pinned(target):
+            queues.wait(copy)
+        return target
 
     def set(self, arr: np.ndarray, stream: Stream | None = None) -> None:
         """Copy from the host."""
@@ -240,7 +266,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
             raise RuntimeError("Cannot set to non-contiguous array")
         refuse_while_capturing("H2D transfers", stream)
         counters.host_to_device += 1
-        self._host[...] = arr
+        target = self._host
+        in_order = np.ascontiguousarray if target.flags.c_contiguous else np.asfortranarray
+        source = fake_pinned.source_of_copy(in_order(arr))
+        submit(lambda: np.copyto(target, source), stream)
 
     def _check_host_array(self, host: Any, verb: str) -> None:
         if not isinstance(host, np.ndarray):
@@ -285,10 +314,10 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
                 parts = (*parts, Ellipsis)  # so that NumPy returns a view, not a scalar
             return self._view(self._host[parts])
         host_index = _index(index)
-        if _has_mask(host_index):
-            refuse_while_capturing("D2H transfers")
-            counters.device_to_host += 1  # the number of elements
-        return compute(lambda host: host[host_index], (self,), {})
+        if _has_mask(host_index):  # the host has to know the number of elements
+            return compute_known(operator.getitem, self._host, host_index)
+        counters.operations += 1
+        return _into_new_arrays(Call(operator.getitem, (self._host, host_index), {}), known=False)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(value, np.ndarray) or np.ndim(_scalar_or_zero(value)):
@@ -296,11 +325,8 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
         if isinstance(value, ndarray) and not _is_advanced(index) and value._is(self[index]):
             return  # the end of `a[i] += b`, which has been done
         host_index, host_value = _index(index), unwrap(value)
-
-        def assign() -> None:
-            self._host[host_index] = host_value
-
-        mutate(assign)
+        call = Call(operator.setitem, (self._host, host_index, host_value), {})
+        change(call, shape_is_known=not _has_mask(host_index))
 
     def _is(self, other: ndarray) -> bool:
         same_place = self.data.ptr == other.data.ptr
@@ -359,7 +385,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
 
     def sort(self, axis: int = -1, kind: str | None = None) -> None:
         """Sort in place."""
-        mutate(lambda: self._host.sort(axis))
+        mutate(np.ndarray.sort, self, axis)
 
     def dot(self, b: ndarray, out: ndarray | None = None) -> ndarray:
         """Multiply by another array."""
@@ -367,9 +393,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):  # noqa: N801
 
     def nonzero(self) -> tuple[ndarray, ...]:
         """Return the indices of the elements that are not zero."""
-        refuse_while_capturing("D2H transfers")
-        counters.device_to_host += 1
-        found = compute(np.nonzero, (self,), {})
+        found = compute_known(np.nonzero, self._host)
         return found if isinstance(found, tuple) else (found,)
 
     # ------------------------------------------------------------------ NumPy's protocols
@@ -412,6 +436,7 @@ class MemoryPointer:
 
     def __init__(self, mem: np.ndarray, offset: int) -> None:
         self.mem, self.ptr = mem, mem.ctypes.data + offset
+        self._array: ndarray | None = None
 
 
 def view_or_copy(function: Callable[[np.ndarray], np.ndarray], array: ndarray) -> Any:
@@ -488,9 +513,8 @@ def _computing(name: str, parameters: str) -> Callable[..., Any]:
 
 def _synchronizing(name: str, parameters: str) -> Callable[..., Any]:
     def call(args: Any, kwargs: Any) -> Any:
-        refuse_while_capturing("D2H transfers")
-        counters.device_to_host += 1
-        return compute(getattr(np, name), args, kwargs)
+        function = functools.partial(getattr(np, name), **{k: unwrap(v) for k, v in kwargs.items()})
+        return compute_known(function, *unwrap(args))
 
     return _checked(name, parameters, call)
 
@@ -543,8 +567,8 @@ def copy(a: ndarray, order: str = "K") -> ndarray:
 
 def copyto(dst: ndarray, src: Any, casting: str = "same_kind", where: Any = None) -> None:
     """Copy values into an array."""
-    source, mask = unwrap(src), True if where is None else unwrap(where)
-    mutate(lambda: np.copyto(dst._host, source, casting=casting, where=mask))
+    mask = True if where is None else unwrap(where)
+    mutate(np.copyto, dst, src, casting=casting, where=mask)
 
 
 def may_share_memory(a: Any, b: Any, max_work: Any = None) -> bool:

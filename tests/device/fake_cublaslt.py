@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit import dtypes
-from tests.device import fake_runtime as runtime
+from tests.device import fake_streams as runtime
 
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
 TYPES = {0: "float32", 1: "float64", 2: "float16", 14: "bfloat16"}

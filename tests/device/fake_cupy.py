@@ -7,8 +7,10 @@ simulator (`tests.device.simulator`), captured graphs are really recorded and re
         with fake_cupy.count() as made:
             step()
         assert made.host_to_device == made.allocations == 0
+        with fake_cupy.asynchronous("late"):
+            step()                   # work is done when the host waits for it, and not before
 
-What it does not show: speed, the order of work on several streams, and CuPy's own mistakes.
+What it does not show: speed, and CuPy's own mistakes.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import cublaslt
-from tests.device import fake_cublaslt, simulator
+from tests.device import (
+    fake_cublaslt,
+    fake_errors,
+    fake_pinned,
+    fake_pools,
+    fake_streams,
+    queues,
+    simulator,
+)
 from tests.device import fake_runtime as runtime
 from tests.device.fake_arrays import (
     MemoryPointer,
@@ -34,8 +44,17 @@ from tests.device.fake_arrays import (
     unwrap,
 )
 from tests.device.fake_runtime import count, counters
+from tests.device.queues import asynchronous
 
-__all__ = ["count", "counters", "install", "installed", "suspended", "uninstall"]
+__all__ = [
+    "asynchronous",
+    "count",
+    "counters",
+    "install",
+    "installed",
+    "suspended",
+    "uninstall",
+]
 
 VERSION = "14.2.0"
 _load_cublaslt = cublaslt.load_library
@@ -88,9 +107,10 @@ def _from_host(host: np.ndarray, order: str) -> ndarray:
     if not host.ndim:
         result.fill(host[()])
         return result
-    runtime.refuse_while_capturing("H2D transfers")
+    fake_streams.refuse_while_capturing("H2D transfers")
     counters.host_to_device += 1
-    result._host[...] = host
+    target, values = result._host, host if queues.current() is None else host.copy()
+    fake_streams.submit(lambda: np.copyto(target, values))
     return result
 
 
@@ -201,7 +221,7 @@ def get_array_module(*args: Any) -> types.ModuleType:
 
 def _random(name: str) -> Callable[..., ndarray]:
     def method(self: Generator, *args: Any, **kwargs: Any) -> ndarray:
-        if runtime.is_capturing():
+        if fake_streams.is_capturing():
             raise NotImplementedError("random numbers during stream capture are not supported")
         return compute(getattr(self._host, name), args, kwargs)
 
@@ -230,20 +250,9 @@ def norm(x: ndarray, ord: Any = None, axis: Any = None, keepdims: bool = False) 
     return compute(np.linalg.norm, (x,), {"ord": ord, "axis": axis, "keepdims": keepdims})
 
 
-def empty_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
-    """Make a NumPy array, uninitialised, in pinned memory."""
-    return simulator.memory.allocate(shape, dtype, order)
-
-
-def zeros_pinned(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
-    """Make a NumPy array of zeros in pinned memory."""
-    return np.zeros(shape, dtype, order)
-
-
 def scatter_add(a: ndarray, slices: Any, value: Any) -> None:
     """Add values at places that may repeat."""
-    places, values = unwrap(slices), unwrap(value)
-    mutate(lambda: np.add.at(a._host, places, values))
+    mutate(np.add.at, a, slices, value)
 
 
 # ------------------------------------------------------------------ kernels
@@ -274,7 +283,7 @@ class RawModule:
         try:
             self._compiled = simulator.RawModule(code=self.code, options=self.options)
         except simulator.CompileError as error:
-            raise runtime.CompileException(
+            raise fake_errors.CompileException(
                 str(error), self.code, "kernel.cu", self.options, self.backend
             ) from None
 
@@ -327,7 +336,9 @@ class RawKernel:
         """Launch the kernel, or record the launch if the stream captures."""
         values = tuple(_kernel_argument(arg) for arg in args)
         self._kernel.check(grid, block, values, shared_mem)
-        runtime.submit(lambda: self._kernel(grid, block, values, shared_mem=shared_mem), stream)
+        fake_streams.submit(
+            lambda: self._kernel(grid, block, values, shared_mem=shared_mem), stream
+        )
 
 
 def _kernel_argument(arg: Any) -> Any:
@@ -347,30 +358,30 @@ def _kernel_argument(arg: Any) -> Any:
 def _modules() -> dict[str, types.ModuleType]:
     """Make the modules of the look-alike."""
     api = {
-        **{"CUDARuntimeError": runtime.CUDARuntimeError, "is_hip": False},
+        **{"CUDARuntimeError": fake_errors.CUDARuntimeError, "is_hip": False},
         **{"getDeviceCount": runtime.device_count, "getDevice": lambda: 0},
         **{"getDeviceProperties": runtime.device_properties, "memGetInfo": runtime.memory_info},
-        **{"setDevice": runtime.Device, "deviceSynchronize": runtime.synchronize},
+        **{"setDevice": runtime.Device, "deviceSynchronize": fake_streams.synchronize},
         **{"driverGetVersion": runtime.driver_version},
         **{"runtimeGetVersion": lambda: runtime.RUNTIME_VERSION},
         **{"streamCaptureModeGlobal": 0, "streamCaptureModeThreadLocal": 1},
-        **{"streamCaptureModeRelaxed": 2, "streamIsCapturing": _stream_is_capturing},
+        **{"streamCaptureModeRelaxed": 2, "streamIsCapturing": fake_streams.stream_is_capturing},
     }
     streams = {
-        **{"Stream": runtime.Stream, "Event": runtime.Event},
-        "get_current_stream": lambda device_id=-1: runtime.current_stream(),
-        "get_elapsed_time": runtime.get_elapsed_time,
+        **{"Stream": fake_streams.Stream, "Event": fake_streams.Event},
+        "get_current_stream": lambda device_id=-1: fake_streams.current_stream(),
+        "get_elapsed_time": fake_streams.get_elapsed_time,
     }
     pools = {
-        **{"MemoryPool": runtime.MemoryPool, "MemoryPointer": MemoryPointer},
-        "set_allocator": runtime.set_allocator,
+        **{"MemoryPool": fake_pools.MemoryPool, "MemoryPointer": MemoryPointer},
+        "set_allocator": fake_pools.set_allocator,
     }
     cuda = {
         **streams,
         **pools,
-        "using_allocator": runtime.using_allocator,
-        **{"Graph": runtime.Graph, "Device": runtime.Device, "is_available": _is_available},
-        **{"PinnedMemoryPool": runtime.PinnedMemoryPool, "get_device_id": lambda: 0},
+        "using_allocator": fake_pools.using_allocator,
+        **{"Graph": fake_streams.Graph, "Device": runtime.Device, "is_available": _is_available},
+        **{"PinnedMemoryPool": fake_pinned.PinnedMemoryPool, "get_device_id": lambda: 0},
         "get_local_runtime_version": lambda: runtime.RUNTIME_VERSION,
     }
     making = (
@@ -382,8 +393,8 @@ def _modules() -> dict[str, types.ModuleType]:
         **array_functions,
         **{function.__name__: function for function in making},
         **{"ndarray": ndarray, "RawModule": RawModule, "RawKernel": RawKernel},
-        **{"__version__": VERSION, "get_default_memory_pool": lambda: runtime.default_pool},
-        "get_default_pinned_memory_pool": lambda: runtime.default_pinned_pool,
+        **{"__version__": VERSION, "get_default_memory_pool": lambda: fake_pools.default_pool},
+        "get_default_pinned_memory_pool": lambda: fake_pinned.default_pinned_pool,
     }
     contents = {
         "cupy": cupy,
@@ -391,13 +402,13 @@ def _modules() -> dict[str, types.ModuleType]:
         "cupy.cuda.runtime": api,
         "cupy.cuda.stream": streams,
         "cupy.cuda.memory": pools,
-        "cupy.cuda.graph": {"Graph": runtime.Graph},
+        "cupy.cuda.graph": {"Graph": fake_streams.Graph},
         "cupy.cuda.device": {"Device": runtime.Device, "get_device_id": lambda: 0},
-        "cupy.cuda.compiler": {"CompileException": runtime.CompileException},
+        "cupy.cuda.compiler": {"CompileException": fake_errors.CompileException},
         "cupy.random": {"default_rng": default_rng, "Generator": Generator},
         "cupy.linalg": {"norm": norm},
         "cupyx": {
-            **{"empty_pinned": empty_pinned, "zeros_pinned": zeros_pinned},
+            **{"empty_pinned": fake_pinned.empty_pinned, "zeros_pinned": fake_pinned.zeros_pinned},
             "scatter_add": scatter_add,
         },
         "cupy_backends": {},
@@ -423,10 +434,6 @@ def _linked(contents: dict[str, dict[str, Any]]) -> dict[str, types.ModuleType]:
 
 def _is_available() -> bool:
     return runtime.device_error is None
-
-
-def _stream_is_capturing(stream: int) -> bool:
-    return any(capturing.ptr == stream for capturing in runtime._capturing)
 
 
 # ------------------------------------------------------------------ installing

@@ -19,32 +19,64 @@ class Memory(np.ndarray):
     """The bytes of one allocation with a guard zone on both sides."""
 
     live_bytes: ClassVar[int] = 0
-    """The size of all allocations that are still referenced."""
+    """The size of all device memory that is still referenced."""
 
     used = 0
+    """Bytes between the guard zones."""
+
+    start = 0
+    """Where these begin."""
+
+    on_device = False
 
     def __del__(self) -> None:
-        if Memory is not None:  # at the interpreter's exit it may be gone
+        if self.on_device and Memory is not None:  # at the interpreter's exit it may be gone
             Memory.live_bytes -= self.used
 
 
 def allocate(shape: Any, dtype: Any = float, order: str = "C") -> np.ndarray:
     """Make an array whose elements are NaN, -1, the largest unsigned integer, or True."""
     dtype = np.dtype(dtype)
-    count = int(np.prod(shape, dtype=np.int64))
-    memory = Memory(count * dtype.itemsize + 2 * GUARD_BYTES + ALIGNMENT, np.uint8)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    return array_in(reserve(size), shape, dtype, order)
+
+
+def reserve(size: int, on_device: bool = True) -> Memory:
+    """Make memory for some bytes, poisoned."""
+    memory = Memory(size + 2 * GUARD_BYTES + ALIGNMENT, np.uint8)
     memory.fill(POISON)
-    memory.used = count * dtype.itemsize
-    Memory.live_bytes += memory.used
+    memory.used, memory.on_device = size, on_device
+    Memory.live_bytes += size * on_device
     address = memory.ctypes.data
-    offset = GUARD_BYTES + -(address + GUARD_BYTES) % ALIGNMENT
-    end = offset + memory.used
-    _forbid(address, offset)
+    memory.start = GUARD_BYTES + -(address + GUARD_BYTES) % ALIGNMENT
+    end = memory.start + size
+    _forbid(address, memory.start)
     _forbid(address + end, memory.size - end)
-    array = np.ndarray(shape, dtype, buffer=memory, offset=offset, order=order)
-    if dtype == np.bool_:
-        array.fill(True)
+    return memory
+
+
+def array_in(
+    memory: Memory,
+    shape: Any,
+    dtype: np.dtype,
+    order: str,
+    poisoned: bool = True,
+    base: np.ndarray | None = None,
+) -> np.ndarray:
+    """Make an array in memory, poisoned or not; `base` is another view of it, to be kept alive."""
+    buffer = memory if base is None else base
+    array = np.ndarray(shape, dtype, buffer=buffer, offset=memory.start, order=order)
+    if poisoned and dtype == np.bool_:
+        poison(array)
     return array
+
+
+def poison(array: np.ndarray) -> None:
+    """Fill a contiguous array with what gives a mistake away."""
+    if array.dtype == np.bool_:
+        array.fill(True)  # any other byte than 0 or 1 is no truth value
+    else:
+        array.ravel("K").view(np.uint8).fill(POISON)
 
 
 def memory_of(array: np.ndarray) -> Memory | None:

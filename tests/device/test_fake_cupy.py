@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import inspect
@@ -9,14 +10,13 @@ import re
 import sys
 import threading
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.device import fake_arrays, fake_cupy, simulator
-from tests.device.fake_runtime import CUDARuntimeError
+from tests.device.fake_errors import CUDARuntimeError
 
 f32, i32 = np.float32, np.int32
 missing = simulator.unavailable()
@@ -30,12 +30,6 @@ extern "C" __global__ void saxpy(float a, const float* x, float* y, int n) {
 
 
 @pytest.fixture
-def cupy() -> Iterator[types.ModuleType]:
-    with fake_cupy.installed() as module:
-        yield module
-
-
-@pytest.fixture
 def stream(cupy):
     """A stream that captures, and is the current one."""
     made = cupy.cuda.Stream(non_blocking=True)
@@ -43,7 +37,8 @@ def stream(cupy):
         made.begin_capture()
         yield made
         if made.is_capturing():
-            made.end_capture()
+            with contextlib.suppress(CUDARuntimeError):  # invalid, where a call was refused
+                made.end_capture()
 
 
 class TestInstall:
@@ -292,10 +287,6 @@ class TestCapture:
     def test_wrong_shapes_show_at_capture(self, cupy, stream):
         with pytest.raises(ValueError, match="could not be broadcast"):
             cupy.add(cupy.ones(4), 1, out=cupy.ones(3))
-
-    def test_default_stream_while_another_captures(self, cupy, stream):
-        with cupy.cuda.Stream.null, pytest.raises(CUDARuntimeError, match="legacy stream"):
-            cupy.zeros(3)
 
     def test_default_stream_cannot_capture(self, cupy):
         with pytest.raises(RuntimeError, match="default"):
