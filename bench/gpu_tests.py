@@ -36,9 +36,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep tests that are given a backend by tests/conftest.py."""
-    kept = [item for item in items if _backend_of(item) in _backends()]
-    config.hook.pytest_deselected(items=[item for item in items if item not in {*kept}])
-    items[:] = kept
+    backends = _backends()
+    dropped = [item for item in items if _backend_of(item) not in backends]
+    items[:] = [item for item in items if _backend_of(item) in backends]
+    config.hook.pytest_deselected(items=dropped)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ import argparse
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -88,24 +89,29 @@ def check_training(backend: Backend, dtype: np.dtype, steps: int) -> None:
         np.testing.assert_allclose(losses, train(REFERENCE, dtype, steps, False)[1], rtol=1e-6)
 
 
+def check_launches(name: str, launches: Counter[str], report: Report) -> None:
+    """Say which kernels were launched in a dtype, and note those that were not."""
+    print(
+        f"{name} launched:", ", ".join(f"{k} {launches[k]}" for k in sorted(launches)), flush=True
+    )
+    missing = kernel_names() - set(launches)
+    if missing:
+        report.failed.append(f"{name} never launched: {' '.join(sorted(missing))}")
+        print(report.failed[-1], flush=True)
+
+
 def smoke(backend: Backend, names: Sequence[str], steps: int = STEPS) -> list[str]:
     """Check everything in the dtypes of these names; returns what failed."""
     report = Report()
-    with counted(backend) as launches:
-        for name in names:
-            dtype, start = dtypes.parse(name), time.perf_counter()
+    for name in names:
+        dtype, start = dtypes.parse(name), time.perf_counter()
+        with counted(backend) as launches:
             done = check_operations(backend, dtype, report)
-            report.attempt(
-                f"{name} training", lambda dtype=dtype: check_training(backend, dtype, steps)
-            )
-            seconds = time.perf_counter() - start
-            print(f"{name}: {done} operations, 2 x {steps} steps, {seconds:.1f} s", flush=True)
-    if backend.name == "cupy":
-        print("launched:", ", ".join(f"{k} {launches[k]}" for k in sorted(launches)), flush=True)
-        missing = sorted(kernel_names() - set(launches))
-        if missing:
-            report.failed.append(f"never launched: {' '.join(missing)}")
-            print(report.failed[-1], flush=True)
+            report.attempt(f"{name} training", partial(check_training, backend, dtype, steps))
+        seconds = time.perf_counter() - start
+        print(f"{name}: {done} operations, 2 x {steps} steps, {seconds:.1f} s", flush=True)
+        if backend.name == "cupy":
+            check_launches(name, launches, report)
     return report.failed
 
 

@@ -653,7 +653,14 @@ def test_smoke(backend, capsys):
         pytest.skip("compiles all of its kernels for a minute, and has no others")
     names = [dtype.name for dtype in dtypes.available(backend.dtypes)]
     assert smoke.smoke(backend, names, steps=20) == []
-    assert ("launched: " in capsys.readouterr().out) == (backend.name == "cupy")
+    assert (" launched: " in capsys.readouterr().out) == (backend.name == "cupy")
+
+
+@pytest.mark.parametrize("backend", ["cupy"], indirect=True)
+def test_smoke_misses_kernels(backend, monkeypatch):
+    known = smoke.kernel_names()
+    monkeypatch.setattr(smoke, "kernel_names", lambda: known | {"forgotten"})
+    assert smoke.smoke(backend, ["float32"], steps=3) == ["float32 never launched: forgotten"]
 
 
 def test_smoke_names_what_failed(monkeypatch, capsys):
