@@ -33,7 +33,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint types format docs bench bench-compare bench-check clean extras
+.PHONY: help train test test-large lint types format docs bench bench-compare bench-check clean extras
 
 help: ## show this list
 	@echo "Usage: make TARGET [ARGS='...'] [PYTHON=python3.12]"
@@ -44,6 +44,10 @@ train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
 
 test: lint types ## set up, then lint, types and the whole test suite
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --benchmark-disable $(ARGS)
+
+test-large: $(TEST_READY) ## the sizes that make test leaves to a GPU, on the simulator
+	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
+	  tests/test_operations.py::test_large_arrays tests/test_textbook.py $(ARGS)
 
 lint: $(TEST_READY) ## ruff: rules and formatting
 	$(BIN)/ruff check

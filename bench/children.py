@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -30,7 +30,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
 )
 ANSWER_SECONDS = 120
-"""Longest wait for an answer; compiling a network takes seconds, or tens of them."""
+"""Usual longest wait for an answer; compiling a network takes seconds, or tens of them."""
 ASLEEP = 0.02
 """Share of a core below which a process counts as asleep."""
 
@@ -40,10 +40,14 @@ class PeerError(Exception):
 
 
 class Child:
-    """A running `bench.worker`; raises PeerError with its reason where the peer cannot work."""
+    """A running `bench.worker`, which can be asked something once it has said `hello`."""
 
-    def __init__(self, key: str, device: str, threads: int) -> None:
-        self.key = key
+    hello: dict[str, Any]
+
+    def __init__(
+        self, key: str, device: str, threads: int, patience: float = ANSWER_SECONDS
+    ) -> None:
+        self.key, self.patience = key, patience
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         self.process = start(
             [sys.executable, "-m", "bench.worker", key],
@@ -55,28 +59,40 @@ class Child:
         )
         self.own_seconds = 0.0
         """CPU time it used in its own turns."""
+        self._asked_at = 0.0
+
+    def greet(self) -> None:
+        """Wait for its `hello`; ends it and raises PeerError where the peer cannot work."""
         try:
-            self.hello = self._read(ANSWER_SECONDS)
+            self.hello = self._read()
         except PeerError:
             self.stop()
             raise
 
-    def ask(self, limit: float = ANSWER_SECONDS, **request: Any) -> dict[str, Any]:
+    def ask(self, **request: Any) -> dict[str, Any]:
         """Send a request and return the answer once the process is asleep again."""
+        self.send(**request)
+        return self.answer()
+
+    def send(self, **request: Any) -> None:
+        """Send a request, whose `answer` is asked for later."""
         assert self.process.stdin is not None
-        before = self.cpu_seconds()
+        self._asked_at = self.cpu_seconds()
         try:
             print(json.dumps(request), file=self.process.stdin, flush=True)
         except BrokenPipeError:
             raise PeerError(self._last_words()) from None
-        answer = self._read(limit)
+
+    def answer(self) -> dict[str, Any]:
+        """Wait for the answer, and until the process is asleep again."""
+        answer = self._read()
         self.settle()
-        self.own_seconds += self.cpu_seconds() - before
+        self.own_seconds += self.cpu_seconds() - self._asked_at
         return answer
 
-    def _read(self, limit: float) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
-        timer = Timer(limit, self.process.kill)
+        timer = Timer(self.patience, self.process.kill)
         timer.start()
         line = self.process.stdout.readline()
         timer.cancel()
@@ -125,13 +141,16 @@ class Child:
 
 
 def start(
-    command: Sequence[str], device: str, threads: int, **streams: Any
+    command: Sequence[str],
+    device: str,
+    threads: int,
+    variables: Mapping[str, str] | None = None,
+    **streams: Any,
 ) -> subprocess.Popen[str]:
-    """Start a process in the root of the repository, on the first `threads` cores there are."""
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment(device, threads), text=True, **streams
-    )
-    if hasattr(os, "sched_setaffinity"):
+    """Start a process in the root of the repository; on a CPU, on the first `threads` cores."""
+    given = environment(device, threads) | dict(variables or {})
+    process = subprocess.Popen(command, cwd=ROOT, env=given, text=True, **streams)
+    if device == "cpu" and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(process.pid, sorted(os.sched_getaffinity(0))[:threads])
     return process
 

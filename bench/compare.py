@@ -10,14 +10,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench import results
-from bench.children import Child, PeerError
+from bench.children import ANSWER_SECONDS, Child, PeerError
 from bench.machine import Busyness
 from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data
 from bench.peers import PEERS
@@ -45,21 +46,24 @@ class Turns:
 
 
 class Comparison:
-    """Starts the peers, and measures network after network.
+    """Starts the peers side by side, and measures network after network.
 
     `absent` says why a peer is not there, `failed` what went wrong with one that is.
     """
 
-    def __init__(self, keys: Sequence[str], device: str, threads: int) -> None:
-        self.device, self.threads = device, threads
+    def __init__(
+        self, keys: Sequence[str], device: str, threads: int, patience: float = ANSWER_SECONDS
+    ) -> None:
+        self.device = device
         self.absent: dict[str, str] = {}
         self.failed: dict[str, str] = {}
         self.children: dict[str, Child] = {}
-        for key in keys:
+        for child in [Child(key, device, threads, patience) for key in keys]:
             try:
-                self.children[key] = Child(key, device, threads)
+                child.greet()
+                self.children[child.key] = child
             except PeerError as error:
-                self.absent[key] = str(error)
+                self.absent[child.key] = str(error)
         self.base = next((key for key in BASES[device] if key in self.children), None)
 
     def close(self) -> None:
@@ -83,21 +87,40 @@ class Comparison:
         return [self._result(network, turns, key, idle[key] / wall) for key in turns]
 
     def _prepare(self, network: Network, steps: int) -> dict[str, Turns]:
-        """Build the network with every peer; those whose loss is not the reference's are out."""
+        """Build the network with every peer; those whose loss is not the reference's are out.
+
+        On a GPU, where compiling keeps a core busy for each, all of them build it at once.
+        """
         reference = reference_loss(network, steps)
+        children = list(self.children.values())
+        groups = [children] if self.device == "cuda" else [[child] for child in children]
         turns = {}
-        for key, child in self.children.items():
-            try:
-                built = child.ask(build=network.name, steps=steps)
-                loss = built["losses"][CHECKED_STEPS - 1]
-                if child.hello["trains"] and abs(loss - reference) > child.hello["tolerance"]:
-                    raise PeerError(
-                        f"after {CHECKED_STEPS} steps its loss is {loss:.5f}, not {reference:.5f}"
-                    )
-                turns[key] = Turns(child, built["steps"], loss, built["seconds"])
-            except PeerError as error:
-                self.failed[f"{network.name} / {key}"] = str(error)
+        for group in groups:
+            asked = [child for child in group if self._build(network, child, steps)]
+            for child in asked:
+                try:
+                    turns[child.key] = self._built(child, reference)
+                except PeerError as error:
+                    self.failed[f"{network.name} / {child.key}"] = str(error)
         return turns
+
+    def _build(self, network: Network, child: Child, steps: int) -> bool:
+        try:
+            child.send(build=network.name, steps=steps)
+        except PeerError as error:
+            self.failed[f"{network.name} / {child.key}"] = str(error)
+            return False
+        return True
+
+    @staticmethod
+    def _built(child: Child, reference: float) -> Turns:
+        built = child.answer()
+        loss = built["losses"][CHECKED_STEPS - 1]
+        if child.hello["trains"] and abs(loss - reference) > child.hello["tolerance"]:
+            raise PeerError(
+                f"after {CHECKED_STEPS} steps its loss is {loss:.5f}, not {reference:.5f}"
+            )
+        return Turns(child, built["steps"], loss, built["seconds"])
 
     def _turn(self, network: Network, turns: dict[str, Turns], key: str, epoch: int) -> None:
         turn = turns[key]
@@ -136,6 +159,7 @@ class Comparison:
         }
 
 
+@cache
 def reference_loss(network: Network, steps: int) -> float:
     """Loss of NumPy by hand after `CHECKED_STEPS`."""
     data = load_data()
@@ -160,34 +184,45 @@ def run(
     threads: int = 2,
     rounds: int = 9,
     steps: int | None = None,
+    patience: float = ANSWER_SECONDS,
+    keep: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
-    """Compare, and return the record."""
+    """Compare, and return the record; between the networks, `keep` is given it so far."""
     busyness = Busyness()
-    comparison = Comparison(keys, device, threads)
+    comparison = Comparison(keys, device, threads, patience)
+    settings = {"threads": threads, "device": device, "rounds": rounds, "data": load_data().source}
     rows: list[dict[str, Any]] = []
     try:
         for name in networks:
+            if rows and keep is not None:
+                keep(results.partly(_record(comparison, rows, settings, busyness)))
             start = time.perf_counter()
             rows += comparison.measure(NAMED[name], rounds, steps)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
-        children = comparison.children
-        own = time.process_time() + sum(child.cpu_seconds() for child in children.values())
-        busy = busyness.elsewhere(own)
-        versions = {k: v for child in children.values() for k, v in child.hello["versions"].items()}
-        title = children[comparison.base].hello["name"] if comparison.base else None
+        return _record(comparison, rows, settings, busyness)
     finally:
         comparison.close()
-    settings = {
-        "threads": threads,
-        "device": device,
-        "rounds": rounds,
-        "data": load_data().source,
-        "base": title,
-        "absent": comparison.absent,
-        "failed": comparison.failed,
-        "busy_elsewhere_cores": busy,
+
+
+def _record(
+    comparison: Comparison,
+    rows: Sequence[dict[str, Any]],
+    settings: dict[str, Any],
+    busyness: Busyness,
+) -> dict[str, Any]:
+    children = comparison.children
+    own = time.process_time() + sum(child.cpu_seconds() for child in children.values())
+    versions = {k: v for child in children.values() for k, v in child.hello["versions"].items()}
+    found = {
+        "base": children[comparison.base].hello["name"] if comparison.base else None,
+        "absent": dict(comparison.absent),
+        "failed": dict(comparison.failed),
+        "busy_elsewhere_cores": busyness.elsewhere(own),
     }
-    return results.make("compare", rows, device=device, versions=versions, settings=settings)
+    device = comparison.device
+    return results.make(
+        "compare", rows, device=device, versions=versions, settings=settings | found
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -203,6 +238,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of each (default: 2)")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each (default: 9)")
     parser.add_argument("--steps", type=int, help="steps in a turn (default: the network's own)")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=ANSWER_SECONDS,
+        help="longest wait for a peer, in seconds (default: %(default)s)",
+    )
     parser.add_argument("--output", type=Path, default=results.FOLDER, help="default: %(default)s")
     chosen = parser.parse_args(arguments)
     if chosen.steps is not None and chosen.steps < CHECKED_STEPS:
@@ -214,6 +255,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threads=chosen.threads,
         rounds=chosen.rounds,
         steps=chosen.steps,
+        patience=chosen.patience,
+        keep=partial(results.save, folder=chosen.output),
     )
     print(show(record))
     if not record["results"]:

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Everything that needs a GPU, in one call of under 8 minutes:
 #
-#     bench/gpu_check.sh OUTPUT          tests, training, kernels, steps, comparison; a summary last
+#     bench/gpu_check.sh OUTPUT          correctness, training, tests, speed; a summary after each
 #     bench/gpu_check.sh OUTPUT --cpu    the same without a GPU and in small, to try the script out
 #
-# PYTHON names the interpreter (default: python3). It needs nnkit's dependencies, CuPy, pytest and
-# pytest-benchmark; PyTorch and JAX where they are to be compared. OUTPUT receives a log for each
-# part, the results as JSON, the chart and summary.txt. A part that fails or takes too long does not
-# stop the others. The exit code is the number of parts that did not end well.
-set -uo pipefail
+# PYTHON names the interpreter (default: python3). It needs nnkit's dependencies, CuPy, hypothesis,
+# pytest and pytest-benchmark; pytest-xdist, Compute Sanitizer, PyTorch and JAX are used where they
+# are. OUTPUT receives a log for each part, results as JSON as they come, and summary.txt. A part
+# that fails or takes too long is ended with all its children and does not stop the others. The exit
+# code is the number of parts that did not end well.
+set -um -o pipefail # m: every part is a process group of its own
 
 if [ $# -lt 1 ] || [ $# -gt 2 ] || { [ $# -eq 2 ] && [ "$2" != --cpu ]; }; then
   sed -nE '2,12s/^# ?//p' "$0" >&2
@@ -17,78 +18,116 @@ fi
 
 mkdir -p "$1" || exit 64
 output=$(cd "$1" && pwd)
+if [ -n "${NNKIT_DATA_DIR:-}" ]; then
+  NNKIT_DATA_DIR=$(cd "$NNKIT_DATA_DIR" && pwd) || exit 64
+  export NNKIT_DATA_DIR
+fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 64
 python=${PYTHON:-python3}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
-deadline=460
+export PYTHONFAULTHANDLER=1 # a part that takes too long says where it was
+unset NNKIT_BACKEND
+ulimit -c 0
+deadline=460 # the limits below add up to less
 failures=0
+group=
 summary=()
+trap 'if [ -n "$group" ]; then kill -KILL -- "-$group" 2>/dev/null; fi' EXIT
+trap 'exit 99' TERM INT HUP
 
 # part NAME SECONDS COMMAND...: run a command with a time limit, and note how it ended.
 part() {
   local name=$1 limit=$2 log=$output/$1.log start=$SECONDS left=$((deadline - SECONDS)) code verdict
   shift 2
   if [ "$left" -lt 5 ]; then
-    summary+=("$(printf '%-10s %-12s %5s   %s' "$name" 'NO TIME LEFT' 0 '')")
+    note "$name" 'NO TIME LEFT' 0 ''
     failures=$((failures + 1))
     return
   fi
   if [ "$limit" -gt "$left" ]; then limit=$left; fi
   echo "== $name (at most $limit s)"
-  timeout -k 5 "$limit" "$@" >"$log" 2>&1
+  timeout -s ABRT -k 2 "$limit" "$@" >"$log" 2>&1 </dev/null &
+  group=$!
+  wait "$group"
   code=$?
+  kill -KILL -- "-$group" 2>/dev/null # what it has left behind
+  group=
   case $code in
     0) verdict=ok ;;
     124 | 137) verdict='TIMED OUT' ;;
     *) verdict="FAILED ($code)" ;;
   esac
-  if [ "$code" -ne 0 ]; then
+  if grep -qs 'Error: Device not supported' "$log"; then
+    verdict='UNSUPPORTED'
+  elif [ "$code" -ne 0 ]; then
     failures=$((failures + 1))
     tail -n 15 "$log"
   fi
-  summary+=("$(printf '%-10s %-12s %5d   %s' "$name" "$verdict" $((SECONDS - start)) "$(tail -n 1 "$log" | cut -c 1-200)")")
+  note "$name" "$verdict" $((SECONDS - start)) \
+    "$(sed '/^Fatal Python error/,$d' "$log" | grep . | tail -n 1 | cut -c 1-200)" # not a stack
 }
 
-# show NAME: the tables that a part has printed.
-show() {
-  if [ -f "$output/$1.log" ]; then
-    echo
-    echo "== $1"
-    grep -vE '^(=+|platform |rootdir|configfile|plugins|cachedir)' "$output/$1.log" | tail -n "$2"
+# note NAME RESULT SECONDS TEXT: add a line to the summary, and save what there is of it.
+note() {
+  summary+=("$(printf '%-10s %-12s %5d   %s' "$@")")
+  {
+    printf '%-10s %-12s %5s   %s\n' part result s 'last line'
+    printf '%s\n' "${summary[@]}"
+    echo "$SECONDS s in all; logs and results are in $output"
+  } >"$output/summary.txt"
+}
+
+# sanitize TOOL SECONDS OPTIONS...: a small smoke test under Compute Sanitizer, where there is one.
+sanitize() {
+  local tool=$1 limit=$2
+  shift 2
+  if command -v compute-sanitizer >/dev/null; then
+    part "$tool" "$limit" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 20 \
+      --target-processes all "$@" "$python" -m bench.smoke --backend cupy --no-pool --steps 18 \
+      --dtypes float32
+  else
+    note "$tool" 'NOT HERE' 0 'compute-sanitizer is not on the PATH'
   fi
 }
 
 workers=()
-if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n 4 --dist loadfile); fi
+if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n 8 --dist worksteal); fi
+suite=(env OPENBLAS_NUM_THREADS=1 "$python" -m pytest -v --tb no -p bench.gpu_tests
+  -p no:cacheprovider --benchmark-disable)
+about=("$python" -c 'import nnkit.system as s; print(s.format_info(s.info()))')
 
 if [ $# -eq 2 ]; then
-  export NNKIT_BACKEND=numpy NNKIT_TEST_BACKENDS=numpy
-  part machine 30 "$python" -c 'import nnkit.system as s; print(s.format_info(s.info()))'
+  export NNKIT_TEST_BACKENDS=numpy
+  part machine 20 "${about[@]}"
+  part smoke 30 "$python" -m bench.smoke --backend numpy
   part training 60 "$python" -m bench.accuracy --backend numpy --data digits
-  part tests 60 "$python" -m pytest -q --benchmark-disable tests/test_layers.py
-  part kernels 60 "$python" -m bench.run kernels --backends numpy -k 128x --output "$output"
-  part steps 60 "$python" -m bench.run steps --backends numpy -k 'step and deep' --output "$output"
-  part compare 90 "$python" -m bench.compare --networks deep --peers nnkit-numpy,products,numpy \
+  part suite 60 "${suite[@]}" tests/test_layers.py tests/test_cli.py
+  part kernels 40 "$python" -m bench.run kernels --backends numpy -k 128x10 --output "$output"
+  part steps 40 "$python" -m bench.run steps --backends numpy \
+    -k 'test_step and deep and captured' --output "$output"
+  part compare 60 "$python" -m bench.compare --networks deep --peers nnkit-numpy,numpy \
     --rounds 2 --steps 50 --output "$output"
 else
-  export NNKIT_BACKEND=cupy NNKIT_TEST_BACKENDS=cupy
-  nvidia-smi >"$output/nvidia-smi.txt" 2>&1
-  part machine 30 "$python" -c 'import nnkit.system as s; print(s.format_info(s.info()))'
-  part training 50 "$python" -m bench.accuracy --backend cupy
-  part tests 120 "$python" -m pytest -q "${workers[@]}" --benchmark-disable tests
-  part kernels 80 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
-  part steps 50 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
-  part compare 170 "$python" -m bench.compare --device cuda --rounds 5 \
-    --networks one-hidden,tiny-batch,small,medium,large --output "$output"
+  export NNKIT_TEST_BACKENDS=cupy
+  timeout 10 nvidia-smi >"$output/nvidia-smi.txt" 2>&1
+  part machine 20 "${about[@]}"
+  part compile 30 "$python" -m bench.compile
+  part smoke 25 "$python" -m bench.smoke --backend cupy
+  sanitize memcheck 40 --report-api-errors no
+  sanitize racecheck 30
+  sanitize synccheck 20
+  part training 25 "$python" -m bench.accuracy --backend cupy
+  part suite 85 "${suite[@]}" "${workers[@]}" tests
+  half=$("$python" -c 'from tests.test_kernel_runs import HALF; print(*HALF.split())')
+  part half 20 env NNKIT_TEST_DTYPES='float16 bfloat16' "${suite[@]}" "${workers[@]}" -k "$half" \
+    tests/test_operations.py
+  part kernels 40 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
+  part steps 30 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
+  part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
+    --networks one-hidden,small,medium,large,tiny-batch --output "$output"
 fi
 
-show kernels 80
-show steps 40
-show compare 40
-{
-  echo
-  printf '%-10s %-12s %5s   %s\n' part result s 'last line'
-  printf '%s\n' "${summary[@]}"
-  echo "$SECONDS s in all; logs and results are in $output"
-} | tee "$output/summary.txt"
+"$python" -m bench.summaries "$output"
+echo
+cat "$output/summary.txt"
 exit "$failures"

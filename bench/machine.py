@@ -99,11 +99,16 @@ def settings() -> dict[str, Any]:
 
 
 def commit() -> str:
-    """Short hash of the commit, with "+" behind it where files have changed since."""
+    """Short hash of the commit, with "+" behind it where files have changed since.
+
+    NNKIT_BENCH_COMMIT names it where there is a copy of the files only.
+    """
     git = ("git", "-C", str(ROOT))
     short = _output(*git, "rev-parse", "--short=10", "HEAD").strip()
     changes = _output(*git, "status", "--porcelain", "nnkit", "kernels")
-    return (short or "unknown") + ("+" if changes.strip() else "")
+    return (short or os.environ.get("NNKIT_BENCH_COMMIT", "unknown")) + (
+        "+" if changes.strip() else ""
+    )
 
 
 def _output(*command: str) -> str:

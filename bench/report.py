@@ -57,7 +57,8 @@ def caption(record: dict[str, Any]) -> str:
         f"{k} {record['versions'][k]}" for k in SHOWN_VERSIONS if k in record["versions"]
     )
     data = f"; {settings['data']}" if "data" in settings and record["what"] != "kernels" else ""
-    return f"*{where}{data}; {versions}; {record['date']}, commit {record['commit']}.*"
+    part = "; not all was measured" if settings.get("partial") else ""
+    return f"*{where}{data}; {versions}; {record['date']}, commit {record['commit']}{part}.*"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

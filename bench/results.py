@@ -5,7 +5,8 @@
      "results": [{"name": ..., "seconds": ..., "yardstick": ..., ...}, ...]}
 
 Each result has a unique name, the time that counts, and the time of its yardstick in the same
-process, or None: a copy of as many bytes for a kernel, the matrix products alone for a step.
+process, or None: a copy of as many bytes for a kernel, the matrix products alone for a step. The
+settings say "partial": true where the measuring had not ended, or did not end well.
 """
 
 from __future__ import annotations
@@ -45,6 +46,11 @@ def make(
     )
 
 
+def partly(record: dict[str, Any]) -> dict[str, Any]:
+    """Mark a record as one of a part of the results."""
+    return {**record, "settings": {**record["settings"], "partial": True}}
+
+
 def check(record: dict[str, Any]) -> dict[str, Any]:
     """Return a record that is as the module's text says; raises ValueError for another."""
     if not isinstance(record, dict) or record.keys() != FIELDS:
@@ -64,10 +70,12 @@ def check(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(record: dict[str, Any], folder: Path = FOLDER) -> Path:
-    """Write ``<folder>/<kind of machine>/<date>-<what>.json``."""
+    """Write ``<folder>/<kind of machine>/<date>-<what>.json``, all at once."""
     path = folder / record["machine"]["kind"] / f"{record['date']}-{record['what']}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(check(record), indent=1) + "\n")
+    unfinished = path.with_suffix(".tmp")
+    unfinished.write_text(json.dumps(check(record), indent=1) + "\n")
+    unfinished.replace(path)
     return path
 
 

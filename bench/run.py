@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,16 @@ OPTIONS = (
     *("--benchmark-max-time=0.25", "--benchmark-min-rounds=7", "--benchmark-warmup=on"),
     *("--benchmark-warmup-iterations=3", "-q", "-p", "no:cacheprovider", "--no-header"),
 )
+ROWS = "NNKIT_BENCH_ROWS"
+"""The variable that names the file to which the suites append each result, as a line of JSON."""
 
 
 class SuiteError(Exception):
-    """A suite that failed, as when a result was wrong."""
+    """A suite that failed, as when a result was wrong, and the record of the others."""
+
+    def __init__(self, message: str, record: dict[str, Any]) -> None:
+        super().__init__(message)
+        self.record = record
 
 
 def run(
@@ -35,22 +43,44 @@ def run(
     threads: int = 2,
     select: str | None = None,
     tests: Sequence[str] = (),
+    keep: Callable[[dict[str, Any]], object] | None = None,
 ) -> dict[str, Any]:
     """Run a suite, or some `tests` of it, in a process of its own, and return its record.
 
-    Raises SuiteError where that fails.
+    Meanwhile `keep` is given the record of what has been measured so far. Raises SuiteError, with
+    that record, where the suite fails.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "benchmark.json")
-        command = [sys.executable, "-m", "pytest", *(tests or [f"bench/test_{what}.py"]), *OPTIONS]
-        command += [f"--benchmark-json={path}", *(("-k", select) if select else ())]
-        code = start(command, device, threads, stdout=sys.stderr).wait()
-        if code:
-            raise SuiteError(f"the suite of {what} failed: pytest ended with code {code}")
-        measured = json.loads(path.read_text())["benchmarks"]
-    rows = [{**benchmark["extra_info"], "test": benchmark["fullname"]} for benchmark in measured]
     settings = {"threads": threads, "device": device, "data": load_data().source}
-    return results.make(what, rows, device=device, settings=settings)
+    record = results.make(what, [], device=device, settings=settings)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "rows.jsonl")
+        command = [sys.executable, "-m", "pytest", *(tests or [f"bench/test_{what}.py"]), *OPTIONS]
+        command += ["-k", select] if select else []
+        process = start(command, device, threads, {ROWS: str(path)}, stdout=sys.stderr)
+        code = None
+        while code is None:
+            code, rows = _wait(process), _read(path)
+            if keep is not None and len(rows) > len(record["results"]):
+                keep(results.partly(record | {"results": rows}))
+            record["results"] = rows
+    if code:
+        message = f"the suite of {what} failed: pytest ended with code {code}"
+        raise SuiteError(message, results.partly(record))
+    return results.check(record)
+
+
+def _wait(process: subprocess.Popen[str]) -> int | None:
+    """Wait for the end, for a second; returns the exit code if there is one."""
+    try:
+        return process.wait(1)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    """Rows that have been written to their end."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,9 +95,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if what not in SUITES:
             parser.error(f"{what!r} is none of the suites {', '.join(SUITES)}")
         try:
-            record = run(what, device=chosen.device, threads=chosen.threads, select=chosen.select)
+            record = run(
+                what,
+                device=chosen.device,
+                threads=chosen.threads,
+                select=chosen.select,
+                keep=partial(results.save, folder=chosen.output),
+            )
         except SuiteError as error:
-            print(error, file=sys.stderr)
+            print(show(error.record), error, sep="\n\n")
             return 1
         print(f"{show(record)}\n\n{results.save(record, chosen.output)}\n{headline(record)}")
     return 0

@@ -1,10 +1,16 @@
-"""The tables that are made of a record: for the terminal here, for Markdown in `bench.report`."""
+"""The tables that are made of a record: for the terminal here, for Markdown in `bench.report`.
+
+``python -m bench.summaries FOLDER`` prints those of the records in a folder.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from bench.results import load
 from bench.tables import table
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
@@ -124,8 +130,9 @@ def show(record: dict[str, Any]) -> str:
 
 def _notes(record: dict[str, Any]) -> list[str]:
     settings = record["settings"]
+    parts = ["PARTIAL: not all was measured"] if settings.get("partial") else []
     if record["what"] != "compare":
-        return []
+        return parts
     lines = [f"absent: {key}: {why}" for key, why in settings["absent"].items()]
     lines += [f"FAILED: {key}: {why}" for key, why in settings["failed"].items()]
     if settings["busy_elsewhere_cores"] is not None:
@@ -133,7 +140,7 @@ def _notes(record: dict[str, Any]) -> list[str]:
         lines.append(f"other processes kept {busy:.2f} cores busy meanwhile")
     idle = max((row["idle_cores"] for row in record["results"]), default=0)
     lines.append(f"a waiting peer used at most {idle:.3f} cores")
-    return ["\n".join(lines)]
+    return ["\n".join([*parts, *lines])]
 
 
 def headline(record: dict[str, Any]) -> str:
@@ -171,3 +178,8 @@ def _compare_line(rows: list[dict[str, Any]]) -> str:
         found.setdefault(row["title"], []).append(row["ratio"]["median"])
     parts = [f"{title} {min(r):.2f}-{max(r):.2f}" for title, r in found.items() if set(r) != {1.0}]
     return f"times as long as nnkit: {'; '.join(parts)}"
+
+
+if __name__ == "__main__":
+    for path in sorted(Path(sys.argv[1]).rglob("*.json")):
+        print(f"{path}\n\n{show(load(path))}\n")

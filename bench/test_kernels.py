@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from itertools import product
 from typing import Any
 
 import pytest
 
 from bench.kernels import CASES, LARGE_CASES, Case, prepare
+from bench.peers.peer import device
 from bench.selection import backends
 from bench.timing import device_seconds, measure
 from nnkit.backends import get_backend
 from nnkit.bench import copy_seconds
 
-CHOSEN = (*CASES, *LARGE_CASES) if os.environ.get("NNKIT_BENCH_DEVICE") == "cuda" else CASES
+CHOSEN = (*CASES, *LARGE_CASES) if device() == "cuda" else CASES
 VERSIONS = [
     *((name, True) for name in backends() if name != "numba"),  # its plain code is NumPy's
     *((name, False) for name in backends()),

@@ -11,14 +11,13 @@ import pytest
 from bench.compare import CHECKED_STEPS, reference_loss
 from bench.networks import NETWORKS, Network, initial_weights, load_data
 from bench.peers.nnkit_trainer import NnkitTrainer
+from bench.peers.peer import device
 from bench.selection import backends
 from nnkit.backends import get_backend
 from nnkit.bench import products_seconds
 
-ROUNDS = 5
+ROUNDS = 3 if device() == "cuda" else 5
 EPOCH_ROUNDS = 2
-
-
 VERSIONS = {
     "captured": {"fuse": True, "capture": True},
     "fused": {"fuse": True, "capture": False},

@@ -20,6 +20,9 @@ BACKENDS = os.environ.get("NNKIT_TEST_BACKENDS", " ".join(NAMES)).replace(",", "
 DTYPES = os.environ.get("NNKIT_TEST_DTYPES", "float32 float64").split()
 """NNKIT_TEST_DTYPES="float16 bfloat16" runs it in those; they are for the cupy backend."""
 
+LARGE = "NNKIT_TEST_LARGE"
+"""NNKIT_TEST_LARGE=1 has the simulator do all the work that a GPU does: see `make test-large`."""
+
 os.environ.setdefault(nnkit.backends.VARIABLE, "numpy")
 
 _why_simulated: list[str] = []
@@ -52,8 +55,14 @@ def _simulated_cupy() -> Backend:
 
 @pytest.fixture(scope="session")
 def simulated(backend: Backend) -> bool:
-    """Whether the backend runs on the simulator, where work costs a thousand times as much."""
+    """Whether the backend runs on the simulator."""
     return backend.name == "cupy" and bool(_why_simulated)
+
+
+@pytest.fixture(scope="session")
+def small(simulated: bool) -> bool:
+    """Whether to work on little: the simulator takes a thousand times as long as a GPU."""
+    return simulated and not os.environ.get(LARGE)
 
 
 @pytest.fixture(params=DTYPES)

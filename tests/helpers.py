@@ -88,6 +88,16 @@ def _junk(shape: Any, dtype: np.dtype) -> np.ndarray:
     return np.full(shape, np.nan if dtypes.is_real(dtype) else 1, dtype)
 
 
+def with_master(dtype: Any, p: np.ndarray) -> dict[str, np.ndarray]:
+    """Name parameters, and where they are of a half dtype their master."""
+    return {"p": p} if dtypes.arithmetic(dtype) == dtype else {"p": p, "master": p.astype(dtype)}
+
+
+def master_of(arrays: SimpleNamespace) -> Array | None:
+    """Return the parameters' master, where they have one."""
+    return getattr(arrays, "master", None)
+
+
 class _Guarded:
     """An output array between two guard elements, which nothing may overwrite.
 

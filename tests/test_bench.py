@@ -7,6 +7,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -17,14 +18,32 @@ import pytest
 from click.testing import CliRunner
 
 import nnkit
-from bench import check, compare, kernels, machine, peers, report, results, run, summaries, worker
+from bench import (
+    check,
+    compare,
+    kernels,
+    launches,
+    machine,
+    peers,
+    report,
+    results,
+    run,
+    smoke,
+    summaries,
+    timing,
+    worker,
+)
 from bench.children import Child, PeerError
 from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data, order
 from bench.peers.numpy_by_hand import NumpyByHand
 from nnkit import bench as short
-from nnkit import openblas
-from nnkit.backends import available_backends, get_backend
+from nnkit import dtypes, openblas
+from nnkit.backends import get_backend
+from nnkit.backends.base import CaptureError
+from nnkit.backends.numpy import NumpyBackend
 from nnkit.cli import cli
+from nnkit.kernels import cuda
+from tests.device import fake_cupy, nvrtc, simulator
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6
@@ -129,21 +148,27 @@ SMALL_CASES = (
 
 @pytest.mark.parametrize("case", SMALL_CASES, ids=lambda case: case.name)
 @pytest.mark.parametrize("plain", [False, True], ids=["fused", "plain"])
-@pytest.mark.parametrize("name", ["numpy", "numba"])
-def test_kernels_are_checked_against_the_reference(case, plain, name):
-    if name not in available_backends():
-        pytest.skip(f"{name} is not available")
-    kernels.prepare(case, get_backend(name), plain)()
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+def test_kernels_are_checked_against_the_reference(backend, simulated, case, plain, large):
+    if plain and case.random and simulated:
+        pytest.skip("the look-alike of CuPy has no such random numbers")
+    kernels.prepare(replace(case, large=large), backend, plain)()
 
 
-def test_a_wrong_kernel_is_noticed():
-    def wrong(xp, a):
-        kernels.adam(33).plain(xp, a)
-        a.v[5] *= 1.001
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("wrong", [0.001, np.nan])
+def test_a_wrong_kernel_is_noticed(large, wrong):
+    """Large cases are compared with their own plain code in float64."""
+    right = replace(kernels.adam(33), large=large)
+    kernels.prepare(right, get_backend("numpy"))
 
-    case = replace(kernels.adam(33), plain=wrong)
-    with pytest.raises(AssertionError, match="Adam"):
-        kernels.prepare(case, get_backend("numpy"), plain=True)
+    def fused(backend, a):
+        right.fused(backend, a)
+        if a.v.dtype == np.float32:  # not in the reference
+            a.v[5] += wrong
+
+    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 numbers are .* the first at 5"):
+        kernels.prepare(replace(right, fused=fused), get_backend("numpy"))
 
 
 def test_every_kernel_is_listed_once():
@@ -382,6 +407,48 @@ def test_comparison_reports_absent_failed_and_idle_peers(tmp_path, capsys, monke
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
+TWO_BENCHMARKS = """
+def test_first(benchmark):
+    benchmark(int)
+    benchmark.extra_info.update(name="first", seconds=1e-3, yardstick=None)
+
+def test_second(benchmark):
+    raise AssertionError
+"""
+
+
+def test_comparison_keeps_each_network_as_soon_as_it_is_measured(tmp_path):
+    """All peers build it at once, as on a GPU."""
+    kept = []
+    comparison = compare.Comparison(["nnkit-numpy", "numpy"], "cpu", 1)
+    comparison.device = "cuda"
+    turns = comparison._prepare(NETWORKS["deep"], 50)
+    comparison.close()
+    assert list(turns) == ["nnkit-numpy", "numpy"]
+    networks = ["deep", "tiny-batch"]
+    record = compare.run(networks, ["nnkit-numpy"], rounds=1, steps=50, keep=kept.append)
+    assert [len(r["results"]) for r in (*kept, record)] == [1, 2]
+    assert "partial" not in record["settings"]
+    assert "PARTIAL" in summaries.show(results.load(results.save(kept[0], tmp_path)))
+    assert report.caption(kept[0]).endswith("; not all was measured.*")
+
+
+def test_suite_keeps_each_result_as_soon_as_it_is_measured(monkeypatch, tmp_path):
+    """One right kernel and one that fails."""
+    suite = tmp_path / "test_two.py"
+    suite.write_text(TWO_BENCHMARKS)
+    kept = []
+    for name in [name for name in os.environ if name.startswith("PYTEST_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PYTEST_ADDOPTS", f"--rootdir={ROOT} -c {ROOT / 'pyproject.toml'}")
+    with pytest.raises(run.SuiteError, match="ended with code 1") as caught:
+        run.run("kernels", tests=[str(suite), "-p", "bench.conftest"], keep=kept.append)
+    record = results.load(results.save(kept[-1], tmp_path))
+    assert record == caught.value.record
+    assert [r["name"] for r in record["results"]] == ["first"]
+    assert record["settings"]["partial"]
+
+
 def test_peer_with_another_loss_is_not_timed(monkeypatch):
     monkeypatch.setattr(compare, "reference_loss", lambda network, steps: 99.0)
     record = compare.run(["deep"], ["nnkit-numpy"], rounds=1, steps=50)
@@ -391,6 +458,7 @@ def test_peer_with_another_loss_is_not_timed(monkeypatch):
 
 def test_child_that_ends_is_an_error():
     child = Child("numpy", "cpu", 1)
+    child.greet()
     child.process.kill()
     child.process.wait()
     with pytest.raises(PeerError, match="ended with code -9"):
@@ -530,3 +598,89 @@ def test_products_are_timed_beside_those_of_blas(monkeypatch, tmp_path):
     assert len(head) == 4
     assert [row[0] for row in body] == ["20 to 10, batch 3"]
     assert results.load(results.save(record, tmp_path)) == record
+
+
+# ---------------------------------------------------------------------- on a GPU
+
+
+class TimedEvent:
+    """An event of a GPU that had done its work before the next was issued."""
+
+    done = True
+
+    def __init__(self, order):
+        self.order = order
+
+    def record(self):
+        self.order.append("event")
+
+    def synchronize(self):
+        pass
+
+
+def test_device_time_is_that_of_calls_behind_a_delay(monkeypatch):
+    order, delays = [], []
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda, "Event", lambda: TimedEvent(order))
+        monkeypatch.setattr(cupy.cuda, "get_elapsed_time", lambda begin, end: 3.0)
+        monkeypatch.setattr(timing, "MOST_CALLS", 3)
+        monkeypatch.setattr(timing, "spin", lambda s: (order.append("delay"), delays.append(s)))
+        seconds = timing.device_seconds(lambda: order.append("call"), rounds=2)
+    assert seconds == pytest.approx(1e-3)
+    assert order == ["call"] * 2 + ["delay", "event", *["call"] * 3, "event"] * 2
+    assert delays == [delays[0], 2 * delays[0]], "too short: the device did not wait"
+
+
+def test_the_delay_is_calibrated(monkeypatch):
+    cycles = []
+    timing.cycles_per_second.cache_clear()
+    with fake_cupy.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda, "get_elapsed_time", lambda begin, end: 2.0)
+        monkeypatch.setattr(timing, "_spin", cycles.append)
+        timing.spin(0.001)
+    timing.cycles_per_second.cache_clear()
+    assert cycles == [timing.CALIBRATION, timing.CALIBRATION, timing.CALIBRATION // 2]
+
+
+@pytest.mark.skipif(nvrtc.unavailable() is not None, reason=str(nvrtc.unavailable()))
+def test_the_delay_compiles():
+    assert b"spin" in nvrtc.compile_nvrtc(timing.SPIN, "compute_90", ())[0]
+
+
+def test_smoke(backend, capsys):
+    """Every operation and kernel in every dtype, on the simulator too."""
+    if backend.name == "numba":
+        pytest.skip("compiles all of its kernels for a minute, and has no others")
+    names = [dtype.name for dtype in dtypes.available(backend.dtypes)]
+    assert smoke.smoke(backend, names, steps=20) == []
+    assert (" launched: " in capsys.readouterr().out) == (backend.name == "cupy")
+
+
+@pytest.mark.parametrize("backend", ["cupy"], indirect=True)
+def test_smoke_misses_kernels(backend, monkeypatch):
+    known = smoke.kernel_names()
+    monkeypatch.setattr(smoke, "kernel_names", lambda: known | {"forgotten"})
+    assert smoke.smoke(backend, ["float32"], steps=3) == ["float32 never launched: forgotten"]
+
+
+def test_smoke_names_what_failed(monkeypatch, capsys):
+    class Wrong(NumpyBackend):
+        def clip(self, x, total, limit):
+            super().clip(x, total, 2 * limit)
+
+        def capture(self, step):
+            raise CaptureError("no graphs here")
+
+    monkeypatch.setattr(smoke, "get_backend", lambda name: Wrong())
+    assert smoke.main(["--dtypes", "float64", "--steps", "3"]) == 1
+    out = capsys.readouterr().out
+    assert "FAILED float64 9x300 clip: AssertionError" in out
+    assert re.search("FAILED float64 training: .*no graphs here", out)
+    assert out.splitlines()[-1].startswith("numpy: 4 failed")
+
+
+@pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
+def test_kernel_names_are_those_that_the_compiler_finds():
+    options = cuda.options("float32")
+    modules = [simulator.RawModule(code=cuda.source(name), options=options) for name in cuda.FILES]
+    assert launches.kernel_names() == {name for module in modules for name in module.names}

@@ -28,7 +28,7 @@ from nnkit.backends.base import CaptureError
 from nnkit.backends.cupy import CupyBackend
 from nnkit.backends.graphs import STEPS_PER_GRAPH
 from nnkit.kernels import cuda
-from nnkit.kernels.table import ACTIVATIONS, LOSSES
+from nnkit.kernels.table import ACTIVATIONS
 from nnkit.steps import CaptureWarning
 from tests.device import compiler, fake_cublaslt, fake_cupy, nvrtc, simulator
 from tests.helpers import (
@@ -40,14 +40,13 @@ from tests.helpers import (
     place,
     random_array,
 )
+from tests.operations import LOG, linear, operations, random_labels
 
 pytestmark = pytest.mark.skipif(
     simulator.unavailable() is not None, reason=str(simulator.unavailable())
 )
 
-ALPHA = 0.3
 ULPS = 24
-LOG = np.full((4, 2), -7.0)
 WIDE = 1500
 """More columns than the lanes of a warp hold, in either dtype."""
 
@@ -75,199 +74,6 @@ def usual() -> CupyBackend:
 # --------------------------------------------------------------------- every operation, every order
 
 
-def _labels(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    return rng.integers(0, max(shape[1], 1), shape[0]).astype(np.int32)
-
-
-def _probabilities(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    weights = rng.random(shape) + 0.01
-    return weights / weights.sum(axis=1, keepdims=True)
-
-
-def _operations(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
-    """Return for each operation how to run it, its inputs and its outputs."""
-    n, m = shape
-    x, y = random_array(rng, shape), random_array(rng, shape)
-    p, g, v = (random_array(rng, n * m) for _ in range(3))
-    lr, at = np.array([0.3, 0.2, 0.1]), np.array([1, 5, 9])
-    images = rng.integers(0, 256, (2 * n + 3, m)).astype(np.uint8)
-    order = rng.permutation(2 * n + 3).astype(np.int64)
-    loss = {"dz": shape, "log": LOG}
-    column_scale = {"scale": {"dbias": max(n, 1)}}
-    return {
-        **{
-            f"activation {kind}": (
-                lambda b, a, kind=kind: b.activation(kind, a.x, a.y, ALPHA),
-                {"x": x},
-                {"y": shape},
-            )
-            for kind in ACTIVATIONS
-        },
-        **{
-            f"bias_activation {kind}": (
-                lambda b, a, kind=kind: b.bias_activation(kind, a.y, a.bias, a.y, ALPHA),
-                {"bias": random_array(rng, m)},
-                {"y": x},
-            )
-            for kind in ACTIVATIONS
-        },
-        **{
-            f"bias_activation_backward {kind}": (
-                lambda b, a, kind=kind: b.bias_activation_backward(
-                    kind, a.dy, a.saved, a.dz, a.dbias, ALPHA
-                ),
-                {"dy": x, "saved": y},
-                {"dz": shape, "dbias": (m,)},
-                column_scale,
-            )
-            for kind, activation in ACTIVATIONS.items()
-            if activation.gradient is not None
-        },
-        "activation_backward": (
-            lambda b, a: b.activation_backward("tanh", a.dy, a.saved, a.dx),
-            {"dy": x, "saved": y},
-            {"dx": shape},
-        ),
-        "bias_gradient": (
-            lambda b, a: b.bias_gradient(a.dy, a.dbias),
-            {"dy": x},
-            {"dbias": (m,)},
-            column_scale,
-        ),
-        "softmax": (lambda b, a: b.softmax(a.x, a.y), {"x": x}, {"y": shape}),
-        "log_softmax": (lambda b, a: b.log_softmax(a.x, a.y), {"x": x}, {"y": shape}),
-        "softmax_backward": (
-            lambda b, a: b.softmax_backward(a.dy, a.y, a.dx),
-            {"dy": x, "y": _probabilities(rng, shape)},
-            {"dx": shape},
-        ),
-        **{
-            f"softmax_cross_entropy {name}": (
-                lambda b, a: b.softmax_cross_entropy(a.z, a.t, a.dz, a.log, a.at),
-                {"at": at, "z": x, "t": target(rng, shape)},
-                loss,
-            )
-            for name, target in (("labels", _labels), ("probabilities", _probabilities))
-        },
-        "categorical_cross_entropy": (
-            lambda b, a: b.categorical_cross_entropy(a.z, a.t, a.dz, a.log, a.at, 0.1),
-            {"at": at, "z": _probabilities(rng, shape), "t": _probabilities(rng, shape)},
-            loss,
-        ),
-        **{
-            f"elementwise_loss {kind}": (
-                lambda b, a, kind=kind: b.elementwise_loss(
-                    kind, a.z, a.t, a.dz, a.log, a.at, ALPHA
-                ),
-                {"at": at, "z": rng.random(shape), "t": rng.random(shape)},
-                loss,
-                {"scale": {"log": max(m, 1)}},
-            )
-            for kind in LOSSES
-        },
-        "dropout": (
-            lambda b, a: b.dropout(a.x, 0.4, 2**33 + 5, a.at, a.y),
-            {"at": at, "x": x},
-            {"y": shape},
-        ),
-        "sgd": (
-            lambda b, a: b.sgd(a.p, a.g, None, a.lr, a.at, 0.0, False, 0.01),
-            {"at": at, "g": g, "lr": lr},
-            {"p": p},
-        ),
-        "sgd nesterov": (
-            lambda b, a: b.sgd(a.p, a.g, a.v, a.lr, a.at, 0.9, True, 0.01),
-            {"at": at, "g": g, "lr": lr},
-            {"p": p, "v": v},
-        ),
-        "adaptive": (
-            lambda b, a: b.adaptive(a.p, a.g, a.v, a.lr, a.at, 0.9, 0.1, 1e-3, 0.01, 0.02),
-            {"at": at, "g": g, "lr": lr},
-            {"p": p, "v": v**2},
-        ),
-        "adam": (
-            lambda b, a: b.adam(a.p, a.g, a.m, a.v, a.lr, a.at, 0.9, 0.999, 1e-8, 0.01, True, 0.02),
-            {"at": at, "g": g, "lr": lr},
-            {"p": p, "m": random_array(rng, n * m), "v": v**2},
-        ),
-        "accumulate": (
-            lambda b, a: b.accumulate(a.g, a.total, 0.3, False),
-            {"g": g},
-            {"total": p},
-        ),
-        "clip": (
-            lambda b, a: b.clip(a.g, a.norm2, 0.5),
-            {"norm2": np.array([2.0])},
-            {"g": g},
-        ),
-        "gather scaled": (
-            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
-            {"at": at, "source": images, "order": order},
-            {"y": shape},
-        ),
-        "gather": (
-            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
-            {"at": at, "source": random_array(rng, images.shape), "order": order},
-            {"y": shape},
-        ),
-        **(_normalization(rng, shape) if n > 1 and m else {}),
-    }
-
-
-def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
-    n, m = shape
-    x, dy = random_array(rng, shape), random_array(rng, shape)
-    columns = {name: random_array(rng, m) for name in ("gamma", "beta", "mean")}
-    columns["var"] = rng.random(m) + 0.1
-    rows = {"mean": random_array(rng, n), "inv_std": rng.random(n) + 0.1}
-    affine = {"x": x, "gamma": columns["gamma"], "beta": columns["beta"]}
-    gradients = {"dgamma": (m,), "dbeta": (m,), "dx": shape}
-    scale = {"scale": {"dgamma": 4 * n, "dbeta": n, "dx": 16, "y": 300, "inv_std": 300}}
-    return {
-        "batch_norm_forward": (
-            lambda b, a: b.batch_norm_forward(
-                *(a.x, a.gamma, a.beta, a.running, a.runvar, a.mean, a.var, a.y, 1e-4, 0.3)
-            ),
-            affine,
-            {"running": columns["mean"], "runvar": columns["var"]}
-            | {"mean": (m,), "var": (m,), "y": shape},
-            scale,
-        ),
-        "batch_norm_inference": (
-            lambda b, a: b.batch_norm_inference(a.x, a.gamma, a.beta, a.mean, a.var, a.y, 1e-4),
-            {"x": x} | columns,
-            {"y": shape},
-            scale,
-        ),
-        **{
-            f"batch_norm_backward {batch_statistics}": (
-                lambda b, a, batch_statistics=batch_statistics: b.batch_norm_backward(
-                    *(a.dy, a.x, a.gamma, a.mean, a.var, a.dgamma, a.dbeta, a.dx, 1e-4),
-                    batch_statistics,
-                ),
-                {"dy": dy, "x": x} | columns,
-                gradients,
-                scale,
-            )
-            for batch_statistics in (True, False)
-        },
-        "layer_norm_forward": (
-            lambda b, a: b.layer_norm_forward(a.x, a.gamma, a.beta, a.mean, a.inv_std, a.y, 1e-4),
-            affine,
-            {"mean": (n,), "inv_std": (n,), "y": shape},
-            scale,
-        ),
-        "layer_norm_backward": (
-            lambda b, a: b.layer_norm_backward(
-                a.dy, a.x, a.gamma, a.mean, a.inv_std, a.dgamma, a.dbeta, a.dx
-            ),
-            {"dy": dy, "x": x, "gamma": columns["gamma"]} | rows,
-            gradients,
-            scale,
-        ),
-    }
-
-
 SHAPES = [(1, 1), (3, 31), (33, 3), (1, 1000), (5, 130), (290, 70), (7, WIDE)]
 
 
@@ -278,8 +84,8 @@ def test_operations_in_every_thread_order(gpu, dtype, layout, shape):
     bits: dict[str, set[bytes]] = {}
     for order in simulator.ORDERS:
         with simulator.thread_order(order):
-            operations = _operations(np.random.default_rng(7), shape)
-            for name, (run, inputs, outputs, *options) in operations.items():
+            listed = operations(np.random.default_rng(7), shape)
+            for name, (run, inputs, outputs, *options) in listed.items():
                 check = Check(gpu, dtype, layout)
                 got = check(run, inputs, outputs, ulps=ULPS, **(options[0] if options else {}))
                 bits.setdefault(name, set()).add(b"".join(a.tobytes() for a in got.values()))
@@ -289,12 +95,12 @@ def test_operations_in_every_thread_order(gpu, dtype, layout, shape):
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)], ids=str)
 def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
-    for name, (run, inputs, outputs, *_) in _operations(np.random.default_rng(7), shape).items():
-        if "log" in outputs or not shape[1]:  # a mean, or labels, of nothing
-            continue
+    for name, (run, inputs, outputs, *_) in operations(np.random.default_rng(7), shape).items():
+        if not shape[1] or {"log", "norm2", "at"} & outputs.keys():
+            continue  # labels of nothing, or a number that is written all the same
         before = simulator.launch_count
         Check(usual, dtype)(run, inputs, outputs)
-        sums_of_no_rows = 2 if "dbias" in outputs else 0  # zeros, written in both runs
+        sums_of_no_rows = 2 if {"dbias", "dslope"} & outputs.keys() else 0  # zeros, in both runs
         assert simulator.launch_count - before == sums_of_no_rows, name
 
 
@@ -354,7 +160,7 @@ def test_answers_are_counted_as_numpy_would(usual, dtype, shape):
     rng = np.random.default_rng(3)
     z = rng.choice([0, 1, np.nan], shape, p=[0.5, 0.4, 0.1]).astype(dtype)
     target = rng.integers(0, 2, shape).astype(dtype)
-    labels = np.where(rng.random(len(z)) < 0.5, z.argmax(axis=1), _labels(rng, shape))
+    labels = np.where(rng.random(len(z)) < 0.5, z.argmax(axis=1), random_labels(rng, shape))
     log, dz = usual.zeros((1, 2), np.float64), usual.empty(shape, dtype)
     for t, answers in ((target, target.argmax(axis=1)), (labels.astype(np.int32), labels)):
         usual.softmax_cross_entropy(usual.asarray(z), usual.asarray(t), dz, log, counters(usual))
@@ -474,41 +280,16 @@ def with_library(request: pytest.FixtureRequest) -> CupyBackend:
     return _create(request.param)
 
 
-def _linear(rows: int, inputs: int, outputs: int) -> dict[str, tuple]:
-    rng = np.random.default_rng(8)
-    x, weight = random_array(rng, (rows, inputs)), random_array(rng, (inputs, outputs))
-    bias, dy = random_array(rng, outputs), random_array(rng, (rows, outputs))
-    forward, y = {"x": x, "weight": weight, "bias": bias}, {"y": (rows, outputs)}
-    gradients = {"dweight": weight.shape, "dbias": bias.shape, "dx": x.shape}
-    return {
-        **{
-            kind: (
-                lambda b, v, kind=kind: b.linear_forward(kind, v.x, v.weight, v.bias, v.y, v.y),
-                forward,
-                y,
-            )
-            for kind in ("identity", "relu")
-        },
-        "gradient": (
-            lambda b, v: b.linear_backward(
-                "identity", v.dy, v.x, v.weight, v.dy, v.dy, v.dweight, v.dbias, v.dx
-            ),
-            {"x": x, "weight": weight, "dy": dy},
-            gradients,
-        ),
-    }
-
-
 @pytest.mark.parametrize("layout", ["contiguous", "offset", "transposed", "rows"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (5, 1, 7), (33, 17, 10)], ids=str)
 def test_linear_layers_with_any_library(with_library, dtype, shape, layout):
-    for run, inputs, outputs in _linear(*shape).values():
+    for run, inputs, outputs in linear(*shape).values():
         Check(with_library, dtype, layout)(run, inputs, outputs, ulps=ULPS, scale=sum(shape))
 
 
 def test_one_launch_does_what_the_library_can(with_library, dtype):
     fused = set()
-    for name, (run, inputs, outputs) in _linear(33, 17, 10).items():
+    for name, (run, inputs, outputs) in linear(33, 17, 10).items():
         arrays = {key: with_library.asarray(value, dtype) for key, value in inputs.items()}
         arrays |= {key: with_library.empty(shape, dtype) for key, shape in outputs.items()}
         before = simulator.launch_count
@@ -687,7 +468,7 @@ def test_a_cublaslt_of_another_cuda_is_refused(libraries, monkeypatch):
 def _all_operations(backend: CupyBackend) -> tuple[Callable[[], None], dict[str, Any]]:
     """Return a function that runs every operation but the products, and the outputs by name."""
     work, results = [], {}
-    for name, (run, inputs, outputs, *_) in _operations(np.random.default_rng(7), (6, 33)).items():
+    for name, (run, inputs, outputs, *_) in operations(np.random.default_rng(7), (6, 33)).items():
         arrays = {key: _to_device(backend, key, value) for key, value in inputs.items()}
         for key, value in outputs.items():
             host = value if isinstance(value, np.ndarray) else np.zeros(value)

@@ -365,6 +365,13 @@ def test_without_pooch_the_error_says_how_to_get_it(monkeypatch):
     assert tiny().info().location is None
 
 
+def test_without_pooch_the_data_dir_is_known_all_the_same(monkeypatch, data_dir):
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    place(data_dir, PACKED)
+    assert tiny().info().location == data_dir
+    assert_is_tiny(tiny().load())
+
+
 # The cache.
 
 

@@ -21,7 +21,17 @@ from nnkit.backends.philox import uniform
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
-from tests.helpers import LAYOUTS, REFERENCE, Check, assert_close, counters, place, random_array
+from tests.helpers import (
+    LAYOUTS,
+    REFERENCE,
+    Check,
+    assert_close,
+    counters,
+    master_of,
+    place,
+    random_array,
+    with_master,
+)
 
 EMPTY = [(0, 10)]
 SHAPES = [(1, 1), (5, 3), (2, 1100), (7, 33), (2100, 10), (3, 1000), (257, 129)]
@@ -1255,15 +1265,6 @@ def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay, l1, master
     b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay, l1, master)
 
 
-def _with_master(dtype, p):
-    """Parameters, and where they are of a half dtype their master."""
-    return {"p": p} if arithmetic(dtype) == dtype else {"p": p, "master": p.astype(dtype)}
-
-
-def _master(v):
-    return getattr(v, "master", None)
-
-
 @every_momentum
 @both_penalties
 @flat_only
@@ -1271,9 +1272,9 @@ def test_sgd(check, shape, rng, momentum, nesterov, weight_decay, l1):
     size = shape[0] * shape[1]
     options = momentum, nesterov, weight_decay, l1
     check(
-        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options, _master(v)),
+        lambda b, v: _sgd(b, v.p, v.g, v.v, v.lr, counters(b, 3, 8), *options, master_of(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size)) | {"v": random_array(rng, size)},
+        with_master(check.dtype, random_array(rng, size)) | {"v": random_array(rng, size)},
     )
 
 
@@ -1284,9 +1285,11 @@ def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
     size = shape[0] * shape[1]
     options = keep, add, 1e-8, weight_decay, l1
     check(
-        lambda b, v: b.adaptive(v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, _master(v)),
+        lambda b, v: b.adaptive(
+            v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, master_of(v)
+        ),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size))
+        with_master(check.dtype, random_array(rng, size))
         | {"squares": random_array(rng, size) ** 2},
     )
 
@@ -1298,9 +1301,9 @@ def test_adam(check, shape, rng, weight_decay, l1, decoupled):
     size = shape[0] * shape[1]
     options = 0.9, 0.999, 1e-8, weight_decay, decoupled, l1
     check(
-        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, _master(v)),
+        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, master_of(v)),
         {"g": random_array(rng, size), "lr": SCHEDULE},
-        _with_master(check.dtype, random_array(rng, size))
+        with_master(check.dtype, random_array(rng, size))
         | {"m": random_array(rng, size), "v": random_array(rng, size) ** 2},
     )
 
@@ -1669,10 +1672,10 @@ def _flat(*matrices):
 
 
 @pytest.fixture(scope="module", params=["wide", "middle", "narrow"])
-def large_arrays(request, simulated) -> dict[str, np.ndarray]:
+def large_arrays(request, small) -> dict[str, np.ndarray]:
     """Inputs, and outputs as they are before."""
     rng = np.random.default_rng(5)
-    if simulated:
+    if small:
         n, m = {"wide": (15, 1100), "middle": (67, 130), "narrow": (600, 10)}[request.param]
     else:
         n, m = {"wide": (1100, 1025), "middle": (9001, 130), "narrow": (100_003, 10)}[request.param]
@@ -1706,14 +1709,15 @@ def large_arrays(request, simulated) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("operation", LARGE)
-def test_large_arrays(backend, simulated, monkeypatch, operation, large_arrays):
+def test_large_arrays(backend, small, monkeypatch, operation, large_arrays):
     """Enough work that threads share it on a CPU, and that CUDA blocks come round for more.
 
-    The simulator has small arrays and few blocks instead, and runs threads in a random order.
+    The simulator has small arrays and few blocks instead (but for `make test-large`), and runs
+    threads in a random order.
     """
     inputs, outputs, call = LARGE[operation]
     rows = len(large_arrays["x"])
-    if simulated:
+    if small:
         monkeypatch.setattr(backend, "_most_blocks", 2)
     with simulator.thread_order("shuffled", seed=1):
         Check(backend, np.float32)(

@@ -266,7 +266,7 @@ def test_make_says_that_python_is_missing(tmp_path):
 def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
     listed = make(tmp_path).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [
-        *("help", "train", "test", "lint", "types", "format", "docs"),
+        *("help", "train", "test", "test-large", "lint", "types", "format", "docs"),
         *("bench", "bench-compare", "bench-check", "extras", "clean"),
     ]
 
@@ -274,4 +274,4 @@ def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
 def test_ci_runs_make_test():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().endswith("exec make test\n")
+    assert script.read_text().endswith("make test\nexec make test-large\n")

@@ -159,6 +159,7 @@ def test_threads_section_says_how_many_and_how_to_change_it(monkeypatch):
 
 
 def test_environment_decides_the_folders(monkeypatch):
+    pytest.importorskip("pooch")
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/fast/numba")
     monkeypatch.setenv("CUPY_CACHE_DIR", "/fast/cupy")
     monkeypatch.setenv("NNKIT_DATA_DIR", "/fast/data")

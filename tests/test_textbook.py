@@ -193,8 +193,8 @@ def test_gate_learned(host, gate):
     assert GATES[gate] in learn(host, GATES[gate], epochs=6)
 
 
-def test_no_perceptron_learns_xor(host, simulated):
-    answers = list(learn(host, XOR, epochs=5 if simulated else 100))
+def test_no_perceptron_learns_xor(host, small):
+    answers = list(learn(host, XOR, epochs=5 if small else 100))
     right = [sum(a == t for a, t in zip(y, XOR, strict=True)) for y in answers]
     assert max(right) <= 3
 
@@ -262,13 +262,13 @@ def xor_losses(backend, networks):
     return -(T * log(y + 1e-7) + (1 - T) * log(1 - y + 1e-7)).sum(axis=(1, 2))
 
 
-def test_xor_by_central_differences_and_by_backpropagation(backend, host, simulated):
+def test_xor_by_central_differences_and_by_backpropagation(backend, host, small):
     """20,001 steps of the text: delta 1e-4, learning rate 1e-2, the loss summed.
 
     All 50 nudged networks are run at once. Backpropagation of the mean of the four losses takes
     the same steps with four times the learning rate.
     """
-    steps, delta, lr = 5 if simulated else 20_001, 1e-4, 1e-2
+    steps, delta, lr = 5 if small else 20_001, 1e-4, 1e-2
     w = backend.asarray(START[None].copy())
     nudges = backend.asarray(delta * np.concatenate([np.eye(25), -np.eye(25)]))
     for _ in range(steps):
@@ -286,7 +286,7 @@ def test_xor_by_central_differences_and_by_backpropagation(backend, host, simula
     assert 4 * nnkit.BinaryCrossEntropy(delta=1e-7)(y, XOR) == pytest.approx(first, rel=1e-12)
     assert 4 * history.step_loss[0] == pytest.approx(first, rel=1e-5)
     np.testing.assert_allclose(host(w)[0], weights_of(model, host), rtol=1e-4)
-    if not simulated:
+    if not small:
         assert host(xor_outputs(backend, w)).round().ravel().tolist() == XOR
         assert trainer.predict(INPUTS).ravel().tolist() == XOR
 
@@ -548,9 +548,9 @@ def digits():
 
 
 @pytest.fixture
-def recogniser(digits, simulated):
+def recogniser(digits, small):
     """Train a network 64-50-10 in batches of 100; on the simulator for four steps."""
-    rows, epochs = (200, 2) if simulated else (len(digits.x_train), 20)
+    rows, epochs = (200, 2) if small else (len(digits.x_train), 20)
     model = nnkit.Sequential(
         nnkit.Linear(64, 50), nnkit.Sigmoid(), nnkit.Linear(50, 10), seed=0, dtype="float32"
     )
@@ -559,9 +559,9 @@ def recogniser(digits, simulated):
     return trainer
 
 
-def test_digits_are_recognised(recogniser, digits, simulated):
+def test_digits_are_recognised(recogniser, digits, small):
     assert recogniser.history.loss[-1] < recogniser.history.loss[0]
-    if not simulated:
+    if not small:
         assert recogniser.evaluate(digits.x_test, digits.t_test)["accuracy"] > 0.9
 
 

@@ -94,13 +94,13 @@ class RemoteDataset:
         )
 
     def _location(self) -> Path | None:
-        try:
-            folders = [_data_dir(self.name), _cache_dir(self.name)]
-            for folder in folders:
+        for find in (_data_dir, _cache_dir):  # one after the other: the second needs pooch
+            try:
+                folder = find(self.name)
                 if folder is not None and len(find_idx_files(folder)) == len(ROLES):
                     return folder
-        except DataError:
-            pass
+            except DataError:
+                return None
         return None
 
     def _from_data_dir(self) -> dict[str, NDArray[Any]] | None:

@@ -1,0 +1,45 @@
+"""The CUDA kernels there are, and which of them a backend launches."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from nnkit.backends import Backend
+from nnkit.kernels import cuda
+
+_KERNEL = re.compile(r'^extern "C" __global__ void(?: __launch_bounds__\(\w+\))?\s+(\w+)\(', re.M)
+_TEAMS = re.compile(r"^KERNELS\((\w+),", re.M)
+SUFFIXES = ("", "_long", "_wide")
+"""What KERNELS of rows.cuh makes of one name."""
+
+
+def kernel_names() -> set[str]:
+    """Every kernel of kernels/cuda."""
+    sources = [cuda.source(file) for file in cuda.FILES]
+    alone = {name for source in sources for name in _KERNEL.findall(source)}
+    thrice = {name for source in sources for name in _TEAMS.findall(source)}
+    return alone | {name + suffix for name in thrice for suffix in SUFFIXES}
+
+
+@contextmanager
+def counted(backend: Backend) -> Iterator[Counter[str]]:
+    """Count how often each kernel is launched inside a with statement; none on a CPU."""
+    launches: Counter[str] = Counter()
+    launch = getattr(backend, "_launch", None)
+    if launch is None:
+        yield launches
+        return
+
+    def count_and_launch(file: str, name: str, *others: Any) -> None:
+        launch(file, name, *others)
+        launches[name] += 1
+
+    backend._launch = count_and_launch  # type: ignore[attr-defined]
+    try:
+        yield launches
+    finally:
+        del backend._launch  # type: ignore[attr-defined]
