@@ -37,7 +37,9 @@ launched_graphs: list[int] = []
 def _begin_capture(handle: int | None, mode: int) -> None:
     stream = device.stream(handle)
     if stream.legacy or stream.capture is not None:
-        raise Refused(functions.ILLEGAL_STATE if stream.capture else functions.CAPTURE_IMPLICIT)
+        raise Refused(
+            functions.ILLEGAL_STATE if stream.capture else functions.UNSUPPORTED_IN_CAPTURE
+        )
     stream.capture = Capture()
 
 
