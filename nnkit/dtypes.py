@@ -21,7 +21,10 @@ def parse(name: str) -> np.dtype[Any]:
     broken.
     """
     if name == "bfloat16":
-        with importing("ml_dtypes", "bfloat16 needs the package ml_dtypes: pip install ml_dtypes"):
+        with importing(
+            *("ml_dtypes", "ml_dtypes"),
+            "bfloat16 needs the package ml_dtypes: pip install ml_dtypes",
+        ):
             from ml_dtypes import bfloat16
         name = bfloat16
     return np.dtype(name)

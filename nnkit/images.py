@@ -79,7 +79,9 @@ def read_image(
 def _read_gray(path: Path) -> NDArray[np.float64]:
     """Read a file as brightness from 0 to 255, (height, width)."""
     try:
-        with importing("Pillow", "reading images needs Pillow; run: pip install 'nnkit[plot]'"):
+        with importing(
+            "PIL", "Pillow", "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+        ):
             from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ImageError(str(error)) from error

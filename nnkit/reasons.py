@@ -25,18 +25,18 @@ def _root(error: BaseException) -> BaseException:
 
 
 @contextmanager
-def importing(library: str, missing: str) -> Iterator[None]:
+def importing(module: str, library: str, missing: str) -> Iterator[None]:
     """Have an optional library fail with ImportError alone, inside a ``with`` block.
 
-    `missing` is the message, with its remedy, where the library is not there. One that is broken,
-    built for another NumPy for instance, may raise anything when it is imported.
+    `missing` is the message, with its remedy, where its top module is not there. One that is
+    broken, built for another NumPy for instance, may raise anything when it is imported.
     """
     try:
         yield
     except (SystemExit, KeyboardInterrupt):
         raise
-    except ModuleNotFoundError as error:
-        raise ImportError(missing) from error
     except BaseException as error:
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            raise ImportError(missing) from error
         why = named_reason(error)
         raise ImportError(f"{library} is installed but cannot be imported: {why}") from error

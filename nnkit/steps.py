@@ -160,6 +160,10 @@ class Steps:
         if self.batch.feed is not None:
             self.batch.feed.begin(order)
 
+    def close(self) -> None:
+        """Let go of the captured step, which may refer to this run and all its arrays."""
+        self._replay = None
+
     def run(self, updates: int, batches: list[int]) -> None:
         """Make so many updates, each by batches of these numbers of examples."""
         self.optimizer.refresh()

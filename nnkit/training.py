@@ -258,6 +258,7 @@ class Trainer:
                 while not (progress.finished or self.stop):
                     self._epoch(steps, validation, callbacks, check)
         finally:
+            steps.close()
             model.train(was_training)
             self.optimizer.follow(np.ones(1))
             if self.log is not None:

@@ -7,6 +7,7 @@ it always runs on the simulator, which decides in which order a kernel's threads
 from __future__ import annotations
 
 import ctypes
+import linecache
 import re
 import subprocess
 import sys
@@ -608,6 +609,75 @@ def test_copies_of_captured_steps_are_kept(usual):
     assert all(not usual.to_numpy(other).any() for other in others)
 
 
+def _first_captured(usual, layer):
+    """Train a layer for two steps, of which the second is captured; return the warnings."""
+    model = nnkit.Sequential(nnkit.Linear(6, 8), layer, nnkit.Linear(8, 3), backend=usual, seed=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        nnkit.Trainer(model).fit(np.ones((20, 6)), np.zeros(20, int), 1, 10)
+    return [str(warning.message) for warning in caught]
+
+
+def test_the_line_of_a_notebook_s_cell_is_named(usual):
+    """It is in no file; Python knows it from the notebook."""
+    code = "def call(self, x):\n    return x + 1\n"
+    linecache.cache["<cell 3>"] = len(code), None, code.splitlines(keepends=True), "<cell 3>"
+    cell: dict[str, Any] = {}
+    exec(compile(code, "<cell 3>", "exec"), cell)
+    layer = type("Cell", (_Calls,), {"capturable": True, "forward": cell["call"]})(None)
+    (message,) = _first_captured(usual, layer)
+    assert "layer 1: Cell(): `return x + 1` (<cell 3>, line 2): an array is made" in message
+
+
+@pytest.mark.parametrize("cause", [None, RuntimeError("as of CUDA")])
+def test_an_error_of_the_users_own_is_raised(usual, cause):
+    """It is not taken for something that cannot be captured, but where that has caused it."""
+    calls = []
+
+    def call(self, x):
+        calls.append(x)
+        if len(calls) == 3:  # the model's check, the first step, and that which is captured
+            raise ValueError("the user's own") from cause
+
+    if cause is None:
+        with pytest.raises(ValueError, match="the user's own"):
+            _first_captured(usual, _Calls(call))
+    else:
+        assert "RuntimeError: as of CUDA" in _first_captured(usual, _Calls(call))[0]
+
+
+def test_the_memory_of_a_graph_is_given_back(usual, monkeypatch):
+    """CuPy's pools keep what they have when they are forgotten."""
+    pool, given_back = usual.xp.cuda.MemoryPool, []
+
+    class Pool(pool):
+        def free_all_blocks(self, stream=None):
+            given_back.append(self)
+
+    monkeypatch.setattr(usual.xp.cuda, "MemoryPool", Pool)
+    y = usual.zeros(4, np.float64)
+    replay = usual.capture(lambda: usual.activation("relu", y, y))
+    replay(3)
+    assert not given_back
+    del replay
+    assert len(given_back) == 1
+
+
+@pytest.mark.parametrize("call", ["to_numpy", "softmax"])
+def test_a_signal_may_come_at_any_time(usual, call):
+    """Its handler may save the model, while the thread it interrupts is issuing work."""
+    x = usual.zeros((2, 3), np.float64)
+
+    def handler() -> None:
+        with usual._turn:
+            getattr(usual, call)(x)
+
+    thread = threading.Thread(target=handler, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_another_thread_may_work_while_a_step_is_captured(usual):
     """On the default stream, which a blocking stream that captures would forbid (error 906)."""
     x, y = usual.asarray(np.arange(4.0)), usual.zeros(4, np.float64)
@@ -776,8 +846,8 @@ def test_no_gpu():
     with fake_cupy.installed(device_error=100), pytest.raises(RuntimeError) as error:
         module.create()
     assert str(error.value) == (
-        "the NVIDIA driver finds no GPU (cudaErrorNoDevice: no CUDA-capable device is detected): "
-        "see nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides it"
+        "the NVIDIA driver finds no GPU (CUDARuntimeError: cudaErrorNoDevice: no CUDA-capable "
+        "device is detected): see nvidia-smi, and whether CUDA_VISIBLE_DEVICES hides it"
     )
 
 
@@ -798,7 +868,7 @@ def test_a_gpu_out_of_memory(fake, monkeypatch):
     monkeypatch.setattr(fake, "zeros", _failing(MemoryError("out of memory: 24 bytes\nlimit 0")))
     with pytest.raises(RuntimeError) as error:
         module.create()
-    assert str(error.value) == "the GPU cannot be used: out of memory: 24 bytes"
+    assert str(error.value) == "the GPU cannot be used: MemoryError: out of memory: 24 bytes"
 
 
 def test_no_nvrtc(fake, monkeypatch):
@@ -807,8 +877,9 @@ def test_no_nvrtc(fake, monkeypatch):
     with pytest.raises(RuntimeError) as error:
         module.create()
     assert str(error.value) == (
-        'CUDA kernels cannot be compiled and run: Failure finding "libnvrtc.so.12": No such file: '
-        "libnvrtc.so.12 (if NVRTC, the compiler, is missing: pip install 'nnkit[cuda12]')"
+        'CUDA kernels cannot be compiled and run: RuntimeError: Failure finding "libnvrtc.so.12": '
+        "No such file: libnvrtc.so.12 (if NVRTC, the compiler, is missing: pip install "
+        "'nnkit[cuda12]')"
     )
 
 
@@ -818,8 +889,8 @@ def test_no_cublas(fake, monkeypatch):
     with pytest.raises(RuntimeError) as error:
         module.create()
     assert str(error.value) == (
-        'matrix products do not work: Failure finding "libcublas.so.12": No such file: '
-        "libcublas.so.12 (if cuBLAS is missing: pip install 'nnkit[cuda12]')"
+        'matrix products do not work: ImportError: Failure finding "libcublas.so.12": No such '
+        "file: libcublas.so.12 (if cuBLAS is missing: pip install 'nnkit[cuda12]')"
     )
 
 

@@ -272,6 +272,23 @@ def test_matmul_of_views(backend, dtype, rng, left, right):
     assert_close(backend.to_numpy(product), a.astype(float) @ b.astype(float), dtype, scale=5)
 
 
+@pytest.mark.parametrize("dtypes", ["float32 float64", "float64 float32"])
+def test_matmul_of_two_dtypes(backend, dtypes, rng):
+    a, b = (rng.integers(-3, 4, shape) for shape in ((2, 3), (3, 2)))
+    left, right = dtypes.split()
+    out = backend.zeros((2, 2), np.float64)
+    got = backend.matmul(backend.asarray(a, left), backend.asarray(b, right), out)
+    assert got is out
+    assert backend.to_numpy(out).tolist() == (a @ b).tolist()
+
+
+@pytest.mark.parametrize("shapes", [((2, 3), (2, 3), None), ((2, 3), (3, 2), (3, 3))])
+def test_matmul_refuses_shapes_that_do_not_fit(backend, dtype, shapes):
+    a, b, out = (None if shape is None else backend.zeros(shape, dtype) for shape in shapes)
+    with pytest.raises(ValueError):
+        backend.matmul(a, b, out)
+
+
 def test_matmul_keeps_nan(backend, dtype):
     a = backend.asarray(np.array([[0, 1], [2, 3]]), dtype)
     b = backend.asarray(np.array([[np.nan, 1], [1, np.inf]]), dtype)
@@ -927,6 +944,19 @@ def test_normalization_far_from_zero(backend, dtype, rng, shape):
     want = (exact - exact.mean(axis=1, keepdims=True)) / rms
     np.testing.assert_allclose(backend.to_numpy(y), want, rtol=0, atol=near / rms.min())
     assert_close(backend.to_numpy(inv_std), 1 / rms[:, 0], dtype, ulps=64, scale=0)
+
+
+@pytest.mark.parametrize("columns", [5, 133, 1501])
+def test_layer_norm_backward_of_large_numbers(backend, rng, columns):
+    """What lies beyond the end of a row may not become 0 times infinity."""
+    host = np.full((2, columns), 1e36), rng.standard_normal((2, columns)), np.ones(columns)
+    x, dy, gamma = (backend.asarray(array, np.float32) for array in host)
+    mean, inv_std = (backend.asarray(np.full(2, value), np.float32) for value in (1e36, 1e3))
+    dgamma, dbeta = (backend.zeros(columns, np.float32) for _ in range(2))
+    dx = backend.zeros(x.shape, np.float32)
+    backend.layer_norm_backward(dy, x, gamma, mean, inv_std, dgamma, dbeta, dx)
+    want = 1e3 * (host[1] - host[1].mean(axis=1, keepdims=True))
+    assert_close(backend.to_numpy(dx), want, np.float32, 32, scale=1e3)
 
 
 def test_normalization_keeps_nan_where_it_is(backend, dtype, rng):

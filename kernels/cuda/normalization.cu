@@ -285,6 +285,7 @@ __device__ void layer_norm_backward_rows(Team team, const STORE* dy, const STORE
         team.each([&](long long i, int column, const Pack& pack) {
             const Pack d = load(dy, i, team.end), g = load(gamma, column, columns);
             for (int k = 0; k < WIDTH; k++) {
+                if (column + k >= columns) break;  // 0 * inf would be NaN
                 plain += d.v[k] * g.v[k];
                 product += d.v[k] * g.v[k] * ((pack.v[k] - center) * inverse);
             }

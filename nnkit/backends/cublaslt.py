@@ -8,6 +8,7 @@ algorithm and keeps the answer, so that no later one asks again.
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from enum import IntEnum
@@ -133,7 +134,7 @@ def _path(library: Any) -> str:
     if sys.platform != "win32":
         function = ctypes.cast(library.cublasLtGetVersion, ctypes.c_void_p)
         ctypes.CDLL(None).dladdr(function, ctypes.byref(found))
-    return found.path.decode() if found.path else str(library._name)
+    return os.fsdecode(found.path) if found.path else str(library._name)
 
 
 class CublasLt:

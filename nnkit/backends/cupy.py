@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from threading import Lock, local
+from threading import RLock, local
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from nnkit.dtypes import arithmetic, available
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
-from nnkit.reasons import importing, reason
+from nnkit.reasons import importing, named_reason
 
 BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
 """Activations that cuBLASLt can carry out together with a product."""
@@ -64,7 +64,7 @@ class CupyBackend(Backend):
         self._copying: Any = None
         self._copies: deque[tuple[Any, Any]] = deque()
         """Copies that may go on, as their events, with the memory that they read and write."""
-        self._turn = Lock()
+        self._turn = RLock()  # also for a signal's handler that comes in between
         self._stream = cupy.cuda.get_current_stream()
         self._thread = local()
 
@@ -110,10 +110,13 @@ class CupyBackend(Backend):
 
         CuPy keeps neither side of a copy: its pools would hand the memory out again at once.
         """
-        with self._turn:
-            while self._copies and (len(self._copies) > most or self._copies[0][0].done):
-                self._copies[0][0].synchronize()
-                self._copies.popleft()
+        while True:
+            with self._turn:
+                if not self._copies or (len(self._copies) <= most and not self._copies[0][0].done):
+                    return
+                copy, memory = self._copies.popleft()
+            copy.synchronize()
+            del memory
 
     def wait_for(self, copy: Any) -> None:
         self.xp.cuda.get_current_stream().wait_event(copy)
@@ -138,6 +141,7 @@ class CupyBackend(Backend):
             kernel = self._kernels[name, dtype] = self._module(file, dtype).get_function(name)
         with self._turn:
             self._take_turn()
+            self._keep(args)
             kernel(grid, block, args)
 
     def _take_turn(self) -> None:
@@ -150,6 +154,12 @@ class CupyBackend(Backend):
         if stream.ptr != self._stream.ptr and not stream.is_capturing():
             stream.wait_event(self._stream.record())
             self._stream = stream
+
+    def _keep(self, arrays: Sequence[Any]) -> None:
+        """Have a graph that is being captured keep the arrays that it holds the addresses of."""
+        capture: Capture | None = getattr(self._thread, "capture", None)
+        if capture is not None:
+            capture.keep(arrays)
 
     def _module(self, file: str, dtype: np.dtype[Any]) -> Any:
         if dtype.name not in cuda.DTYPES:
@@ -167,6 +177,7 @@ class CupyBackend(Backend):
         capture = getattr(self._thread, "capture", None)
         if capture is None:
             return self.xp.ascontiguousarray(array)
+        self._keep([array])
         with capture.memory():
             return self.xp.ascontiguousarray(array)
 
@@ -176,7 +187,8 @@ class CupyBackend(Backend):
         if key not in self._buffers:
             with self._turn:
                 self._take_turn()
-                self._buffers[key] = self.xp.zeros(size, dtype)
+                if key not in self._buffers:  # another thread may have been faster
+                    self._buffers[key] = self.xp.zeros(size, dtype)
         return self._buffers[key]
 
     def _blocks(self, threads: int) -> int:
@@ -194,15 +206,29 @@ class CupyBackend(Backend):
 
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         products = self._products
-        if products is None or a.dtype not in self._multiplied:
+        if products is None:
             return self.xp.matmul(a, b, out=out)
         if out is None:
-            out = self.xp.empty((len(a), b.shape[1]), a.dtype)
+            out = self.xp.empty((*a.shape[:1], *b.shape[1:]), a.dtype)
+        if not self._fit(a, b, out):
+            return self.xp.matmul(a, b, out=out)
         left, right = self._dense_or_transposed(a), self._dense_or_transposed(b)
         with self._turn:
             self._take_turn()
+            self._keep([left, right, out])
             done = products.matmul(left, right, out)
         return out if done else self.xp.matmul(a, b, out=out)
+
+    def _fit(self, a: Array, b: Array, out: Array) -> bool:
+        """Whether cuBLASLt multiplies such matrices: it is told of one dtype and three sizes."""
+        return (
+            a.dtype in self._multiplied
+            and a.dtype == b.dtype == out.dtype
+            and a.ndim == b.ndim == 2
+            and a.shape[1] == b.shape[0]
+            and out.shape == (a.shape[0], b.shape[1])
+            and bool(out.flags.c_contiguous)
+        )
 
     def _dense_or_transposed(self, array: Array) -> Array:
         flags = array.flags
@@ -250,10 +276,13 @@ class CupyBackend(Backend):
         products = self._products
         if products is None or (epilogue, out.dtype) not in self._epilogues:
             return False
+        if not self._fit(a, b, out) or vector.dtype != out.dtype:
+            return False
         a, b = self._dense_or_transposed(a), self._dense_or_transposed(b)
         vector = self._dense(vector)
         with self._turn:
             self._take_turn()
+            self._keep([a, b, out, vector])
             return products.fused(epilogue, a, b, out, vector)
 
     # ------------------------------------------------------------------ capturing
@@ -267,7 +296,7 @@ class CupyBackend(Backend):
         try:
             products = CublasLt(self.xp)
         except Exception as error:
-            self._no_capture = f"cuBLASLt cannot be used: {reason(error)}"
+            self._no_capture = f"cuBLASLt cannot be used: {named_reason(error)}"
             return
         dtypes = available(self.dtypes)
         self._multiplied = {dtype for dtype in dtypes if self._agrees(products, dtype)}
@@ -293,8 +322,8 @@ class CupyBackend(Backend):
     def _agrees(self, products: CublasLt, dtype: Any) -> bool:
         """Whether products of small integers, and of transposed views, are exact."""
         a, b = np.arange(15).reshape(5, 3) % 7, np.arange(12).reshape(3, 4) % 5
-        out = self.empty((5, 4), dtype)
         try:
+            out = self.empty((5, 4), dtype)
             for left in (self.asarray(a, dtype), self.asarray(a.T.copy(), dtype).T):
                 for right in (self.asarray(b, dtype), self.asarray(b.T.copy(), dtype).T):
                     out.fill(np.nan)
@@ -779,13 +808,13 @@ def create() -> CupyBackend:
         backend = CupyBackend()
         counters = backend.zeros(3, np.int64)
     except Exception as error:
-        raise RuntimeError(f"the GPU cannot be used: {reason(error)}") from error
+        raise RuntimeError(f"the GPU cannot be used: {named_reason(error)}") from error
     try:
         backend.advance(counters, 1, 2, 3)
         right = backend.to_numpy(counters).tolist() == [1, 2, 3]
     except Exception as error:
         raise RuntimeError(
-            f"CUDA kernels cannot be compiled and run: {reason(error)} "
+            f"CUDA kernels cannot be compiled and run: {named_reason(error)} "
             f"(if NVRTC, the compiler, is missing: {toolkit})"
         ) from error
     try:
@@ -793,7 +822,7 @@ def create() -> CupyBackend:
         right = right and backend.to_numpy(backend.matmul(two, two)).item() == 4
     except Exception as error:
         raise RuntimeError(
-            f"matrix products do not work: {reason(error)} (if cuBLAS is missing: {toolkit})"
+            f"matrix products do not work: {named_reason(error)} (if cuBLAS is missing: {toolkit})"
         ) from error
     if not right:
         raise RuntimeError("the GPU computes wrong results: check its driver and its health")
@@ -803,7 +832,7 @@ def create() -> CupyBackend:
 
 def _import_cupy() -> Any:
     with importing(
-        "CuPy",
+        *("cupy", "CuPy"),
         "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where nvidia-smi "
         "shows CUDA 13",
     ):
@@ -830,7 +859,7 @@ def _check_driver(cupy: Any) -> None:
     try:
         count, why = runtime.getDeviceCount(), "there is none"
     except RuntimeError as error:
-        count, why = 0, reason(error)
+        count, why = 0, named_reason(error)
     if not count:
         raise RuntimeError(
             f"the NVIDIA driver finds no GPU ({why}): see nvidia-smi, and whether "

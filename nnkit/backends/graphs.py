@@ -8,13 +8,14 @@ copies, whose memory is kept as long as the graph.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from nnkit.backends.base import CaptureError
-from nnkit.reasons import reason
+from nnkit.reasons import named_reason, reason
 
 STEPS_PER_GRAPH = 16
 """Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
@@ -32,18 +33,28 @@ class Capture:
         self._cuda = cupy.cuda
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self._pool = cupy.cuda.MemoryPool()
+        self._kept: dict[int, Any] = {}
+        # A pool that is forgotten keeps its memory; freeing it waits for the graphs' last launch.
+        weakref.finalize(self, self._pool.free_all_blocks).atexit = False
         self._one: Any = None
         self._many: Any = None
 
     def record(self, step: Callable[[], object]) -> None:
         """Capture the two graphs of a step that has run before.
 
-        Raises CaptureError, which names the call that cannot be captured.
+        Raises CaptureError, which names the call that cannot be captured; what has nothing to do
+        with capturing, such as a ValueError of a layer, is raised as it is.
         """
         try:
             self._one, self._many = self._graph(step, 1), self._graph(step, STEPS_PER_GRAPH)
         except Exception as error:
+            if not any(isinstance(each, RuntimeError | MemoryError) for each in _chain(error)):
+                raise
             raise CaptureError(_blame(error)) from error
+
+    def keep(self, arrays: Iterable[Any]) -> None:
+        """Keep arrays, whose addresses the graphs hold, as long as these."""
+        self._kept |= {id(array): array for array in arrays}
 
     def _graph(self, step: Callable[[], object], times: int) -> Any:
         with self._cuda.using_allocator(_refuse), self._stream:
@@ -82,9 +93,20 @@ def _refuse(size: int) -> Any:
 
 
 def _blame(error: Exception) -> str:
-    """Say in which layer and by which call a capture failed, and why."""
+    """Say in which layer and by which call a capture failed, and why.
+
+    The call is the first that is not nnkit's own; compiled code, as CuPy's, has no lines to show.
+    """
     places = getattr(error, "__notes__", [])
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_file()]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.line]
     outside = [f for f in frames if _PACKAGE not in Path(f.filename).resolve().parents]
     calls = [f"`{f.line}` ({Path(f.filename).name}, line {f.lineno})" for f in outside[:1]]
-    return ": ".join([*places, *calls, reason(error)])
+    why = reason(error) if isinstance(error, CaptureError) else named_reason(error)
+    return ": ".join([*places, *calls, why])
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Go from an error to those that led to it."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -167,7 +167,7 @@ def _data_dir(name: str) -> Path | None:
 def _cache_dir(name: str) -> Path:
     try:
         with importing(
-            "pooch",
+            *("pooch", "pooch"),
             f"{name} is not in $NNKIT_DATA_DIR, and looking for it elsewhere needs pooch; "
             "run: pip install pooch",
         ):

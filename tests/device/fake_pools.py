@@ -87,11 +87,13 @@ class MemoryPool:
         return sum(pool is self for pool, _ in _freed())
 
     def free_all_blocks(self, stream: Any = None) -> None:
-        """Give back freed memory, for which the device has to have done its work."""
-        queues.synchronize()
+        """Give back what freed memory there is; the device has to have done its work for that."""
         queue = queues.current()
-        for key in [key for key in queue.freed if key[0] is self] if queue else []:
-            del queue.freed[key]
+        kept = [key for key in queue.freed if key[0] is self] if queue else []
+        if queue and kept:
+            queues.synchronize()
+            for key in kept:
+                queue.freed.pop(key, None)
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Limit the size of the pool."""
