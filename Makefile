@@ -45,9 +45,9 @@ train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
 test: lint types ## set up, then lint, types and the whole test suite
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --benchmark-disable $(ARGS)
 
-test-large: $(TEST_READY) ## the sizes that make test leaves to a GPU, on the simulator
+test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the simulator; the GPU check's script
 	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
-	  tests/test_operations.py::test_large_arrays tests/test_textbook.py $(ARGS)
+	  tests/test_operations.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py $(ARGS)
 
 lint: $(TEST_READY) ## ruff: rules and formatting
 	$(BIN)/ruff check

@@ -14,6 +14,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +23,7 @@ import numpy as np
 import pytest
 
 import nnkit
+from bench.launches import counted, kernel_names
 from nnkit import dtypes
 from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
@@ -31,7 +33,7 @@ from nnkit.backends.graphs import STEPS_PER_GRAPH
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.steps import CaptureWarning
-from tests.device import compiler, fake_cublaslt, fake_cupy, nvrtc, simulator
+from tests.device import compiler, fake_cublaslt, fake_cupy, simulator
 from tests.helpers import (
     ALWAYS_FLOAT64,
     REFERENCE,
@@ -59,12 +61,16 @@ def _create(library: type = fake_cublaslt.Library) -> CupyBackend:
 
 
 @pytest.fixture(scope="module", params=["small grids", "usual grids"])
-def gpu(request: pytest.FixtureRequest) -> CupyBackend:
-    """In small grids each thread has to come back for more, and a block for more rows."""
+def gpu(request: pytest.FixtureRequest) -> tuple[CupyBackend, str]:
+    """A backend, and how its arrays lie in memory.
+
+    In small grids each thread has to come back for more, and a block for more rows.
+    """
     backend = _create()
-    if request.param == "small grids":
-        backend._most_blocks = 3
-    return backend
+    if request.param == "usual grids":
+        return backend, "contiguous"
+    backend._most_blocks = 3
+    return backend, "offset"
 
 
 @pytest.fixture(scope="module")
@@ -79,19 +85,32 @@ SHAPES = [(1, 1), (3, 31), (33, 3), (1, 1000), (5, 130), (290, 70), (7, WIDE)]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("layout", ["contiguous", "offset"])
-def test_operations_in_every_thread_order(gpu, dtype, layout, shape):
+def test_operations_in_every_thread_order(gpu, dtype, shape):
     """Every order gives the right result, and the same bits."""
+    backend, layout = gpu
     bits: dict[str, set[bytes]] = {}
     for order in simulator.ORDERS:
         with simulator.thread_order(order):
             listed = operations(np.random.default_rng(7), shape)
             for name, (run, inputs, outputs, *options) in listed.items():
-                check = Check(gpu, dtype, layout)
+                check = Check(backend, dtype, layout)
                 got = check(run, inputs, outputs, ulps=ULPS, **(options[0] if options else {}))
                 bits.setdefault(name, set()).add(b"".join(a.tobytes() for a in got.values()))
     assert len(bits) >= 25
     assert {name for name, results in bits.items() if len(results) > 1} == set()
+
+
+def test_every_kernel_runs_in_those_tests(usual, monkeypatch):
+    with counted(usual) as launches:
+        for blocks, shape in product((3, usual._most_blocks), SHAPES):
+            monkeypatch.setattr(usual, "_most_blocks", blocks)
+            for run, inputs, outputs, *_ in operations(np.random.default_rng(7), shape).values():
+                hosts = {
+                    k: v if isinstance(v, np.ndarray) else np.zeros(v) for k, v in outputs.items()
+                }
+                arrays = {k: _to_device(usual, k, v) for k, v in (inputs | hosts).items()}
+                run(usual, SimpleNamespace(**arrays))
+    assert kernel_names() - launches.keys() == set()
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)], ids=str)
@@ -109,10 +128,11 @@ def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
 @pytest.mark.parametrize("size", [0, 1, 1000, 5000])
 def test_sums_of_squares_in_every_thread_order(gpu, dtype, size, order):
     """The order of a grid's blocks does not change the bits."""
+    backend, layout = gpu
     x, norm2 = random_array(np.random.default_rng(7), size), np.array([3.0])
     with simulator.thread_order(order):
         for start in (True, False):
-            Check(gpu, dtype)(
+            Check(backend, dtype, layout)(
                 lambda b, a, start=start: b.sum_of_squares(a.x, a.norm2, start),
                 {"x": x},
                 {"norm2": norm2},
@@ -412,9 +432,10 @@ def test_without_cublaslt_it_is_said_why():
 
     backend = _create(missing)
     assert backend.products_by == (
-        "cuBLAS (cuBLASLt cannot be used: libcublasLt.so.12: cannot open shared object file)"
+        "cuBLAS (cuBLASLt cannot be used: OSError: libcublasLt.so.12: cannot open shared object "
+        "file)"
     )
-    with pytest.raises(CaptureError, match=r"^cuBLASLt cannot be used: libcublasLt"):
+    with pytest.raises(CaptureError, match=r"^cuBLASLt cannot be used: OSError: libcublasLt"):
         backend.capture(lambda: None)
 
 
@@ -761,27 +782,6 @@ def test_compiler_messages_name_the_file_and_line(usual):
     number = 4 + next(i for i, line in enumerate(lines) if "const REAL difference =" in line)
     with pytest.raises(simulator.CompileError, match=rf"losses\.cu:{number}:.*oops"):
         simulator.RawModule(code=code, options=cuda.options("float32"))
-
-
-WRITE_LITTLE = {"bias_gradient", "layer_norm_parameter_gradients", "sum_of_squares"}
-"""Kernels that write a row or a number."""
-
-
-@pytest.mark.parametrize("name", cuda.FILES)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
-def test_memory_is_accessed_16_bytes_at_a_time(name, dtype):
-    """The compiler does make such accesses, of which a GPU has no longer ones."""
-    if reason := nvrtc.unavailable():
-        pytest.skip(reason)
-    ptx = nvrtc.compile_nvrtc(cuda.source(name), "compute_80", cuda.options(dtype))[0].decode()
-    kernels = {entry.partition("(")[0]: entry for entry in ptx.split(".visible .entry ")[1:]}
-    kernels.pop("advance", None)
-    assert kernels
-    for kernel, text in kernels.items():
-        if kernel != "gather_scaled":  # reads bytes
-            assert re.search(r"ld\.global[.\w]*\.v4\.u32", text), kernel
-        if kernel not in WRITE_LITTLE:
-            assert re.search(r"st\.global[.\w]*\.v4\.u32", text), kernel
 
 
 # --------------------------------------------------------------------- what may be missing

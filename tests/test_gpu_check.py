@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench import compile, results
+from tests.conftest import LARGE
 from tests.device import fake_cupy, simulator
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,7 @@ def environment(tmp_path, monkeypatch):
     return {**ours, "PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHON": sys.executable}
 
 
+@pytest.mark.skipif(not os.environ.get(LARGE), reason="is left to make test-large: see .ci/run")
 def test_on_a_cpu(tmp_path, environment):
     out = tmp_path / "out"
     done = subprocess.run(

@@ -1,6 +1,6 @@
-"""Every CUDA kernel again: in the other thread orders, under sanitizers, and in half dtypes.
+"""Every CUDA kernel again: under sanitizers, and in half dtypes.
 
-The conformance suite runs threads forward, in float32 and float64. Here a part of it that launches
+The conformance suite runs in float32 and float64. Here a part of it that launches
 every kernel runs in processes of its own, on the simulator even where there is a GPU.
 """
 
@@ -21,7 +21,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 ROOT = Path(__file__).parents[1]
-IN_ORDERS = "2100x10 or 3x1000 or offset or gather or of_any_shape or capture"
 SANITIZED = (
     "(large_arrays or batch_norm_back or offset or gather or any_shape or capture) and not float64"
 )
@@ -77,11 +76,6 @@ def _assert_all_passed(result: subprocess.CompletedProcess[str]) -> None:
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-3000:]
     names = result.stdout.partition(launched.HEADING)[2].partition("\n")[0].split()
     assert set(names) == _all_kernels(), "a kernel did not run"
-
-
-@pytest.mark.parametrize("order", [order for order in simulator.ORDERS if order != "forward"])
-def test_operations_in_another_thread_order(order):
-    _assert_all_passed(_run({**os.environ, "NNKIT_SIMULATOR_ORDER": order}, IN_ORDERS))
 
 
 def test_operations_in_half_types():

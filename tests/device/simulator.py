@@ -7,8 +7,7 @@ the arrays that were passed (where these come from `tests.device.memory.allocate
     with simulator.thread_order("reverse"):
         simulator.RawModule(code=source).get_function("name")((blocks,), (threads,), (array, ...))
 
-`simulator.launch_count` counts launches, `simulator.launches` those of each kernel. The environment
-variable NNKIT_SIMULATOR_ORDER sets the thread order of a whole process.
+`simulator.launch_count` counts launches, `simulator.launches` those of each kernel.
 
 To find reads outside arrays and undefined behaviour too, run a test in a process with
 `sanitizer_environment()`.
@@ -43,7 +42,7 @@ DEFAULT_SHARED_BYTES, LARGEST_SHARED_BYTES = 48 * 1024, 227 * 1024
 MAX_BLOCK, MAX_GRID = (1024, 1024, 64), (2**31 - 1, 65535, 65535)
 
 launches: Counter[str] = Counter()
-_order, _seed = os.environ.get("NNKIT_SIMULATOR_ORDER", "forward"), 0
+_order, _seed = "forward", 0
 
 _SCALARS = {
     **{"f": np.float32, "d": np.float64, "b": np.bool_, "a": np.int8, "c": np.int8, "h": np.uint8},
