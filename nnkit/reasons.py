@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 
 def reason(error: BaseException) -> str:
@@ -32,6 +33,7 @@ def importing(module: str, library: str, missing: str) -> Iterator[None]:
     broken, built for another NumPy for instance, may raise anything when it is imported.
     """
     try:
+        import_module(module)
         yield
     except (SystemExit, KeyboardInterrupt):
         raise

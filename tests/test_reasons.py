@@ -31,7 +31,7 @@ def test_a_missing_library():
 def test_a_library_that_lacks_another_is_not_missing():
     """Nor is one of whose own modules one cannot be found."""
     message = "^It is installed but cannot be imported: ModuleNotFoundError: No module named 'b'$"
-    with pytest.raises(ImportError, match=message), importing("it", "It", "missing"):
+    with pytest.raises(ImportError, match=message), importing("json", "It", "missing"):
         raise ModuleNotFoundError("No module named 'b'", name="b")
 
 
@@ -45,11 +45,11 @@ class Panic(BaseException):
 )
 def test_a_broken_library(error):
     message = rf"^It is installed but cannot be imported: {type(error).__name__}: a$"
-    with pytest.raises(ImportError, match=message), importing("it", "It", "missing"):
+    with pytest.raises(ImportError, match=message), importing("json", "It", "missing"):
         raise error
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
 def test_who_wants_to_stop_does(error):
-    with pytest.raises(error), importing("it", "It", "missing"):
+    with pytest.raises(error), importing("json", "It", "missing"):
         raise error
