@@ -39,6 +39,12 @@ LARGEST_BLOCK_BYTES = 4096
 """One number to compute with for each thread of a block that works on a wide row."""
 
 
+class _Thread(local):
+    """What a thread is capturing, if it is."""
+
+    capture: Capture | None = None
+
+
 class CupyBackend(Backend):
     """CuPy on an NVIDIA GPU. Output arrays must be C-contiguous; inputs are made so."""
 
@@ -66,7 +72,7 @@ class CupyBackend(Backend):
         """Copies that may go on, as their events, with the memory that they read and write."""
         self._turn = RLock()  # also for a signal's handler that comes in between
         self._stream = cupy.cuda.get_current_stream()
-        self._thread = local()
+        self._thread = _Thread()
 
     # ------------------------------------------------------------------ arrays
 
@@ -157,7 +163,7 @@ class CupyBackend(Backend):
 
     def _keep(self, arrays: Sequence[Any]) -> None:
         """Have a graph that is being captured keep the arrays that it holds the addresses of."""
-        capture: Capture | None = getattr(self._thread, "capture", None)
+        capture = self._thread.capture
         if capture is not None:
             capture.keep(arrays)
 
@@ -174,7 +180,7 @@ class CupyBackend(Backend):
         """Make an input contiguous, because a kernel knows nothing of strides."""
         if array.flags.c_contiguous:
             return array
-        capture = getattr(self._thread, "capture", None)
+        capture = self._thread.capture
         if capture is None:
             return self.xp.ascontiguousarray(array)
         self._keep([array])
