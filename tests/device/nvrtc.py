@@ -6,6 +6,7 @@ It needs CuPy and the wheels nvidia-cuda-nvrtc and nvidia-cuda-runtime (or a CUD
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from tests.device import fake_cupy
 
@@ -13,6 +14,17 @@ _ENTRY = re.compile(r"Compiling entry function '(\w+)'")
 _FRAME = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 _REGISTERS = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
+
+
+class Compiled(NamedTuple):
+    """What NVRTC makes of a source."""
+
+    ptx: str
+    machine_code: bytes
+    """Empty for a virtual architecture."""
+    kernels: dict[str, dict[str, int]]
+    """Of machine code, what each kernel uses: "registers" a thread, and bytes of "spill" (stored
+    and loaded), "shared" memory and "stack"."""
 
 
 def unavailable() -> str | None:
@@ -24,14 +36,10 @@ def unavailable() -> str | None:
     return None
 
 
-def compile_nvrtc(
-    source: str, arch: str, options: tuple[str, ...] = ()
-) -> tuple[bytes, dict[str, dict[str, int]]]:
-    """Compile for ``sm_90`` (to machine code) or ``compute_80`` (to PTX).
+def compile_nvrtc(source: str, arch: str, options: tuple[str, ...] = ()) -> Compiled:
+    """Compile for ``sm_90`` (to machine code too) or ``compute_80`` (to PTX alone).
 
-    Returns the binary and, of machine code, what each kernel uses: "registers" a thread, and bytes
-    of "spill" (stored and loaded), "shared" memory and "stack". Raises AssertionError with the
-    compiler's log.
+    Raises AssertionError with the compiler's log.
     """
     with fake_cupy.suspended():
         from cupy._core.core import assemble_cupy_compiler_options
@@ -42,8 +50,9 @@ def compile_nvrtc(
         program = nvrtc.createProgram(source, "kernel.cu", (), ())
         try:
             nvrtc.compileProgram(program, (*flags, "--ptxas-options=-v"))
-            binary = nvrtc.getCUBIN(program) if arch[:3] == "sm_" else nvrtc.getPTX(program)
-            return binary, _usage(nvrtc.getProgramLog(program))
+            code = nvrtc.getCUBIN(program) if arch[:3] == "sm_" else b""
+            ptx = nvrtc.getPTX(program).decode()
+            return Compiled(ptx, code, _usage(nvrtc.getProgramLog(program)))
         except nvrtc.NVRTCError:
             raise AssertionError(nvrtc.getProgramLog(program)) from None
         finally:
