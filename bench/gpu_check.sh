@@ -6,23 +6,28 @@
 #
 # PYTHON names the interpreter (default: python3). It needs nnkit's dependencies, CuPy, hypothesis,
 # pytest and pytest-benchmark; pytest-xdist, Compute Sanitizer, PyTorch and JAX are used where they
-# are. OUTPUT receives a log for each part, results as JSON as they come, and summary.txt. A part
-# that fails or takes too long is ended with all its children and does not stop the others. The exit
-# code is the number of parts that did not end well.
+# are. OUTPUT receives two files, anew after every part: summary.txt, and gpu_check.tar.gz with each
+# part's log and the results as JSON. A part that fails or takes too long is ended with all its
+# children and does not stop the others. The exit code is the number of parts that did not end well.
 set -um -o pipefail # m: every part is a process group of its own
 
 if [ $# -lt 1 ] || [ $# -gt 2 ] || { [ $# -eq 2 ] && [ "$2" != --cpu ]; }; then
-  sed -nE '2,12s/^# ?//p' "$0" >&2
+  sed -nE '2,13s/^# ?//p' "$0" >&2
   exit 64
 fi
 
 mkdir -p "$1" || exit 64
-output=$(cd "$1" && pwd)
+home=$(cd "$1" && pwd)
+output=$(mktemp -d) || exit 64
 if [ -n "${NNKIT_DATA_DIR:-}" ]; then
   NNKIT_DATA_DIR=$(cd "$NNKIT_DATA_DIR" && pwd) || exit 64
   export NNKIT_DATA_DIR
 fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 64
+if [ $# -eq 1 ] && [ -z "${NNKIT_BENCH_COMMIT:-}" ] && ! git rev-parse HEAD >/dev/null 2>&1; then
+  echo "There is no Git checkout here: set NNKIT_BENCH_COMMIT to the commit that is measured." >&2
+  exit 64
+fi
 python=${PYTHON:-python3}
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1
 export PYTHONFAULTHANDLER=1 # a part that takes too long says where it was
@@ -31,9 +36,21 @@ ulimit -c 0
 deadline=460 # the limits below add up to less
 failures=0
 group=
+warming=
 summary=()
-trap 'if [ -n "$group" ]; then kill -KILL -- "-$group" 2>/dev/null; fi' EXIT
+trap 'end "$group"; end "$warming"; bring_home; rm -rf "$output"' EXIT
 trap 'exit 99' TERM INT HUP
+
+# end GROUP: kill a process group, if one is named.
+end() {
+  if [ -n "$1" ]; then kill -KILL -- "-$1" 2>/dev/null; fi
+}
+
+# bring_home: put what there is into OUTPUT, never half of a file.
+bring_home() {
+  if [ -f "$output/summary.txt" ]; then cp "$output/summary.txt" "$home/summary.txt"; fi
+  tar -czf "$home/new.tar.gz" -C "$output" . && mv "$home/new.tar.gz" "$home/gpu_check.tar.gz"
+}
 
 # part NAME SECONDS COMMAND...: run a command with a time limit, and note how it ended.
 part() {
@@ -50,13 +67,11 @@ part() {
   group=$!
   wait "$group"
   code=$?
-  kill -KILL -- "-$group" 2>/dev/null # what it has left behind
+  end "$group" # what it has left behind
   group=
-  case $code in
-    0) verdict=ok ;;
-    124 | 137) verdict='TIMED OUT' ;;
-    *) verdict="FAILED ($code)" ;;
-  esac
+  verdict="FAILED ($code)"
+  if [ "$code" -eq 0 ]; then verdict=ok; fi
+  if [ "$code" -ge 124 ] && [ $((SECONDS - start)) -ge "$limit" ]; then verdict='TIMED OUT'; fi
   if grep -qs 'Error: Device not supported' "$log"; then
     verdict='UNSUPPORTED'
   elif [ "$code" -ne 0 ]; then
@@ -73,18 +88,25 @@ note() {
   {
     printf '%-10s %-12s %5s   %s\n' part result s 'last line'
     printf '%s\n' "${summary[@]}"
-    echo "$SECONDS s in all; logs and results are in $output"
+    echo "$SECONDS s in all; logs and results are in $home/gpu_check.tar.gz"
   } >"$output/summary.txt"
+  bring_home
 }
 
 # sanitize TOOL SECONDS OPTIONS...: a small smoke test under Compute Sanitizer, where there is one.
+# It looks at nnkit's kernels alone, where it can choose: NVIDIA's own would take most of the time.
 sanitize() {
-  local tool=$1 limit=$2
+  local tool=$1 limit=$2 ours
   shift 2
   if command -v compute-sanitizer >/dev/null; then
+    if compute-sanitizer --help 2>/dev/null | grep -q -e '--kernel-name '; then
+      ours=$(timeout 10 "$python" -c \
+        'from bench.launches import kernel_names; print("|".join(sorted(kernel_names())))')
+      if [ -n "$ours" ]; then set -- "$@" --kernel-name "regex=^($ours)\$"; fi
+    fi
     part "$tool" "$limit" compute-sanitizer --tool "$tool" --error-exitcode 99 --print-limit 20 \
-      --target-processes all "$@" "$python" -m bench.smoke --backend cupy --no-pool --steps 18 \
-      --dtypes float32
+      --target-processes application-only "$@" \
+      "$python" -m bench.smoke --backend cupy --no-pool --steps 18 --dtypes float32
   else
     note "$tool" 'NOT HERE' 0 'compute-sanitizer is not on the PATH'
   fi
@@ -92,8 +114,15 @@ sanitize() {
 
 workers=()
 if "$python" -c 'import xdist' 2>/dev/null; then workers=(-n 8 --dist worksteal); fi
-suite=(env OPENBLAS_NUM_THREADS=1 "$python" -m pytest -v --tb no -p bench.gpu_tests
-  -p no:cacheprovider --benchmark-disable)
+suite=(env OPENBLAS_NUM_THREADS=1 "$python" -m pytest -v --tb short -p bench.gpu_tests
+  -p no:cacheprovider --benchmark-disable
+  -W default::DeprecationWarning -W default::PendingDeprecationWarning -W default::FutureWarning)
+import_all='
+import contextlib, importlib
+for name in ("torch", "torch._inductor.compile_fx", "jax", "optax", "sklearn.neural_network"):
+    with contextlib.suppress(ImportError):
+        importlib.import_module(name)
+'
 about=("$python" -c 'import nnkit.system as s; print(s.format_info(s.info()))')
 
 if [ $# -eq 2 ]; then
@@ -110,24 +139,27 @@ if [ $# -eq 2 ]; then
 else
   export NNKIT_TEST_BACKENDS=cupy
   timeout 10 nvidia-smi >"$output/nvidia-smi.txt" 2>&1
-  part machine 20 "${about[@]}"
+  "$python" -c "$import_all" >/dev/null 2>&1 & # a disk that is read for the first time is slow
+  warming=$!
+  part machine 35 "${about[@]}"
   part compile 30 "$python" -m bench.compile
   part smoke 25 "$python" -m bench.smoke --backend cupy
   sanitize memcheck 40 --report-api-errors no
   sanitize racecheck 30
   sanitize synccheck 20
+  end "$warming"
   part training 25 "$python" -m bench.accuracy --backend cupy
-  part suite 85 "${suite[@]}" "${workers[@]}" tests
-  half=$("$python" -c 'from tests.test_kernel_runs import HALF; print(*HALF.split())')
-  part half 20 env NNKIT_TEST_DTYPES='float16 bfloat16' "${suite[@]}" "${workers[@]}" -k "$half" \
+  part suite 80 "${suite[@]}" "${workers[@]}" tests
+  half=$(timeout 10 "$python" -c 'from tests.test_kernel_runs import HALF; print(*HALF.split())')
+  part half 15 env NNKIT_TEST_DTYPES='float16 bfloat16' "${suite[@]}" "${workers[@]}" -k "${half:-none}" \
     tests/test_operations.py
   part kernels 40 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
-  part steps 30 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
+  part steps 25 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
   part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
     --networks one-hidden,small,medium,large,tiny-batch --output "$output"
 fi
 
-"$python" -m bench.summaries "$output"
+timeout 15 "$python" -m bench.summaries "$output"
 echo
 cat "$output/summary.txt"
 exit "$failures"

@@ -23,6 +23,8 @@ OPTIONS = (
     *("--benchmark-only", "--benchmark-quiet", "--benchmark-disable-gc"),
     *("--benchmark-max-time=0.25", "--benchmark-min-rounds=7", "--benchmark-warmup=on"),
     *("--benchmark-warmup-iterations=3", "-q", "-p", "no:cacheprovider", "--no-header"),
+    *("-W", "default::DeprecationWarning", "-W", "default::PendingDeprecationWarning"),
+    *("-W", "default::FutureWarning"),  # of libraries newer than those that the suite knows
 )
 ROWS = "NNKIT_BENCH_ROWS"
 """The variable that names the file to which the suites append each result, as a line of JSON."""

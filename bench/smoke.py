@@ -22,6 +22,7 @@ import nnkit
 from bench.launches import counted, kernel_names
 from nnkit import dtypes
 from nnkit.backends import Backend, get_backend
+from nnkit.steps import CaptureWarning
 from tests.helpers import REFERENCE, Check
 from tests.operations import linear, operations
 
@@ -79,7 +80,7 @@ def train(backend: Backend, dtype: np.dtype, steps: int, capture: bool) -> tuple
 def check_training(backend: Backend, dtype: np.dtype, steps: int) -> None:
     """Assert that captured steps are the others to the bit, and in float64 those of NumPy."""
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # such as that a step cannot be captured
+        warnings.simplefilter("error", CaptureWarning)
         weights, losses = train(backend, dtype, steps, capture=True)
     plain_weights, plain_losses = train(backend, dtype, steps, capture=False)
     assert np.isfinite(losses).all(), "a loss is not finite"

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,9 @@ def test_on_a_cpu(tmp_path, environment):
     )
     assert done.returncode == 0, done.stdout
     summary = (out / "summary.txt").read_text()
+    assert {path.name for path in out.iterdir()} == {"summary.txt", "gpu_check.tar.gz"}
+    with tarfile.open(out / "gpu_check.tar.gz") as archive:
+        archive.extractall(out, filter="data")
     parts = [name for name, _ in re.findall(LIMITS, ON_CPU, re.MULTILINE)]
     assert re.findall(r"^(\w+) +ok ", summary, re.MULTILINE) == parts
     assert done.stdout.endswith(summary)
@@ -59,9 +63,11 @@ def test_limits_add_up_to_less_than_the_deadline():
 
 
 def test_a_part_that_takes_too_long_ends_with_its_children(tmp_path):
-    functions = re.findall(r"^(?:part|note)\(\) \{\n.*?^\}\n", TEXT, re.MULTILINE | re.DOTALL)
+    names = "part|note|end|bring_home"
+    functions = re.findall(rf"^(?:{names})\(\) \{{\n.*?^\}}\n", TEXT, re.MULTILINE | re.DOTALL)
     program = f"""
-        set -um; output={tmp_path} deadline=460 failures=0 group= summary=()
+        set -um; output={tmp_path} home={tmp_path / "home"}
+        deadline=460 failures=0 group= summary=()
         {"".join(functions)}
         part slow 1 bash -c 'trap "" ABRT; sleep 60 & echo "$!"; wait'
         part bad 5 false
@@ -69,8 +75,11 @@ def test_a_part_that_takes_too_long_ends_with_its_children(tmp_path):
         part good 5 true
         echo "$failures failed"
     """
+    (tmp_path / "home").mkdir()
     done = subprocess.run(["bash", "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.endswith("2 failed\n")
+    brought = sorted(path.name for path in (tmp_path / "home").iterdir())
+    assert brought == ["gpu_check.tar.gz", "summary.txt"]
     child = Path("/proc", (tmp_path / "slow.log").read_text().split()[0])
     assert not child.exists() or "zombie" in (child / "status").read_text()
     summary = (tmp_path / "summary.txt").read_text()
