@@ -6,11 +6,14 @@ import gc
 import hashlib
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
+from unittest.mock import patch
 
 import cupy
 import numpy as np
@@ -139,15 +142,24 @@ class Fill(nnkit.Callback):
             functions.failures.append("an array of a user's was written to")
 
 
-def side_by_side(backend: Backend) -> dict[str, Fingerprint]:
-    """Train three networks at a time, each on a stream of its own."""
-    sys.setswitchinterval(1e-5)
+def side_by_side(backend: Any) -> dict[str, Fingerprint]:
+    """Train three networks at a time, each on a stream of its own.
+
+    A thread that has taken its turn dawdles: only the lock keeps others from coming in between.
+    """
+    start, take_turn = Barrier(len(STREAMS)), backend._take_turn
+
+    def dawdle() -> None:
+        take_turn()
+        time.sleep(1e-5)
 
     def train_on(make: Callable[[], Any]) -> Fingerprint:
+        start.wait()
         with make():
             return resident(backend)
 
-    with ThreadPoolExecutor() as pool:
+    sys.setswitchinterval(1e-5)
+    with patch.object(backend, "_take_turn", dawdle), ThreadPoolExecutor(len(STREAMS)) as pool:
         return dict(zip(STREAMS, pool.map(train_on, STREAMS.values()), strict=True))
 
 
