@@ -20,6 +20,8 @@ from tests.device.stub_driver import process
 
 ROOT = Path(__file__).parents[1]
 REASON = process.unavailable()
+MOST_SECONDS = 300
+"""For a scenario, which takes a few: one that waits forever is to fail."""
 
 pytestmark = pytest.mark.skipif(REASON is not None, reason=str(REASON))
 
@@ -30,7 +32,13 @@ def report(scenario: str, **environment: str) -> dict[str, Any]:
     inherited = {name: value for name, value in os.environ.items() if name[:5] != "CUPY_"}
     command = [sys.executable, "-m", "tests.device.stub_driver", scenario]
     result = subprocess.run(
-        command, cwd=ROOT, env=inherited | environment, capture_output=True, text=True, check=False
+        command,
+        cwd=ROOT,
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=MOST_SECONDS,
     )
     assert result.returncode == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import cupy
 import cupyx
 import numpy as np
 
-from tests.device.stub_driver import runs
-from tests.device.stub_driver.order import order
+from tests.device.stub_driver import functions, runs
+from tests.device.stub_driver.order import device, order
 
 
 def _give_back_pinned_memory(backend: Any) -> None:
@@ -46,26 +47,47 @@ def _launch_on_another_stream(backend: Any) -> None:
     backend.capture = capture
 
 
-FAULTS = {
+def _take_no_turns(backend: Any) -> None:
+    """Have streams share scratch memory without waiting for each other."""
+    backend._take_turn = lambda: None
+
+
+def _do_not_lock(backend: Any) -> None:
+    """Have threads come between a turn that is taken and the work that it is for."""
+    backend._turn = nullcontext()
+
+
+def _keep_nothing(backend: Any) -> None:
+    """Have graphs write to memory that others may get."""
+    backend._keep = lambda arrays: None
+
+
+FAULTS: dict[str, tuple[Callable[[Any], None], Callable[[Any], Any], str, str]] = {
     "pinned memory": (_give_back_pinned_memory, runs.streamed, "null", "first"),
     "copies": (_do_not_wait_for_copies, runs.streamed, "null", "last"),
     "another stream": (_launch_on_another_stream, runs.resident, "non_blocking", "last"),
+    "turns": (_take_no_turns, runs.side_by_side, "null", "last"),
+    "lock": (_do_not_lock, runs.side_by_side, "null", "last"),
+    "kept": (_keep_nothing, runs.larger_in_between, "null", "first"),
 }
 """Each with a run, a stream and an order that show it."""
 
 
 def unnoticed(backend: Any) -> list[str]:
-    """Break the backend in each way, and return those that made no difference."""
+    """Break the backend in each way; return those that changed nothing and led to no complaint."""
     found = []
     for name, (break_, run, stream, chosen) in FAULTS.items():
         want = run(backend)
+        functions.failures.clear()
+        device.races.found.clear()
         before = dict(vars(backend))
         break_(backend)
         try:
             with order(chosen), runs.STREAMS[stream]():
-                if run(backend) == want:
-                    found.append(name)
+                same = run(backend) == want
         finally:
             vars(backend).clear()
             vars(backend).update(before)
+        if same and not functions.failures and not device.races.found:
+            found.append(name)
     return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.device import simulator
-from tests.device.stub_driver import cupy_kernels
+from tests.device.stub_driver import cupy_kernels, functions
 from tests.device.stub_driver.functions import Address, Addresses, Flags
 from tests.device.stub_driver.functions import driver as offer
 from tests.device.stub_driver.order import device
@@ -60,9 +60,11 @@ def replace_compiler() -> None:
     def compile_module(code: str, options: tuple[str, ...] = (), **others: Any) -> Any:
         if others.get("name_expressions"):
             raise NotImplementedError("the pretend CUDA has no templates of kernels")
-        sources.append(Source(code, options))
+        with functions.lock:  # threads compile at a time
+            number = len(sources)
+            sources.append(Source(code, options))
         module = function.Module()
-        module.load(str(len(sources) - 1).encode())
+        module.load(str(number).encode())
         return module
 
     compiler._compile_module_with_cache = compile_module

@@ -35,7 +35,7 @@ class Streams:
     @staticmethod
     def submit(work: Callable[[], None]) -> None:
         operation = Operation("cuBLASLt", work, (), *_touched[-1])
-        with functions.lock:
+        with functions.lock:  # another thread may make a stream while all are gone through
             device.give(current_stream().ptr, operation)
 
 
@@ -79,7 +79,7 @@ def matmul(a: Any, b: Any, out: Any = None) -> Any:
         result[...] = left @ right
 
     reads, writes = frozenset([a.data.ptr, b.data.ptr]), frozenset([out.data.ptr])
-    with functions.lock:
+    with functions.lock:  # another thread may make a stream while all are gone through
         device.give(current_stream().ptr, Operation("cuBLAS", multiply, (), reads, writes))
     return out
 

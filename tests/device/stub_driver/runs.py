@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
+from unittest.mock import patch
 
 import cupy
 import numpy as np
@@ -16,6 +21,7 @@ import numpy as np
 import nnkit
 from nnkit import streaming
 from nnkit.backends import Backend, graphs
+from tests.device.stub_driver import functions
 
 FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 2
 BLOCK_ROWS = 2 * BATCH
@@ -96,8 +102,25 @@ def apart(backend: Backend) -> Fingerprint:
     x, t = data(8 * BATCH)
     fill = Fill()
     history = trainer.fit(x, t, EPOCHS, BATCH, callbacks=[fill])
-    mine = _digest([cupy.asnumpy(array) for array in fill.arrays])
-    return {**fingerprint(trainer), "losses": _digest(history.step_loss), "mine": mine}
+    fill.check()
+    return {**fingerprint(trainer), "losses": _digest(history.step_loss)}
+
+
+def larger_in_between(backend: Backend) -> Fingerprint:
+    """Have larger arrays take the place of those that graphs write to, and fill what is free."""
+    trainer = nnkit.Trainer(network(backend))
+    x, t = data(8 * BATCH)
+    fill = Fill()
+    history = trainer.fit(x, t, EPOCHS, BATCH, callbacks=[Evaluate(), fill])
+    fill.check()
+    return {**fingerprint(trainer), "losses": _digest(history.step_loss)}
+
+
+class Evaluate(nnkit.Callback):
+    """Evaluate larger batches than those of training after every epoch."""
+
+    def on_epoch_end(self, trainer: nnkit.Trainer) -> None:
+        trainer.evaluate(*data(3 * BATCH), 3 * BATCH)
 
 
 class Fill(nnkit.Callback):
@@ -112,6 +135,32 @@ class Fill(nnkit.Callback):
     def on_epoch_end(self, trainer: nnkit.Trainer) -> None:
         self.arrays += [cupy.full((BATCH, 16), 7, np.float32) for _ in range(9)]
         cupy.get_default_memory_pool().free_all_blocks()
+
+    def check(self) -> None:
+        """Have it be a failure if others did write to them."""
+        if any((cupy.asnumpy(array) != 7).any() for array in self.arrays):
+            functions.failures.append("an array of a user's was written to")
+
+
+def side_by_side(backend: Any) -> dict[str, Fingerprint]:
+    """Train three networks at a time, each on a stream of its own.
+
+    A thread that has taken its turn dawdles: only the lock keeps others from coming in between.
+    """
+    start, take_turn = Barrier(len(STREAMS)), backend._take_turn
+
+    def dawdle() -> None:
+        take_turn()
+        time.sleep(1e-5)
+
+    def train_on(make: Callable[[], Any]) -> Fingerprint:
+        start.wait()
+        with make():
+            return resident(backend)
+
+    sys.setswitchinterval(1e-5)
+    with patch.object(backend, "_take_turn", dawdle), ThreadPoolExecutor(len(STREAMS)) as pool:
+        return dict(zip(STREAMS, pool.map(train_on, STREAMS.values()), strict=True))
 
 
 def accumulated(backend: Backend) -> Fingerprint:
@@ -186,6 +235,7 @@ RUNS: dict[str, Callable[[Backend], Fingerprint]] = {
     "streamed, accumulated": accumulated,
     "stopped": stopped,
     "apart": apart,
+    "larger in between": larger_in_between,
     "moved": moved,
     "resumed": resumed,
 }
