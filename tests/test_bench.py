@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -155,20 +156,91 @@ def test_kernels_are_checked_against_the_reference(backend, simulated, case, pla
     kernels.prepare(replace(case, large=large), backend, plain)()
 
 
-@pytest.mark.parametrize("large", [False, True])
-@pytest.mark.parametrize("wrong", [0.001, np.nan])
-def test_a_wrong_kernel_is_noticed(large, wrong):
-    """Large cases are compared with their own plain code in float64."""
-    right = replace(kernels.adam(33), large=large)
-    kernels.prepare(right, get_backend("numpy"))
+def mistaken(case, mistake):
+    """A case that makes a mistake in float32, and so not in its reference."""
 
     def fused(backend, a):
-        right.fused(backend, a)
-        if a.v.dtype == np.float32:  # not in the reference
-            a.v[5] += wrong
+        before = SimpleNamespace(**{k: v.copy() for k, v in vars(a).items()})
+        case.fused(backend, a)
+        if getattr(a, case.outputs[0]).dtype == np.float32:
+            mistake(a, before)
 
-    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 numbers are .* the first at 5"):
-        kernels.prepare(replace(right, fused=fused), get_backend("numpy"))
+    return replace(case, fused=fused)
+
+
+def one_percent(name):
+    """A mistake in one of an array's numbers, neither its largest nor near zero."""
+
+    def mistake(a, before):
+        numbers = getattr(a, name).reshape(-1)
+        numbers[np.argsort(abs(numbers))[numbers.size * 3 // 4]] *= 1.01
+
+    return mistake
+
+
+def only_targets(a, before):
+    rows = np.arange(len(a.dz))
+    kept = a.dz[rows, a.target]
+    a.dz[...] = 0
+    a.dz[rows, a.target] = kept
+
+
+def one_more_right(a, before):
+    a.log[0, 1] += 1
+
+
+def wrong_loss(a, before):
+    a.log[0, 0] *= 1.001
+
+
+def smaller_step(a, before):
+    a.p += (before.p - a.p) / 10
+
+
+def nan(a, before):
+    a.v[5] = np.nan
+
+
+def one_kept(a, before):
+    a.y[np.argmin(abs(a.y))] = 1
+
+
+def next_row(a, before):
+    a.out[0] = a.source[a.order[1]] / np.float32(255)
+
+
+MANY_CLASSES = kernels.softmax_cross_entropy(64, 2000)
+MISTAKES = [
+    *((case, one_percent(name), name) for case in SMALL_CASES for name in case.outputs),
+    *((MANY_CLASSES, one_percent(name), name) for name in ("dz", "log")),
+    (MANY_CLASSES, only_targets, "dz"),
+    (MANY_CLASSES, one_more_right, "log"),
+    (MANY_CLASSES, wrong_loss, "log"),
+    (kernels.sgd(33), smaller_step, "p"),
+    (kernels.adam(33), smaller_step, "p"),
+    (kernels.adam(33), nan, "v"),
+    (kernels.dropout(65), one_kept, "y"),
+    (kernels.gather("uint8", 4, 9), next_row, "out"),
+]
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("case", "mistake", "name"),
+    MISTAKES,
+    ids=[f"{case.title}-{mistake.__name__}-{name}" for case, mistake, name in MISTAKES],
+)
+def test_a_wrong_kernel_is_noticed(case, mistake, name, large):
+    """In every output. Large cases are compared with their own plain code in float64."""
+    wrong = mistaken(replace(case, large=large), mistake)
+    with pytest.raises(AssertionError, match=rf": {name}: \d+ of \d+ numbers are wrong"):
+        kernels.prepare(wrong, get_backend("numpy"))
+
+
+def test_what_is_wrong_is_said():
+    wrong = mistaken(kernels.adam(33), nan)
+    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 .* the first at 5: nan in"):
+        kernels.prepare(wrong, get_backend("numpy"))
 
 
 def test_every_kernel_is_listed_once():
