@@ -22,6 +22,7 @@ import nnkit
 from bench import (
     check,
     compare,
+    compile,
     kernels,
     launches,
     machine,
@@ -543,11 +544,11 @@ def test_ratios_are_those_of_one_round():
 
 
 def test_suites_name_what_they_time():
-    """Collect them, as `make bench` does, without timing anything."""
+    """Collect them, as on a GPU, without timing anything."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     # Of a worker of pytest-xdist, the child would take itself for one.
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    environment = {**ours, "NNKIT_BENCH_BACKENDS": "numpy"}
+    environment = {**ours, "NNKIT_BENCH_BACKENDS": "numpy", "NNKIT_BENCH_DEVICE": "cuda"}
     done = subprocess.run(
         [*command, *(f"bench/test_{what}.py" for what in run.SUITES)],
         check=False,
@@ -558,7 +559,10 @@ def test_suites_name_what_they_time():
     )
     assert done.returncode == 0, done.stdout
     assert "bench/test_steps.py::test_epoch[large-numpy]" in done.stdout
-    assert "test_kernel[Adam, 4 M-plain numpy]" in done.stdout
+    titles = [case.title for case in (*kernels.LARGE_CASES, *kernels.CASES)]
+    found = [line.partition("::test_kernel")[2] for line in done.stdout.splitlines()]
+    expected = [f"[{title}-{version}]" for title in titles for version in ("plain numpy", "numpy")]
+    assert [line for line in found if line] == expected
 
 
 # ---------------------------------------------------------------------- nnkit.bench, nnkit.openblas
@@ -717,6 +721,27 @@ def test_the_delay_is_calibrated(monkeypatch):
 @pytest.mark.skipif(nvrtc.unavailable() is not None, reason=str(nvrtc.unavailable()))
 def test_the_delay_compiles():
     assert b"spin" in nvrtc.compile_nvrtc(timing.SPIN, "compute_90", ())[0]
+
+
+@pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
+def test_plain_code_is_compiled(monkeypatch):
+    """The same work on small arrays; random numbers fail, and are said to."""
+    small = {case.title: replace(case, large=True) for case in SMALL_CASES}
+    monkeypatch.setattr(compile, "CASES", small)
+    with fake_cupy.installed():
+        jobs = compile.all_jobs()
+        chosen = [name for name in jobs if name.startswith(("plain ", "float64 "))]
+        wrong = {name: compile.attempt(*jobs[name])[1] for name in chosen}
+    assert len(chosen) == 2 * len(small) - 1
+    assert all("softmax" in name for name in chosen[:2])
+    assert [name for name, why in wrong.items() if why] == [f"plain {SMALL_CASES[-1].title}"]
+
+
+def test_real_sizes_are_compiled():
+    jobs = compile.all_jobs().values()
+    assert {job[1] for job in jobs if job[0] == compile.run_plain} == {
+        case.title for case in (*kernels.CASES, *kernels.LARGE_CASES)
+    }
 
 
 def test_smoke(backend, capsys):
