@@ -491,10 +491,15 @@ def test_second(benchmark):
 
 
 def test_comparison_keeps_each_network_as_soon_as_it_is_measured(tmp_path):
-    """All peers build it at once, as on a GPU."""
+    """They build it as on a GPU."""
     kept = []
     comparison = compare.Comparison(["nnkit-numpy", "numpy"], "cpu", 1)
     comparison.device = "cuda"
+    comparison.children["nnkit-numpy"].hello["builds_alone"] = True
+    assert [[child.key for child in group] for group in comparison._groups()] == [
+        ["numpy"],
+        ["nnkit-numpy"],
+    ]
     turns = comparison._prepare(NETWORKS["deep"], 50)
     comparison.close()
     assert list(turns) == ["nnkit-numpy", "numpy"]
