@@ -406,6 +406,40 @@ def test_report_fills_what_is_between_the_markers(tmp_path):
     assert report.fill(filled, tmp_path) == filled
 
 
+def test_report_is_of_the_kind_of_machine_that_the_marker_names(tmp_path):
+    record = steps_record()
+    results.save({**record, "date": "2025-01-01"}, tmp_path)
+    results.save({**record, "date": "2025-06-01", "machine": {"kind": "a-gpu"}}, tmp_path)
+    marker = f"<!-- bench:steps {record['machine']['kind']} -->\n<!-- bench:end -->"
+    assert "2025-01-01" in report.fill(marker, tmp_path)
+
+
+def test_tables_of_the_documentation_name_their_machine():
+    """Otherwise those of a GPU would come under what is said of a CPU."""
+    for name in ("README.md", "docs/performance.md"):
+        found = list(report.MARKED.finditer((ROOT / name).read_text()))
+        assert found
+        assert all(marker[3] for marker in found)
+
+
+def test_caption_names_cupy_and_cuda_where_they_were_used():
+    record = steps_record()
+    record["versions"] = {"numpy": "2.4.6", "cupy-cuda13x": "14.2.0", "cuda-runtime": "13.0"}
+    record["machine"] = {"kind": "a-gpu", "gpu": "A GPU"}
+    assert "*A GPU; MNIST; numpy 2.4.6, cupy 14.2.0, cuda-runtime 13.0; " in report.caption(record)
+    record["machine"] = {"kind": "a-cpu", "cpu": "A CPU"}
+    assert "cupy" not in report.caption(record)
+
+
+def test_versions_of_cuda_are_recorded_without_paths():
+    with fake_cupy.installed():
+        found = machine.versions("cuda")
+    assert (found["cuda-runtime"], found["cuda-driver"]) == ("12.9", "13.0")
+    assert found["cublaslt"] == "12.9.1"
+    assert "/" not in "".join(found.values())
+    assert "cublaslt" not in machine.versions()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -439,8 +473,21 @@ def test_tables_of_kernels():
         row("Adam, 1 M / numba", 1e-3, version="numba", **values),
     ]
     record = results.make("kernels", rows, settings={"threads": 2})
-    assert summaries.kernels(record)[1][1][-1] == "4.0x"
+    head, body = summaries.kernels(record)
+    assert head[-1] == "times plain NumPy"
+    assert body[1][-1] == "4.0x"
     assert "80% (Adam, 1 M)" in summaries.headline(record)
+    on_gpu = [
+        row("Adam, 1 M / plain cupy", 6e-5, version="plain cupy", **values),
+        row("Adam, 1 M / cupy", 2e-5, version="cupy", **values),
+    ]
+    head, body = summaries.kernels({**record, "results": on_gpu})
+    assert head[-1] == "times plain CuPy"
+    assert [line[-1] for line in body] == ["1.0x", "3.0x"]
+    head, body = summaries.kernels({**record, "results": [*rows, *on_gpu]})
+    assert head[-1] == "times plain NumPy or CuPy"
+    assert [line[-1] for line in body] == ["1.0x", "4.0x", "1.0x", "3.0x"]
+    assert summaries.kernels({**record, "results": []})[1] == []
 
 
 # ---------------------------------------------------------------------- processes
