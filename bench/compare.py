@@ -89,20 +89,27 @@ class Comparison:
     def _prepare(self, network: Network, steps: int) -> dict[str, Turns]:
         """Build the network with every peer; those whose loss is not the reference's are out.
 
-        On a GPU, where compiling keeps a core busy for each, all of them build it at once.
+        On a GPU, where compiling keeps a core busy for each, they build it at once, and then, one
+        after the other, those that choose kernels by their times.
         """
         reference = reference_loss(network, steps)
-        children = list(self.children.values())
-        groups = [children] if self.device == "cuda" else [[child] for child in children]
         turns = {}
-        for group in groups:
+        for group in self._groups():
             asked = [child for child in group if self._build(network, child, steps)]
             for child in asked:
                 try:
                     turns[child.key] = self._built(child, reference)
                 except PeerError as error:
                     self.failed[f"{network.name} / {child.key}"] = str(error)
-        return turns
+        return {key: turns[key] for key in self.children if key in turns}
+
+    def _groups(self) -> list[list[Child]]:
+        """Those that build a network side by side; the groups take turns."""
+        children = list(self.children.values())
+        if self.device == "cpu":
+            return [[child] for child in children]
+        alone = [[child] for child in children if child.hello["builds_alone"]]
+        return [[child for child in children if not child.hello["builds_alone"]], *alone]
 
     def _build(self, network: Network, child: Child, steps: int) -> bool:
         try:

@@ -142,18 +142,18 @@ else
   "$python" -c "$import_all" >/dev/null 2>&1 & # a disk that is read for the first time is slow
   warming=$!
   part machine 35 "${about[@]}"
-  part compile 30 "$python" -m bench.compile
+  part compile 45 "$python" -m bench.compile
   part smoke 25 "$python" -m bench.smoke --backend cupy
-  sanitize memcheck 40 --report-api-errors no
+  sanitize memcheck 35 --report-api-errors no
   sanitize racecheck 30
   sanitize synccheck 20
   end "$warming"
   part training 25 "$python" -m bench.accuracy --backend cupy
-  part suite 80 "${suite[@]}" "${workers[@]}" tests
+  part suite 75 "${suite[@]}" "${workers[@]}" tests
   half=$(timeout 10 "$python" -c 'from tests.test_kernel_runs import HALF; print(*HALF.split())')
   part half 15 env NNKIT_TEST_DTYPES='float16 bfloat16' "${suite[@]}" "${workers[@]}" -k "${half:-none}" \
     tests/test_operations.py
-  part kernels 40 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
+  part kernels 35 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
   part steps 25 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
   part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
     --networks one-hidden,small,medium,large,tiny-batch --output "$output"

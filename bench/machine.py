@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nnkit
+from nnkit.backends import cublaslt
 from nnkit.bench import thread_count
 from nnkit.openblas import loaded_kernels
 
@@ -82,15 +83,36 @@ def _gpu() -> dict[str, Any]:
     return dict(zip(("gpu", "gpu_memory", "gpu_driver", "gpu_clock"), fields, strict=True))
 
 
-def versions() -> dict[str, str]:
-    """Versions of Python and of what nnkit is made of."""
+def versions(device: str = "cpu") -> dict[str, str]:
+    """Versions of Python and of what nnkit is made of, of CUDA too where a GPU is used."""
     found = {"python": platform.python_version(), "nnkit": nnkit.__version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
+    return found | (_cuda_versions() if device == "cuda" else {})
+
+
+def _cuda_versions() -> dict[str, str]:
+    """Of CuPy's CUDA, the latest CUDA for which the driver is, and of cuBLASLt; what can be told.
+
+    Asking makes no context, which would take memory of the GPU that others are timed on.
+    """
+    found = {}
+    try:
+        from cupy.cuda import runtime
+
+        found["cuda-runtime"] = _cuda_version(runtime.runtimeGetVersion())
+        found["cuda-driver"] = _cuda_version(runtime.driverGetVersion())
+        found["cublaslt"] = cublaslt.load_library(runtime.runtimeGetVersion() // 1000).version
+    except Exception:  # as various as what may be wrong with CUDA, and no reason to lose results
+        return found
     return found
+
+
+def _cuda_version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def settings() -> dict[str, Any]:

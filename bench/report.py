@@ -2,11 +2,11 @@
 
 A table goes between two comments, and what is there is replaced:
 
-    <!-- bench:ratios -->
+    <!-- bench:ratios amd-epyc-avx512-2-cores -->
     <!-- bench:end -->
 
-Behind the table's name may stand the kind of machine, the name of a folder in bench/results;
-otherwise the most recent results of any are taken.
+Behind the table's name stands the kind of machine, the name of a folder in bench/results. Without
+it the most recent results of any are taken, which may be another's than the text speaks of.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from bench.tables import markdown
 
 MARKED = re.compile(r"(<!-- bench:(?!end)(\S+)(?: (\S+))? -->\n).*?(<!-- bench:end -->)", re.DOTALL)
 SHOWN_VERSIONS = ("numpy", "numba", "cupy", "torch", "jax", "scikit-learn")
+SHOWN_OF_CUDA = ("cuda-runtime", "cuda-driver", "cublaslt")
 
 
 class ReportError(Exception):
@@ -53,12 +54,20 @@ def caption(record: dict[str, Any]) -> str:
     """Say on what, with what and when a record was made."""
     machine, settings = record["machine"], record["settings"]
     where = machine.get("gpu") or f"{machine['cpu']}, {settings['threads']} threads"
-    versions = ", ".join(
-        f"{k} {record['versions'][k]}" for k in SHOWN_VERSIONS if k in record["versions"]
-    )
+    found = _versions(record)
+    names = (*SHOWN_VERSIONS, *SHOWN_OF_CUDA)
+    versions = ", ".join(f"{name} {found[name]}" for name in names if name in found)
     data = f"; {settings['data']}" if "data" in settings and record["what"] != "kernels" else ""
     part = "; not all was measured" if settings.get("partial") else ""
     return f"*{where}{data}; {versions}; {record['date']}, commit {record['commit']}{part}.*"
+
+
+def _versions(record: dict[str, Any]) -> dict[str, str]:
+    """By name, CuPy's without the CUDA that it is for; not CuPy's where it was not used."""
+    versions = {name.partition("-cuda")[0]: v for name, v in record["versions"].items()}
+    if "gpu" not in record["machine"]:
+        versions.pop("cupy", None)
+    return versions
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ def make(
             "date": datetime.now(UTC).date().isoformat(),
             "commit": machine.commit(),
             "machine": machine.describe(device),
-            "versions": machine.versions() | (versions or {}),
+            "versions": machine.versions(device) | (versions or {}),
             "settings": machine.settings() | (settings or {}),
             "results": list(results),
         }

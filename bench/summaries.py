@@ -15,13 +15,19 @@ from bench.tables import table
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
 """Head and rows."""
+PLAIN_TITLES = {"plain numpy": "NumPy", "plain cupy": "CuPy"}
 
 
 def kernels(record: dict[str, Any]) -> Table:
     """One row a kernel, size and version, with its speed against plain code and against a copy."""
     rows = record["results"]
-    plain = {row["case"]: row["seconds"] for row in rows if row["version"] == "plain numpy"}
-    head = ("kernel", "version", "us", "GB/s", "of a copy", "times plain NumPy")
+    plain = {
+        (row["case"], row["version"]): row["seconds"]
+        for row in rows
+        if row["version"] in PLAIN_TITLES
+    }
+    bases = " or ".join(dict.fromkeys(PLAIN_TITLES[_plain(row["version"])] for row in rows))
+    head = ("kernel", "version", "us", "GB/s", "of a copy", f"times plain {bases or 'code'}")
     return head, [
         (
             row["case"],
@@ -29,10 +35,16 @@ def kernels(record: dict[str, Any]) -> Table:
             microseconds(row["seconds"]),
             f"{row['gb_per_second']:.1f}",
             f"{row['share_of_copy']:.0%}",
-            f"{plain[row['case']] / row['seconds']:.1f}x" if row["case"] in plain else "-",
+            f"{base / row['seconds']:.1f}x" if base else "-",
         )
         for row in rows
+        for base in [plain.get((row["case"], _plain(row["version"])))]
     ]
+
+
+def _plain(version: str) -> str:
+    """The plain code that a version is compared with: it computes on the same device."""
+    return "plain cupy" if "cupy" in version else "plain numpy"
 
 
 def steps(record: dict[str, Any]) -> Table:

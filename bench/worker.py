@@ -33,6 +33,7 @@ class Worker:
             "name": self.cls.name,
             "versions": self.cls.versions(),
             "trains": self.cls.trains,
+            "builds_alone": self.cls.builds_alone,
             "tolerance": self.cls.tolerance,
         }
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ import nnkit
 from bench import (
     check,
     compare,
+    compile,
     kernels,
     launches,
     machine,
@@ -155,20 +157,91 @@ def test_kernels_are_checked_against_the_reference(backend, simulated, case, pla
     kernels.prepare(replace(case, large=large), backend, plain)()
 
 
-@pytest.mark.parametrize("large", [False, True])
-@pytest.mark.parametrize("wrong", [0.001, np.nan])
-def test_a_wrong_kernel_is_noticed(large, wrong):
-    """Large cases are compared with their own plain code in float64."""
-    right = replace(kernels.adam(33), large=large)
-    kernels.prepare(right, get_backend("numpy"))
+def mistaken(case, mistake):
+    """A case that makes a mistake in float32, and so not in its reference."""
 
     def fused(backend, a):
-        right.fused(backend, a)
-        if a.v.dtype == np.float32:  # not in the reference
-            a.v[5] += wrong
+        before = SimpleNamespace(**{k: v.copy() for k, v in vars(a).items()})
+        case.fused(backend, a)
+        if getattr(a, case.outputs[0]).dtype == np.float32:
+            mistake(a, before)
 
-    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 numbers are .* the first at 5"):
-        kernels.prepare(replace(right, fused=fused), get_backend("numpy"))
+    return replace(case, fused=fused)
+
+
+def one_percent(name):
+    """A mistake in one of an array's numbers, neither its largest nor near zero."""
+
+    def mistake(a, before):
+        numbers = getattr(a, name).reshape(-1)
+        numbers[np.argsort(abs(numbers))[numbers.size * 3 // 4]] *= 1.01
+
+    return mistake
+
+
+def only_targets(a, before):
+    rows = np.arange(len(a.dz))
+    kept = a.dz[rows, a.target]
+    a.dz[...] = 0
+    a.dz[rows, a.target] = kept
+
+
+def one_more_right(a, before):
+    a.log[0, 1] += 1
+
+
+def wrong_loss(a, before):
+    a.log[0, 0] *= 1.001
+
+
+def smaller_step(a, before):
+    a.p += (before.p - a.p) / 10
+
+
+def nan(a, before):
+    a.v[5] = np.nan
+
+
+def one_kept(a, before):
+    a.y[np.argmin(abs(a.y))] = 1
+
+
+def next_row(a, before):
+    a.out[0] = a.source[a.order[1]] / np.float32(255)
+
+
+MANY_CLASSES = kernels.softmax_cross_entropy(64, 2000)
+MISTAKES = [
+    *((case, one_percent(name), name) for case in SMALL_CASES for name in case.outputs),
+    *((MANY_CLASSES, one_percent(name), name) for name in ("dz", "log")),
+    (MANY_CLASSES, only_targets, "dz"),
+    (MANY_CLASSES, one_more_right, "log"),
+    (MANY_CLASSES, wrong_loss, "log"),
+    (kernels.sgd(33), smaller_step, "p"),
+    (kernels.adam(33), smaller_step, "p"),
+    (kernels.adam(33), nan, "v"),
+    (kernels.dropout(65), one_kept, "y"),
+    (kernels.gather("uint8", 4, 9), next_row, "out"),
+]
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["small", "large"])
+@pytest.mark.parametrize(
+    ("case", "mistake", "name"),
+    MISTAKES,
+    ids=[f"{case.title}-{mistake.__name__}-{name}" for case, mistake, name in MISTAKES],
+)
+def test_a_wrong_kernel_is_noticed(case, mistake, name, large):
+    """In every output. Large cases are compared with their own plain code in float64."""
+    wrong = mistaken(replace(case, large=large), mistake)
+    with pytest.raises(AssertionError, match=rf": {name}: \d+ of \d+ numbers are wrong"):
+        kernels.prepare(wrong, get_backend("numpy"))
+
+
+def test_what_is_wrong_is_said():
+    wrong = mistaken(kernels.adam(33), nan)
+    with pytest.raises(AssertionError, match=r"Adam.*: v: 1 of 33 .* the first at 5: nan in"):
+        kernels.prepare(wrong, get_backend("numpy"))
 
 
 def test_every_kernel_is_listed_once():
@@ -333,6 +406,40 @@ def test_report_fills_what_is_between_the_markers(tmp_path):
     assert report.fill(filled, tmp_path) == filled
 
 
+def test_report_is_of_the_kind_of_machine_that_the_marker_names(tmp_path):
+    record = steps_record()
+    results.save({**record, "date": "2025-01-01"}, tmp_path)
+    results.save({**record, "date": "2025-06-01", "machine": {"kind": "a-gpu"}}, tmp_path)
+    marker = f"<!-- bench:steps {record['machine']['kind']} -->\n<!-- bench:end -->"
+    assert "2025-01-01" in report.fill(marker, tmp_path)
+
+
+def test_tables_of_the_documentation_name_their_machine():
+    """Otherwise those of a GPU would come under what is said of a CPU."""
+    for name in ("README.md", "docs/performance.md"):
+        found = list(report.MARKED.finditer((ROOT / name).read_text()))
+        assert found
+        assert all(marker[3] for marker in found)
+
+
+def test_caption_names_cupy_and_cuda_where_they_were_used():
+    record = steps_record()
+    record["versions"] = {"numpy": "2.4.6", "cupy-cuda13x": "14.2.0", "cuda-runtime": "13.0"}
+    record["machine"] = {"kind": "a-gpu", "gpu": "A GPU"}
+    assert "*A GPU; MNIST; numpy 2.4.6, cupy 14.2.0, cuda-runtime 13.0; " in report.caption(record)
+    record["machine"] = {"kind": "a-cpu", "cpu": "A CPU"}
+    assert "cupy" not in report.caption(record)
+
+
+def test_versions_of_cuda_are_recorded_without_paths():
+    with fake_cupy.installed():
+        found = machine.versions("cuda")
+    assert (found["cuda-runtime"], found["cuda-driver"]) == ("12.9", "13.0")
+    assert found["cublaslt"] == "12.9.1"
+    assert "/" not in "".join(found.values())
+    assert "cublaslt" not in machine.versions()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -366,8 +473,21 @@ def test_tables_of_kernels():
         row("Adam, 1 M / numba", 1e-3, version="numba", **values),
     ]
     record = results.make("kernels", rows, settings={"threads": 2})
-    assert summaries.kernels(record)[1][1][-1] == "4.0x"
+    head, body = summaries.kernels(record)
+    assert head[-1] == "times plain NumPy"
+    assert body[1][-1] == "4.0x"
     assert "80% (Adam, 1 M)" in summaries.headline(record)
+    on_gpu = [
+        row("Adam, 1 M / plain cupy", 6e-5, version="plain cupy", **values),
+        row("Adam, 1 M / cupy", 2e-5, version="cupy", **values),
+    ]
+    head, body = summaries.kernels({**record, "results": on_gpu})
+    assert head[-1] == "times plain CuPy"
+    assert [line[-1] for line in body] == ["1.0x", "3.0x"]
+    head, body = summaries.kernels({**record, "results": [*rows, *on_gpu]})
+    assert head[-1] == "times plain NumPy or CuPy"
+    assert [line[-1] for line in body] == ["1.0x", "4.0x", "1.0x", "3.0x"]
+    assert summaries.kernels({**record, "results": []})[1] == []
 
 
 # ---------------------------------------------------------------------- processes
@@ -418,10 +538,15 @@ def test_second(benchmark):
 
 
 def test_comparison_keeps_each_network_as_soon_as_it_is_measured(tmp_path):
-    """All peers build it at once, as on a GPU."""
+    """They build it as on a GPU."""
     kept = []
     comparison = compare.Comparison(["nnkit-numpy", "numpy"], "cpu", 1)
     comparison.device = "cuda"
+    comparison.children["nnkit-numpy"].hello["builds_alone"] = True
+    assert [[child.key for child in group] for group in comparison._groups()] == [
+        ["numpy"],
+        ["nnkit-numpy"],
+    ]
     turns = comparison._prepare(NETWORKS["deep"], 50)
     comparison.close()
     assert list(turns) == ["nnkit-numpy", "numpy"]
@@ -471,11 +596,11 @@ def test_ratios_are_those_of_one_round():
 
 
 def test_suites_name_what_they_time():
-    """Collect them, as `make bench` does, without timing anything."""
+    """Collect them, as on a GPU, without timing anything."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     # Of a worker of pytest-xdist, the child would take itself for one.
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
-    environment = {**ours, "NNKIT_BENCH_BACKENDS": "numpy"}
+    environment = {**ours, "NNKIT_BENCH_BACKENDS": "numpy", "NNKIT_BENCH_DEVICE": "cuda"}
     done = subprocess.run(
         [*command, *(f"bench/test_{what}.py" for what in run.SUITES)],
         check=False,
@@ -486,7 +611,10 @@ def test_suites_name_what_they_time():
     )
     assert done.returncode == 0, done.stdout
     assert "bench/test_steps.py::test_epoch[large-numpy]" in done.stdout
-    assert "test_kernel[Adam, 4 M-plain numpy]" in done.stdout
+    titles = [case.title for case in (*kernels.LARGE_CASES, *kernels.CASES)]
+    found = [line.partition("::test_kernel")[2] for line in done.stdout.splitlines()]
+    expected = [f"[{title}-{version}]" for title in titles for version in ("plain numpy", "numpy")]
+    assert [line for line in found if line] == expected
 
 
 # ---------------------------------------------------------------------- nnkit.bench, nnkit.openblas
@@ -645,6 +773,27 @@ def test_the_delay_is_calibrated(monkeypatch):
 @pytest.mark.skipif(nvrtc.unavailable() is not None, reason=str(nvrtc.unavailable()))
 def test_the_delay_compiles():
     assert "spin" in nvrtc.compile_nvrtc(timing.SPIN, "compute_90").ptx
+
+
+@pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
+def test_plain_code_is_compiled(monkeypatch):
+    """The same work on small arrays; random numbers fail, and are said to."""
+    small = {case.title: replace(case, large=True) for case in SMALL_CASES}
+    monkeypatch.setattr(compile, "CASES", small)
+    with fake_cupy.installed():
+        jobs = compile.all_jobs()
+        chosen = [name for name in jobs if name.startswith(("plain ", "float64 "))]
+        wrong = {name: compile.attempt(*jobs[name])[1] for name in chosen}
+    assert len(chosen) == 2 * len(small) - 1
+    assert all("softmax" in name for name in chosen[:2])
+    assert [name for name, why in wrong.items() if why] == [f"plain {SMALL_CASES[-1].title}"]
+
+
+def test_real_sizes_are_compiled():
+    jobs = compile.all_jobs().values()
+    assert {job[1] for job in jobs if job[0] == compile.run_plain} == {
+        case.title for case in (*kernels.CASES, *kernels.LARGE_CASES)
+    }
 
 
 def test_smoke(backend, capsys):

@@ -19,6 +19,7 @@ class JaxNetwork(Peer):
     """Parameters and optimizer state are one `carry`; the data lie on the device."""
 
     distributions = ("jax", "jaxlib", "optax")
+    builds_alone = True  # XLA times its matrix products
 
     @classmethod
     def versions(cls) -> dict[str, str]:

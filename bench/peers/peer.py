@@ -25,6 +25,8 @@ class Peer(ABC):
     """Python packages it is made of, whose versions are recorded."""
     trains: ClassVar[bool] = True
     """False for a yardstick, whose losses mean nothing."""
+    builds_alone: ClassVar[bool] = False
+    """Whether it chooses its kernels by timing them, and so needs an idle device to be built on."""
     tolerance: ClassVar[float] = 1e-3
     """How far its loss after 50 steps may be from that of NumPy by hand."""
 
