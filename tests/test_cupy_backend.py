@@ -29,7 +29,7 @@ from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
 from nnkit.backends.base import CaptureError
 from nnkit.backends.cupy import CupyBackend
-from nnkit.backends.graphs import STEPS_PER_GRAPH
+from nnkit.backends.graphs import STEPS_PER_GRAPH, Capture
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.steps import CaptureWarning
@@ -682,6 +682,24 @@ def test_the_memory_of_a_graph_is_given_back(usual, monkeypatch):
     assert not given_back
     del replay
     assert len(given_back) == 1
+
+
+def test_a_graph_keeps_what_it_was_given_and_not_its_copies(usual, monkeypatch):
+    """The copies of one step may lie where those of the step before have been."""
+    made = []
+    monkeypatch.setattr(module, "Capture", lambda cupy: made.append(Capture(cupy)) or made[0])
+    x, y = usual.zeros((3, 4), np.float64), usual.zeros((4, 3), np.float64)
+    w, z = usual.zeros((3, 8), np.float64)[:, ::2], usual.zeros((4, 4), np.float64)
+
+    def step() -> None:
+        usual.activation("relu", x.T, y)
+        usual.matmul(y, w, z)
+
+    step()
+    replay = usual.capture(step)
+    kept = {array.data.ptr for array in made[0]._kept.values()}
+    assert kept == {array.data.ptr for array in (x, y, w, z)}
+    replay(1)
 
 
 @pytest.mark.parametrize("call", ["to_numpy", "softmax"])

@@ -181,11 +181,7 @@ class CupyBackend(Backend):
         if array.flags.c_contiguous:
             return array
         capture = self._thread.capture
-        if capture is None:
-            return self.xp.ascontiguousarray(array)
-        self._keep([array])
-        with capture.memory():
-            return self.xp.ascontiguousarray(array)
+        return self.xp.ascontiguousarray(array) if capture is None else capture.copy(array)
 
     def _scratch(self, size: int, dtype: Any) -> Array:
         """Return memory that begins as zeros and is kept: captured steps hold its address."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +30,11 @@ class Capture:
     """
 
     def __init__(self, cupy: Any) -> None:
-        self._cuda = cupy.cuda
+        self._cupy, self._cuda = cupy, cupy.cuda
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self._pool = cupy.cuda.MemoryPool()
         self._kept: dict[int, Any] = {}
+        self._copies: set[int] = set()
         # A pool that is forgotten keeps its memory; freeing it waits for the graphs' last launch.
         weakref.finalize(self, self._pool.free_all_blocks).atexit = False
         self._one: Any = None
@@ -53,8 +54,10 @@ class Capture:
             raise CaptureError(_blame(error)) from error
 
     def keep(self, arrays: Iterable[Any]) -> None:
-        """Keep arrays, whose addresses the graphs hold, as long as these."""
-        self._kept |= {id(array): array for array in arrays}
+        """Keep arrays whose addresses the graphs hold as long as these, but not our own copies."""
+        for array in arrays:
+            if isinstance(array, self._cupy.ndarray) and array.data.ptr not in self._copies:
+                self._kept[id(array)] = array
 
     def _graph(self, step: Callable[[], object], times: int) -> Any:
         with self._cuda.using_allocator(_refuse), self._stream:
@@ -68,14 +71,16 @@ class Capture:
                 raise
             return self._stream.end_capture()
 
-    @contextmanager
-    def memory(self) -> Iterator[None]:
-        """Allocate from memory that is the graphs' own, inside a ``with`` block.
+    def copy(self, array: Any) -> Any:
+        """Make an array contiguous, in memory that is the graphs' own.
 
         The steps of a graph run one after the other, so that what one frees the next may take.
         """
+        self.keep([array])
         with self._cuda.using_allocator(self._pool.malloc):
-            yield
+            copy = self._cupy.ascontiguousarray(array)
+        self._copies.add(copy.data.ptr)
+        return copy
 
     def launch(self, times: int) -> None:
         """Issue the step so many times to the current stream."""
