@@ -15,6 +15,7 @@ import nnkit
 from nnkit.backends import cublaslt
 from nnkit.bench import thread_count
 from nnkit.openblas import loaded_kernels
+from nnkit.system import cuda_version
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x")
@@ -103,16 +104,12 @@ def _cuda_versions() -> dict[str, str]:
     try:
         from cupy.cuda import runtime
 
-        found["cuda-runtime"] = _cuda_version(runtime.runtimeGetVersion())
-        found["cuda-driver"] = _cuda_version(runtime.driverGetVersion())
+        found["cuda-runtime"] = cuda_version(runtime.runtimeGetVersion())
+        found["cuda-driver"] = cuda_version(runtime.driverGetVersion())
         found["cublaslt"] = cublaslt.load_library(runtime.runtimeGetVersion() // 1000).version
     except Exception:  # as various as what may be wrong with CUDA, and no reason to lose results
         return found
     return found
-
-
-def _cuda_version(number: int) -> str:
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def settings() -> dict[str, Any]:

@@ -185,7 +185,7 @@ def _backends() -> Section:
 def _gpu() -> Section:
     from cupy.cuda import runtime
 
-    cuda = _cuda_version(runtime.driverGetVersion())
+    cuda = cuda_version(runtime.driverGetVersion())
     from nnkit.backends import get_backend
     from nnkit.backends.cupy import CupyBackend
 
@@ -194,7 +194,7 @@ def _gpu() -> Section:
     found: Section = {
         "products": backend.products_by,
         "driver": f"{_driver_version(Path('/proc/driver/nvidia/version'))}, for CUDA up to {cuda}",
-        "runtime": f"CUDA {_cuda_version(runtime.runtimeGetVersion())}",
+        "runtime": f"CUDA {cuda_version(runtime.runtimeGetVersion())}",
     }
     for index in range(runtime.getDeviceCount()):
         properties = runtime.getDeviceProperties(index)
@@ -212,7 +212,7 @@ def _driver_version(file: Path) -> str:
     return found[0] if found else "unknown version"
 
 
-def _cuda_version(number: int) -> str:
+def cuda_version(number: int) -> str:
     """Write CUDA's version number, 1000 * major + 10 * minor, the usual way."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
