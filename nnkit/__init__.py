@@ -54,7 +54,7 @@ from nnkit.losses import (
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.parameters import Parameter
 from nnkit.training import Trainer

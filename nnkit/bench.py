@@ -21,7 +21,7 @@ from nnkit.backends.base import CaptureError
 from nnkit.kernels.cores import usable_cores
 from nnkit.layers import Layer, Linear, ReLU
 from nnkit.losses import SoftmaxCrossEntropy
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.optimizers import SGD, Adam, Optimizer
 from nnkit.training import Trainer
 

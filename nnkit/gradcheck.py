@@ -10,7 +10,7 @@ import numpy as np
 from nnkit.backends import Array
 from nnkit.dtypes import arithmetic
 from nnkit.losses import Loss
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 
 
 class GradientCheck(NamedTuple):

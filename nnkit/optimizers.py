@@ -8,7 +8,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.dtypes import arithmetic
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 
 
 class Optimizer:

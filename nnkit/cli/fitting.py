@@ -20,7 +20,7 @@ from nnkit.cli.command import Failure, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.layers import Linear
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
 from nnkit.training import Trainer

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nnkit.backends import Backend
 from nnkit.layers import Layer, Linear, Sigmoid
 from nnkit.losses import SigmoidCrossEntropy
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.optimizers import Adam
 from nnkit.training import Trainer
 

@@ -17,7 +17,7 @@ from nnkit.history import History
 from nnkit.interrupts import deferred_interrupt
 from nnkit.layers import Layer, Workspace
 from nnkit.losses import Loss, SoftmaxCrossEntropy
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.optimizers import Adam, Optimizer
 from nnkit.steps import Batch, Data, Steps, examples
 

@@ -13,7 +13,7 @@ from nnkit.backends.base import STEP, CaptureError
 from nnkit.dtypes import arithmetic, as_arithmetic, is_number
 from nnkit.layers import Workspace
 from nnkit.losses import Loss
-from nnkit.model import Sequential
+from nnkit.layers import Sequential
 from nnkit.optimizers import Optimizer
 from nnkit.streaming import Feed
 
