@@ -7,7 +7,8 @@ import pytest
 
 import nnkit
 from nnkit.layers import Workspace
-from nnkit.steps import CaptureWarning, Data, Steps
+from nnkit.training.steps import CaptureWarning, Steps
+from nnkit.training.data import Data
 from tests.device import fake_cupy, simulator
 
 

@@ -32,7 +32,7 @@ from nnkit.backends.cupy import CupyBackend
 from nnkit.backends.graphs import STEPS_PER_GRAPH, Capture
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.steps import CaptureWarning
+from nnkit.training.steps import CaptureWarning
 from tests.device import compiler, fake_cublaslt, fake_cupy, simulator
 from tests.helpers import (
     ALWAYS_FLOAT64,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-from nnkit.callbacks import Callback
+from nnkit.training.callbacks import Callback
 from nnkit.training import Trainer
 
 

@@ -20,7 +20,7 @@ from nnkit.cli.checkpoints import class_names, dataset_of, input_features, load_
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
-from nnkit.history import History
+from nnkit.training.history import History
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training import Trainer
 

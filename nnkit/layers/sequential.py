@@ -54,6 +54,8 @@ class Sequential(Layer):
     Raises ValueError where the widths of neighbouring layers do not fit.
     """
 
+    capturable = True
+
     def __init__(
         self,
         *layers: Layer,
@@ -155,7 +157,8 @@ class Sequential(Layer):
     def _change(self, layers: Iterable[Layer]) -> None:
         with self.held():
             self._rebuild(layers, self.backend, self.dtype)
-            self.train(self.training)
+            for _, layer in self.walk():
+                layer.training = self.training
 
     @overload
     def __getitem__(self, index: int) -> Layer: ...

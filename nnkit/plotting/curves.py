@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from nnkit.history import History
+from nnkit.training.history import History
 from nnkit.plotting.style import BLUE, GRID, VERMILLION, new_figure, plain
 
 if TYPE_CHECKING:

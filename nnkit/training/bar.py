@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any
 
-from nnkit.callbacks import Callback
+from nnkit.training.callbacks import Callback
 from nnkit.training import Trainer
 
 REFRESH_SECONDS = 0.2

@@ -2,93 +2,31 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from nnkit import checkpoint, schedules
 from nnkit.backends import Array, Backend
-from nnkit.callbacks import Callback
-from nnkit.dtypes import as_arithmetic
-from nnkit.history import History
-from nnkit.interrupts import deferred_interrupt
-from nnkit.layers import Layer, Workspace
-from nnkit.losses import Loss, SoftmaxCrossEntropy
-from nnkit.layers import Sequential
-from nnkit.optimizers import Adam, Optimizer
-from nnkit.steps import Batch, Data, Steps, examples
-
-if TYPE_CHECKING:
-    from nnkit.schedules import Schedule
-
-EVALUATION_BATCH = 1000
-"""Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands. With the seeds in it, nothing else is needed to continue it."""
-
-    epochs: int
-    batch_size: int
-    seed: int
-    shuffle: bool
-    examples: int
-    first_epoch: int
-    """Epochs that earlier runs of the same trainer had made: no two epochs share an order."""
-    epoch: int = 0
-    """Finished epochs of this run."""
-    step: int = 0
-    """Finished steps of the current epoch."""
-    accumulate: int = 1
-    """Steps, of a batch each, that share an update."""
-
-    @property
-    def steps(self) -> int:
-        """Steps per epoch; the last batch may be smaller."""
-        return -(-self.examples // self.batch_size)
-
-    def next_batches(self) -> list[int]:
-        """Sizes of the batches up to the next update."""
-        steps = range(self.step, min(self.step + self.accumulate, self.steps))
-        return [min(self.batch_size, self.examples - step * self.batch_size) for step in steps]
-
-    def factors(self, schedule: Schedule) -> np.ndarray[Any, Any]:
-        """Return the schedule's factor in each step of the current epoch.
-
-        Raises ValueError where one is negative or no number.
-        """
-        updates = -(-self.steps // self.accumulate)
-        first, total = self.epoch * updates, self.epochs * updates
-        factors = np.array([float(schedule(first + i, total)) for i in range(updates)])
-        for i in np.flatnonzero(~(np.isfinite(factors) & (factors >= 0))):
-            raise ValueError(
-                f"a schedule must give factors of at least 0, but it gives {factors[i]} "
-                f"for update {first + i} of {total}"
-            )
-        return np.repeat(factors, self.accumulate)[: self.steps]
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done."""
-        return self.epoch >= self.epochs
-
-    def orders(self, epochs: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Examples in the order of the current epoch, and of those after it, one after the other.
-
-        Each epoch's is a function of the seed and its number alone.
-        """
-        if not self.shuffle:
-            return np.tile(np.arange(self.examples), epochs)
-        first = self.first_epoch + self.epoch
-        return np.concatenate([self._order(first + i) for i in range(epochs)])
-
-    def _order(self, epoch: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        key = np.array([self.seed % 2**64, epoch], np.uint64)
-        return np.random.Generator(np.random.Philox(key=key)).permutation(self.examples)
+from nnkit.layers import Layer, Sequential, Workspace
+from nnkit.loading import build_model
+from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
+from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnkit.schedules import Schedule
+from nnkit.training.callbacks import Callback
+from nnkit.training.data import Data
+from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
+from nnkit.training.figures import figures
+from nnkit.training.history import History
+from nnkit.training.interrupts import deferred_interrupt
+from nnkit.training.loop import Loop
+from nnkit.training.progress import Progress
+from nnkit.training.steps import Steps
 
 
 class Trainer:
@@ -118,8 +56,10 @@ class Trainer:
         """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
         self.epochs_made = 0
         """Finished epochs of all runs together."""
-        self._answers = 1
-        self._workspace = Workspace()
+        self.answers_per_row = 1
+        """Answers that the loss counts in a row of outputs."""
+        self.workspace = Workspace()
+        self._fitting = threading.Lock()
 
     # ------------------------------------------------------------------ training
 
@@ -166,8 +106,10 @@ class Trainer:
             Whether to capture the training step and replay it without Python in between, where the
             backend can. The result is the same, bit for bit.
 
-        Raises ValueError for data that do not fit the model or the loss. Ctrl-C raises
-        KeyboardInterrupt between two steps; `resume` then continues.
+        Raises ValueError for data that do not fit the model or the loss; nothing has changed then.
+        Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two steps,
+        callbacks may change whatever they like, and other threads may use the model; `fit` or
+        `resume` of this same trainer raises RuntimeError.
         """
         n = len(x)
         counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
@@ -177,8 +119,7 @@ class Trainer:
         if batch_size > n:
             raise ValueError(f"batch_size {batch_size} is more than the {n} examples")
         seed = self.model.seed if seed is None else int(seed)
-        self.history = History()
-        self.progress = Progress(
+        progress = Progress(
             int(epochs),
             int(batch_size),
             seed,
@@ -187,9 +128,11 @@ class Trainer:
             self.epochs_made,
             accumulate=int(accumulate),
         )
-        self.schedule = schedule
-        self.log = None
-        return self._run(x, t, validation_data, callbacks, compile)
+        with self._alone():
+            found = self._checked(x, t, validation_data)
+            self.history, self.progress = History(), progress
+            self.schedule, self.log = schedule, None
+            return self._finish(*found, callbacks, compile)
 
     def resume(
         self,
@@ -215,28 +158,47 @@ class Trainer:
             raise ValueError(
                 f"the run was on {self.progress.examples} examples, but x has {len(x)}"
             )
-        if epochs is not None:
-            self.progress.epochs = int(epochs)
-        if schedule is not None:
-            self.schedule = schedule
-        return self._run(x, t, validation_data, callbacks, compile)
+        with self._alone():
+            found = self._checked(x, t, validation_data)
+            if epochs is not None:
+                self.progress.epochs = int(epochs)
+            if schedule is not None:
+                self.schedule = schedule
+            return self._finish(*found, callbacks, compile)
 
-    def _run(
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a second run while there is one."""
+        if not self._fitting.acquire(blocking=False):
+            raise RuntimeError(
+                "this Trainer is in fit or resume already, in another thread or around this "
+                "callback: make a second Trainer, or wait for the end"
+            )
+        try:
+            yield
+        finally:
+            self._fitting.release()
+
+    def _checked(
+        self, x: Any, t: Any, validation_data: tuple[Any, Any] | None
+    ) -> tuple[Data, Data | None]:
+        """The data of a run, of which nothing has begun yet."""
+        data = Data(self.model, self.loss, x, t)
+        if validation_data is None:
+            return data, None
+        return data, Data(self.model, self.loss, *validation_data, name="validation x")
+
+    def _finish(
         self,
-        x: Any,
-        t: Any,
-        validation_data: tuple[Any, Any] | None,
+        data: Data,
+        validation: Data | None,
         callbacks: Sequence[Callback],
         capture: bool,
     ) -> History:
+        """Carry out what is left of the run."""
         assert self.progress is not None
         model, progress = self.model, self.progress
-        was_training = model.training
-        data = Data(model, self.loss, x, t)
-        self._answers = self.loss.answers_per_row(*data.outputs)
-        validation = None
-        if validation_data is not None:
-            validation = Data(model, self.loss, *validation_data, name="validation x")
+        self.answers_per_row = self.loss.answers_per_row(*data.outputs)
         self.optimizer.attach(model)
         steps = Steps(
             model,
@@ -245,95 +207,24 @@ class Trainer:
             data,
             progress.batch_size,
             progress.accumulate,
-            self._workspace,
+            self.workspace,
             capture,
         )
         self.stop = False
         for callback in callbacks:
             callback.on_fit_begin(self)
-        try:
-            with deferred_interrupt() as check:
-                if validation is None and not callbacks and self.schedule is None:
-                    self._stretches(steps, check)
-                while not (progress.finished or self.stop):
-                    self._epoch(steps, validation, callbacks, check)
-        finally:
-            steps.close()
-            model.train(was_training)
-            self.optimizer.follow(np.ones(1))
-            if self.log is not None:
-                self.log = model.backend.to_numpy(self.log)
-            for callback in callbacks:
-                callback.on_fit_end(self)
+        with model.in_mode(model.training):
+            try:
+                with deferred_interrupt() as check:
+                    Loop(self, steps, validation, callbacks, check).finish()
+            finally:
+                steps.close()
+                self.optimizer.follow(np.ones(1))
+                if self.log is not None:
+                    self.log = model.backend.to_numpy(self.log)
+                for callback in callbacks:
+                    callback.on_fit_end(self)
         return self.history
-
-    def _stretches(self, steps: Steps, check: Callable[[], None]) -> None:
-        """Train whole epochs, many at a time where they are short: nothing comes between them."""
-        assert self.progress is not None
-        progress = self.progress
-        if steps.most_epochs == 1 or progress.step:
-            return
-        pace = Pace(each_step=False)
-        while not progress.finished:
-            epochs = pace.next(min(progress.epochs - progress.epoch, steps.most_epochs))
-            steps.begin(progress.orders(epochs))
-            start = time.perf_counter()
-            self.model.train()
-            steps.run(epochs * progress.steps, [progress.batch_size])
-            self.log = self.model.backend.to_numpy(steps.log)[: epochs * progress.steps]
-            seconds = (time.perf_counter() - start) / epochs
-            rows = np.full(progress.steps, progress.batch_size)
-            of_each = self.log.reshape(epochs, progress.steps, 2)
-            by_name = figures(of_each, rows, self.loss, self._answers)
-            for name, values in {**by_name, "seconds": np.full(epochs, seconds)}.items():
-                getattr(self.history, name).extend(values.tolist())
-            self.history.step_loss.extend(self.log[:, 0].tolist())
-            progress.epoch += epochs
-            self.epochs_made += epochs
-            check()
-
-    def _epoch(
-        self,
-        steps: Steps,
-        validation: Data | None,
-        callbacks: Sequence[Callback],
-        check: Callable[[], None],
-    ) -> None:
-        """Train to the end of the current epoch, or to the step after which `stop` is set."""
-        assert self.progress is not None
-        progress = self.progress
-        steps.begin(progress.orders(1), progress.step, self.log if progress.step else None)
-        self.log = steps.log[: progress.steps]
-        if self.schedule is not None:
-            self.optimizer.follow(progress.factors(self.schedule))
-        pace = Pace(each_step=any(overrides(c, "on_step_end") for c in callbacks))
-        start = time.perf_counter()
-        self.model.train()
-        while progress.step < progress.steps:
-            batches = progress.next_batches()
-            full = progress.examples // progress.batch_size - progress.step
-            updates = pace.next(full // progress.accumulate) if full >= progress.accumulate else 1
-            steps.run(updates, batches)
-            progress.step += updates * len(batches)
-            for callback in callbacks:
-                callback.on_step_end(self)
-                callback.on_progress(self)
-            if self.stop and progress.step < progress.steps:
-                return
-            check()
-        figures = self._figures(self.log, progress.steps)
-        seconds = time.perf_counter() - start
-        self.history.step_loss += self.model.backend.to_numpy(self.log)[:, 0].tolist()
-        if validation is not None:
-            val = self._evaluate(validation, progress.batch_size)
-            figures |= {f"val_{name}": value for name, value in val.items()}
-        self.history.append({**figures, "seconds": seconds})
-        progress.epoch += 1
-        progress.step = 0
-        self.epochs_made += 1
-        for callback in callbacks:
-            callback.on_epoch_end(self)
-        check()
 
     def running(self) -> dict[str, float]:
         """Mean loss and accuracy of the current epoch so far, read from the device."""
@@ -342,43 +233,17 @@ class Trainer:
 
     def _figures(self, log: Array, steps: int) -> dict[str, float]:
         assert self.progress is not None
-        rows = batch_rows(steps, self.progress.batch_size, self.progress.examples)
         log = self.model.backend.to_numpy(log)[:steps]
-        by_name = figures(log, rows, self.loss, self._answers)
+        rows = self.progress.batch_sizes(steps)
+        by_name = figures(log, rows, self.loss, self.answers_per_row)
         return {name: float(value) for name, value in by_name.items()}
 
     # ------------------------------------------------------------------ using the model
 
     def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples."""
-        was_training = self.model.training
         data = Data(self.model, self.loss, x, t)
-        result = self._evaluate(data, batch_size)
-        self.model.train(was_training)
-        return result
-
-    def _evaluate(self, data: Data, batch_size: int) -> dict[str, float]:
-        model, backend = self.model, self.model.backend
-        batch = Batch(model, data, min(batch_size, len(data)))
-        steps = -(-len(data) // batch.size)
-        log = backend.zeros((steps, 2), np.float64)
-        counters = backend.zeros(3, np.int64)
-        order = backend.xp.arange(len(data))
-        if batch.feed is not None:
-            batch.feed.begin(np.arange(len(data)))
-        model.eval()
-        with model.using(self._workspace):
-            for step in range(steps):
-                if batch.feed is not None:
-                    batch.feed.require(step * batch.size)
-                x, t = batch.gather(order, counters, len(data) - step * batch.size)
-                y = model.run_forward(x)
-                self.loss.run(backend, y, t, batch.gradient[: len(y)], log, counters)
-                backend.advance(counters, 1, 0, 0)
-        rows = batch_rows(steps, batch.size, len(data))
-        answers = self.loss.answers_per_row(*data.outputs)
-        by_name = figures(backend.to_numpy(log), rows, self.loss, answers)
-        return {name: float(value) for name, value in by_name.items()}
+        return evaluate(self.model, self.loss, data, batch_size, self.workspace)
 
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x as a NumPy array.
@@ -386,27 +251,14 @@ class Trainer:
         Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
         outputs themselves (n, outputs) otherwise.
         """
-        return self.loss.answers(self._outputs(x, batch_size, lambda y: y))
+        return self.loss.answers(outputs(self.model, x, batch_size, lambda y: y))
 
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend = self.model.backend
-        return self._outputs(x, batch_size, lambda y: self.loss.probabilities(backend, y))
-
-    def _outputs(
-        self, x: Any, batch_size: int, finish: Callable[[Array], Array]
-    ) -> np.ndarray[Any, Any]:
-        model = self.model
-        array = examples(model, x)
-        was_training = model.training
-        model.eval()
-        parts = [
-            model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
-            for start in range(0, len(array), batch_size)
-        ]
-        model.train(was_training)
-        outputs: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
-        return outputs
+        return outputs(
+            self.model, x, batch_size, lambda y: self.loss.probabilities(backend, y)
+        )
 
     # ------------------------------------------------------------------ saving
 
@@ -415,9 +267,35 @@ class Trainer:
 
         `extra` is kept in the file as JSON and comes back as ``Trainer.load(path).extra``.
         """
-        from nnkit.checkpoint import save_trainer
+        model = self.model
+        with model.held():
+            self.optimizer.attach(model)
+            names = [name for name, _ in model.named_parameters()]
+            slots, counters = self.optimizer.state()
+            of_optimizer = {
+                f"{slot}.{name}": array
+                for slot, arrays in slots.items()
+                for name, array in zip(names, arrays, strict=True)
+            }
+            log = {} if self.log is None else {"log": model.backend.to_numpy(self.log)}
+            tensors = {
+                "model": model.state(),
+                "optimizer": {**of_optimizer, "counters": counters},
+                "training": log,
+            }
+            checkpoint.write(path, tensors, {**self._config(), "extra": extra})
 
-        save_trainer(self, path, extra)
+    def _config(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON can hold it."""
+        return {
+            "model": self.model.config(),
+            "loss": self.loss.config(),
+            "optimizer": self.optimizer.config(),
+            "progress": None if self.progress is None else asdict(self.progress),
+            "schedule": None if self.schedule is None else schedules.config(self.schedule),
+            "epochs_made": self.epochs_made,
+            "history": self.history.to_dict(),
+        }
 
     @staticmethod
     def load(
@@ -427,54 +305,65 @@ class Trainer:
     ) -> Trainer:
         """Read a trainer with its model, optimizer and position, onto any backend.
 
-        Errors and `custom_layers` as for `nnkit.load`.
+        `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file holds a
+        model only.
         """
-        from nnkit.checkpoint import load_trainer
-
-        return load_trainer(path, backend, custom_layers)
+        tensors, config = checkpoint.read(path)
+        if "optimizer" not in config:
+            raise checkpoint.CheckpointError(
+                f"{path} holds a model without a training state: use nnkit.load"
+            )
+        model = build_model(path, tensors, config, backend, custom_layers)
+        with checkpoint.damaged(path, "its training configuration is damaged"):
+            loss = _build(config["loss"], LOSS_CLASSES)
+            trainer = Trainer(model, loss, _build(config["optimizer"], OPTIMIZERS))
+            trainer.history = History(**config["history"])
+            trainer.extra = config["extra"]
+            trainer.epochs_made = config["epochs_made"]
+            if config["progress"] is not None:
+                trainer.progress = Progress(**config["progress"])
+            if config.get("schedule") is not None:
+                trainer.schedule = schedules.build(config["schedule"])
+        trainer.log = tensors.get("training", {}).get("log")
+        with checkpoint.another_network(path):
+            trainer.optimizer.restore(_slots(model, trainer.optimizer, tensors["optimizer"]))
+            trainer.optimizer.attach(model)
+        return trainer
 
     extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     """What was given to `save`, after `load`."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
+        passing = ("workspace", "_fitting", "log")
+        return {**{k: v for k, v in vars(self).items() if k not in passing}, "log": log}
 
-class Pace:
-    """How many steps to issue at a time: about `SECONDS` of them, so that Ctrl-C is answered."""
-
-    SECONDS = 0.05
-
-    def __init__(self, each_step: bool) -> None:
-        self.each_step = each_step
-        self.steps = 1
-        self.last = time.perf_counter()
-
-    def next(self, left: int) -> int:
-        """How many of the `left` steps to issue now."""
-        now = time.perf_counter()
-        elapsed, self.last = now - self.last, now
-        if self.each_step:
-            return 1
-        growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
-        self.steps = max(1, int(self.steps * growth))
-        return min(self.steps, left)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock())
 
 
-def overrides(callback: Callback, hook: str) -> bool:
-    """Whether a callback defines this hook itself."""
-    return getattr(type(callback), hook) is not getattr(Callback, hook)
+def _build(config: dict[str, Any], classes: dict[str, Any]) -> Any:
+    """Make a loss or an optimizer of what its `config` gave."""
+    arguments = dict(config)
+    name = arguments.pop("class")
+    if name not in classes:
+        raise ValueError(f"unknown class {name!r}")
+    return classes[name](**arguments)
 
 
-def batch_rows(steps: int, batch_size: int, examples: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Rows in each of the first `steps` batches; the last of an epoch may be smaller."""
-    return np.minimum(batch_size, examples - batch_size * np.arange(steps))
-
-
-def figures(
-    log: np.ndarray[Any, Any], rows: np.ndarray[Any, Any], loss: Loss, answers_per_row: int
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Mean loss and accuracy over the batches of a log (..., steps, 2); `rows` has their sizes."""
-    if not len(rows):
-        return {}
-    result = {"loss": (log[..., 0] * rows).sum(axis=-1) / rows.sum()}
-    if loss.counts_correct:
-        result["accuracy"] = log[..., 1].sum(axis=-1) / (rows.sum() * answers_per_row)
-    return result
+def _slots(model: Sequential, optimizer: Optimizer, tensors: dict[str, Any]) -> Any:
+    """What `Optimizer.state` gave, from a file's tensors. Raises ValueError if one is missing."""
+    rest = dict(tensors)
+    if "counters" not in rest:
+        raise ValueError("it has no optimizer.counters")
+    counters = rest.pop("counters")
+    names = [name for name, _ in model.named_parameters()]
+    slots = dict.fromkeys(name.partition(".")[0] for name in rest)
+    wanted = [f"{slot}.{name}" for slot in {**slots, **dict.fromkeys(optimizer.used_slots())} for name in names]
+    for name in wanted:
+        if name not in rest:
+            raise ValueError(f"it has no optimizer.{name}")
+    for name in rest:
+        if name not in wanted:
+            raise ValueError(f"the model has no optimizer.{name}")
+    return {slot: [rest[f"{slot}.{name}"] for name in names] for slot in slots}, counters
