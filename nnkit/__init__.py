@@ -134,6 +134,9 @@ def __getattr__(name: str) -> Any:
     """Import what not every program needs when it is first asked for."""
     from importlib import import_module
 
+    places = {"CheckpointError": "checkpoint", "load": "loading"}
+    if name in places:
+        return getattr(import_module(f"nnkit.{places[name]}"), name)
     if name in ("checkpoint", "data", "plotting", "schedules"):
         return import_module(f"nnkit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,8 +9,8 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.dtypes import arithmetic
-from nnkit.losses import Loss
 from nnkit.layers import Sequential
+from nnkit.losses import Loss
 
 
 class GradientCheck(NamedTuple):

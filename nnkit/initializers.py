@@ -26,9 +26,7 @@ def constant(value: float) -> Initializer:
     return partial(_full, float(value))
 
 
-def _full(
-    value: float, rng: np.random.Generator, shape: tuple[int, ...]
-) -> np.ndarray[Any, Any]:
+def _full(value: float, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     return np.full(shape, value)
 
 

@@ -13,7 +13,6 @@ from nnkit.dtypes import arithmetic
 from nnkit.layers import Layer
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
-
 State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
 """Arrays by slot, one per parameter, and the counters."""
 

@@ -148,8 +148,10 @@ def find_runs(parameters: Sequence[Parameter], trained: bool = False) -> list[Ru
         last = runs[-1] if runs else None
         if not (trained and p.frozen):
             end = p.start + p.room
-            if last is not None and (last.memory, last.stop) == (p.memory, p.start) and (
-                last.offset + last.stop - last.start == offset
+            if (
+                last is not None
+                and (last.memory, last.stop) == (p.memory, p.start)
+                and (last.offset + last.stop - last.start == offset)
             ):
                 runs[-1] = Run(last.memory, last.start, end, last.offset)
             else:

@@ -40,15 +40,6 @@ class Chain:
                 self._places.append(f"{path}: {layer!r}")
             last = layer if fused is None else None
 
-    @property
-    def input_gradient(self) -> bool:
-        """Whether `backward` must return dx."""
-        return self.steps[0].input_gradient
-
-    @input_gradient.setter
-    def input_gradient(self, wanted: bool) -> None:
-        self.steps[0].input_gradient = wanted
-
     def forward(self, x: Array) -> Array:
         """y of the last layer."""
         current = self.owner._pass
@@ -63,14 +54,19 @@ class Chain:
                 raise FloatingPointError(f"NaN or infinity first comes out of layer {place}")
         return x
 
-    def backward(self, dy: Array) -> Array:
-        """dx of the first layer."""
-        for step, place in zip(reversed(self.steps), reversed(self._places), strict=True):
-            try:
-                dy = step.backward(dy)
-            except Exception as error:
-                _add_place(error, f"{place}, backward")
-                raise
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array:
+        """dx of the first layer, which need not compute it if no `input_gradient` is wanted."""
+        first = self.steps[0]
+        first.input_gradient = input_gradient
+        try:
+            for step, place in zip(reversed(self.steps), reversed(self._places), strict=True):
+                try:
+                    dy = step.backward(dy)
+                except Exception as error:
+                    _add_place(error, f"{place}, backward")
+                    raise
+        finally:
+            first.input_gradient = True
         return dy
 
 

@@ -92,11 +92,9 @@ class Residual(Layer):
 
     def backward(self, dy: Array) -> Array:
         """dx = the gradient through f + the gradient through the shortcut."""
-        self._through.input_gradient = self.input_gradient
-        if self._around is not None:
-            self._around.input_gradient = self.input_gradient
-        through = self._through.backward(dy)
-        around = dy if self._around is None else self._around.backward(dy)
+        wanted = self.input_gradient
+        through = self._through.backward(dy, wanted)
+        around = dy if self._around is None else self._around.backward(dy, wanted)
         if not self.input_gradient:
             return None
         return self.backend.add(through, around, self.new("dx", through.shape))
@@ -196,9 +194,9 @@ class Concat(Layer):
         dx: Array = None
         first = 0
         for i, (chain, width) in enumerate(zip(self._chains, self._widths, strict=True)):
-            chain.input_gradient = self.input_gradient
             part = self.new(f"dy {i}", (*dy.shape[:-1], width))
-            gradient = chain.backward(self.backend.take_columns(dy, first, part))
+            self.backend.take_columns(dy, first, part)
+            gradient = chain.backward(part, self.input_gradient)
             first += width
             if not self.input_gradient:
                 continue

@@ -210,7 +210,7 @@ class Sequential(Layer):
         """
         with self.held():
             if self._pass is not None:
-                return self._chain.backward(dy)
+                return self._chain.backward(dy, self.input_gradient)
             if self._last is None:
                 raise RuntimeError("call forward before backward")
             thread, mark, shape = self._last
@@ -241,7 +241,8 @@ class Sequential(Layer):
 
     def run_backward(self, dy: Array) -> Array:
         """Backward pass, `using` some workspace."""
-        return self._chain.backward(dy)
+        wanted = self._pass is None or self._pass.workspace is None
+        return self._chain.backward(dy, wanted)
 
     @contextmanager
     def using(self, workspace: Workspace | None, mark: object = None) -> Iterator[None]:
@@ -254,10 +255,9 @@ class Sequential(Layer):
             self._settle()
             now = Pass(workspace, self.debug)
             for layer in self._built:
-                layer._pass, layer._computed, layer.input_gradient = now, mark, True
+                layer._pass, layer._computed = now, mark
             for layer, key in self._keys:
                 layer.draw_from(key, self.counters)
-            self._chain.input_gradient = workspace is None
             try:
                 yield
             finally:

@@ -72,9 +72,9 @@ class Loop:
             for callback in self.callbacks:
                 callback.on_step_end(trainer)
                 callback.on_progress(trainer)
+            self.check()
             if trainer.stop and progress.step < last:
                 return
-            self.check()
         self._record(epochs, time.perf_counter() - start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)

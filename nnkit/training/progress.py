@@ -35,9 +35,7 @@ class Progress:
 
     def batch_sizes(self, steps: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Examples in each of the first `steps` batches; the last of an epoch may be smaller."""
-        return np.minimum(
-            self.batch_size, self.examples - self.batch_size * np.arange(steps)
-        )
+        return np.minimum(self.batch_size, self.examples - self.batch_size * np.arange(steps))
 
     def next_batches(self) -> list[int]:
         """Sizes of the batches up to the next update."""

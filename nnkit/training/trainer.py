@@ -256,9 +256,7 @@ class Trainer:
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend = self.model.backend
-        return outputs(
-            self.model, x, batch_size, lambda y: self.loss.probabilities(backend, y)
-        )
+        return outputs(self.model, x, batch_size, lambda y: self.loss.probabilities(backend, y))
 
     # ------------------------------------------------------------------ saving
 
@@ -359,7 +357,8 @@ def _slots(model: Sequential, optimizer: Optimizer, tensors: dict[str, Any]) -> 
     counters = rest.pop("counters")
     names = [name for name, _ in model.named_parameters()]
     slots = dict.fromkeys(name.partition(".")[0] for name in rest)
-    wanted = [f"{slot}.{name}" for slot in {**slots, **dict.fromkeys(optimizer.used_slots())} for name in names]
+    needed = {**slots, **dict.fromkeys(optimizer.used_slots())}
+    wanted = [f"{slot}.{name}" for slot in needed for name in names]
     for name in wanted:
         if name not in rest:
             raise ValueError(f"it has no optimizer.{name}")
