@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend
+from nnkit.backends.contract import Update
 from nnkit.dtypes import arithmetic
 from nnkit.model import Sequential
 
@@ -143,6 +144,10 @@ class Optimizer:
     ) -> None:
         raise NotImplementedError
 
+    def _update(self, state: dict[str, Array], lr: Array) -> Update:
+        master = state.get("master")
+        return Update(lr, self.counters, self.weight_decay, self.l1, master)
+
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
         return {
@@ -193,13 +198,9 @@ class SGD(Optimizer):
             p,
             g,
             state.get("velocity"),
-            lr,
-            self.counters,
+            self._update(state, lr),
             self.momentum,
             self.nesterov,
-            self.weight_decay,
-            self.l1,
-            state.get("master"),
         )
 
 
@@ -227,9 +228,7 @@ class AdaGrad(Optimizer):
     def _compute(
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
     ) -> None:
-        rest = self.eps, self.weight_decay, self.l1
-        squares, master = state["squares"], state.get("master")
-        backend.adaptive(p, g, squares, lr, self.counters, 1.0, 1.0, *rest, master)
+        backend.adaptive(p, g, state["squares"], self._update(state, lr), 1.0, 1.0, self.eps)
 
 
 class RMSProp(Optimizer):
@@ -261,9 +260,7 @@ class RMSProp(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
     ) -> None:
         means = self.alpha, 1 - self.alpha
-        rest = self.eps, self.weight_decay, self.l1
-        squares, master = state["squares"], state.get("master")
-        backend.adaptive(p, g, squares, lr, self.counters, *means, *rest, master)
+        backend.adaptive(p, g, state["squares"], self._update(state, lr), *means, self.eps)
 
 
 class Adam(Optimizer):
@@ -302,15 +299,11 @@ class Adam(Optimizer):
             g,
             state["m"],
             state["v"],
-            lr,
-            self.counters,
+            self._update(state, lr),
             self.beta1,
             self.beta2,
             self.eps,
-            self.weight_decay,
             self.decoupled,
-            self.l1,
-            state.get("master"),
         )
 
 

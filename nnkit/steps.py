@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array
-from nnkit.backends.base import STEP, CaptureError
+from nnkit.backends.contract import STEP, CaptureError
 from nnkit.dtypes import arithmetic, as_arithmetic, is_number
 from nnkit.layers import Workspace
 from nnkit.losses import Loss

@@ -590,7 +590,7 @@ def test_a_backend_that_cannot_work(monkeypatch):
 
 def test_an_unknown_backend_in_the_environment(monkeypatch):
     monkeypatch.setenv("NNKIT_BACKEND", "abacus")
-    monkeypatch.setattr(nnkit.backends, "_default", None)
+    monkeypatch.setattr(nnkit.backends.choosing, "_default", None)
     assert error("train", "digits").startswith("NNKIT_BACKEND=abacus: unknown backend 'abacus'")
 
 
