@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Backend
+from nnkit.backends.contract import Update
 from nnkit.backends.numpy import NumpyBackend
 
 Arrays = SimpleNamespace
@@ -206,7 +207,7 @@ def sgd(n: int) -> Case:
         return {"p": p, "g": g}
 
     def fused(backend: Backend, a: Arrays) -> None:
-        backend.sgd(a.p, a.g, None, a.lr, a.counters, 0.0, False, 0.0)
+        backend.sgd(a.p, a.g, None, Update(a.lr, a.counters), 0.0, False)
 
     def plain(xp: Any, a: Arrays) -> None:
         a.p -= LR * a.g
@@ -222,7 +223,8 @@ def adam(n: int) -> Case:
         return {"p": p, "g": g, "m": m, "v": v * v}
 
     def fused(backend: Backend, a: Arrays) -> None:
-        backend.adam(a.p, a.g, a.m, a.v, a.lr, a.counters, BETA1, BETA2, EPS, 0.0, False)
+        update = Update(a.lr, a.counters)
+        backend.adam(a.p, a.g, a.m, a.v, update, BETA1, BETA2, EPS, False)
 
     def plain(xp: Any, a: Arrays) -> None:
         a.m = BETA1 * a.m + (1 - BETA1) * a.g

@@ -1,6 +1,6 @@
 """The tables of activations and of losses: the kernels and the tests iterate over them.
 
-To add an activation: a row here, a formula in ``nnkit/backends/numpy.py``, a line in
+To add an activation: a row here, a row in ``nnkit/backends/numpy/activations.py``, a line in
 ``kernels/numba/activations.py`` and a line in ``kernels/cuda/activations.cuh``. A loss of single
 elements: the same in ``losses.py`` and ``losses.cu``.
 """
@@ -50,6 +50,14 @@ ACTIVATIONS = {
 Phi is the normal distribution function, ``(1 + erf(x / sqrt(2))) / 2``, and
 ``u = sqrt(2 / pi) (x + 0.044715 x^3)``; SELU's a and s are below.
 """
+
+
+def trainable(kind: str) -> Activation:
+    """Return the row of an activation that has a gradient; ValueError for another."""
+    if ACTIVATIONS[kind].gradient is None:
+        raise ValueError(f"the activation {kind!r} has no gradient: it cannot be trained through")
+    return ACTIVATIONS[kind]
+
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946

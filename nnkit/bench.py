@@ -17,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nnkit.backends import Array, Backend, available_backends, get_backend
-from nnkit.backends.base import CaptureError
+from nnkit.backends.contract import CaptureError, Update
 from nnkit.kernels.cores import usable_cores
 from nnkit.layers import Layer, Linear, ReLU, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
@@ -296,7 +296,7 @@ def _kernels(backend: Backend) -> list[tuple[str, int, int, Callable[[], object]
         backend.softmax_cross_entropy(logits, labels, gradient, log, counters)
 
     def adam() -> None:
-        backend.adam(p, g, m, v, lr, counters, 0.9, 0.999, 1e-8, 0.0, False)
+        backend.adam(p, g, m, v, Update(lr, counters), 0.9, 0.999, 1e-8, False)
 
     return [
         ("bias + ReLU, forward and backward", 5 * z.nbytes, 4 * z.nbytes, activation),

@@ -2,8 +2,8 @@
 
 Tensors are named "model.0.weight", "optimizer.m.0.weight" and so on: the part of a run that they
 belong to, then the name in what that part's `state` gives. So a file does not depend on where
-parameters lie in memory, and loads on any backend. A model's file and a trainer's differ only in how
-much is there.
+parameters lie in memory, and loads on any backend. A model's file and a trainer's differ only in
+how much is there.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ def write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -
 def read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     """Read a file's tensors and configuration.
 
-    Raises CheckpointError for a file that is none of ours or is damaged, OSError for one that cannot
-    be read.
+    Raises CheckpointError for a file that is none of ours or is damaged, OSError for one that
+    cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 

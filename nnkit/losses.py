@@ -162,6 +162,7 @@ class SoftmaxCrossEntropy(_Categorical):
     def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.softmax_cross_entropy(y, t, gradient, log, counters)
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
@@ -192,6 +193,7 @@ class CategoricalCrossEntropy(_Categorical):
     def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.categorical_cross_entropy(y, t, gradient, log, counters, self.delta)
 
 
@@ -203,6 +205,7 @@ class _Elementwise(Loss):
     def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.elementwise_loss(self.kind, y, t, gradient, log, counters, self._alpha())
 
     def _alpha(self) -> float:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend
+from nnkit.backends.contract import Update
 from nnkit.dtypes import arithmetic
 from nnkit.layers import Layer
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
@@ -138,7 +139,7 @@ class Optimizer:
         return self.slots
 
     def state(self) -> State:
-        """Copies, on the host, of the state: arrays by slot, one per parameter, and the counters."""
+        """Copy the state to the host: arrays by slot, one per parameter, and the counters."""
         if self._saved is not None:
             return self._saved
         if self._backend is None:
@@ -196,7 +197,9 @@ class Optimizer:
                 backend.clip(g, self._square, self.clip_norm)
         for run, g in zip(runs, grads, strict=True):
             state = {name: run.of(array) for name, array in self.slot_arrays.items()}
-            self.apply(backend, run.values, g, state, self._rates)
+            numbers = self.weight_decay, self.l1, state.get("master")
+            update = Update(self._rates, self.counters, *numbers)
+            self.apply(backend, run.values, g, state, update)
 
     def follow(self, factors: np.ndarray[Any, Any]) -> None:
         """Take `lr` times factor i in step i of an epoch from now on; a single one in every step.
@@ -224,12 +227,12 @@ class Optimizer:
         return self.counters, self._rates, self._square
 
     def apply(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Change p by its gradient g: what an optimizer is. All arrays are flat.
 
-        `state` has those of `used_slots`, which the update changes too. `lr` and `self.counters`
-        are arrays on the device, see `Backend.sgd`.
+        `state` has those of `used_slots`, which the update changes too; `update` has the learning
+        rate and the counters on the device, and the penalties: see `Backend.sgd`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define apply")
 
@@ -278,19 +281,16 @@ class SGD(Optimizer):
         return self.slots if self.momentum else ()
 
     def apply(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         backend.sgd(
             p,
             g,
             state["velocity"] if self.momentum else None,
-            lr,
-            self.counters,
+            update,
             self.momentum,
             self.nesterov,
-            self.weight_decay,
-            self.l1,
-            state.get("master"),
         )
 
 
@@ -317,11 +317,10 @@ class AdaGrad(Optimizer):
         self.eps = _positive("AdaGrad", "eps", eps)
 
     def apply(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
-        rest = self.eps, self.weight_decay, self.l1
-        squares, master = state["squares"], state.get("master")
-        backend.adaptive(p, g, squares, lr, self.counters, 1.0, 1.0, *rest, master)
+        """Carry out the formula above."""
+        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, self.eps)
 
 
 class RMSProp(Optimizer):
@@ -351,12 +350,11 @@ class RMSProp(Optimizer):
         self.eps = _positive("RMSProp", "eps", eps)
 
     def apply(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         means = self.alpha, 1 - self.alpha
-        rest = self.eps, self.weight_decay, self.l1
-        squares, master = state["squares"], state.get("master")
-        backend.adaptive(p, g, squares, lr, self.counters, *means, *rest, master)
+        backend.adaptive(p, g, state["squares"], update, *means, self.eps)
 
 
 class Adam(Optimizer):
@@ -389,22 +387,19 @@ class Adam(Optimizer):
         self.eps = _positive(type(self).__name__, "eps", eps)
 
     def apply(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         backend.adam(
             p,
             g,
             state["m"],
             state["v"],
-            lr,
-            self.counters,
+            update,
             self.beta1,
             self.beta2,
             self.eps,
-            self.weight_decay,
             self.decoupled,
-            self.l1,
-            state.get("master"),
         )
 
 

@@ -137,9 +137,9 @@ class Run:
 
 
 def find_runs(parameters: Sequence[Parameter], trained: bool = False) -> list[Run]:
-    """Join neighbours in memory to runs, in the order of the list; if `trained`, without the frozen.
+    """Join neighbours in memory to runs, in the order of the list.
 
-    All must have a value.
+    All must have a value. If `trained`, the frozen ones are left out.
     """
     runs: list[Run] = []
     offset = 0

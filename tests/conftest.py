@@ -81,7 +81,7 @@ def rng() -> np.random.Generator:
 def _same_default_backend(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Undo what a test does with `set_backend`."""
     with monkeypatch.context() as patch:
-        patch.setattr(nnkit.backends, "_default", nnkit.backends._default)
+        patch.setattr(nnkit.backends.choosing, "_default", nnkit.backends.choosing._default)
         yield
 
 

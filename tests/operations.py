@@ -6,15 +6,26 @@ of threads, allocations (test_cupy_backend.py), which kernels are launched (benc
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from nnkit.backends.contract import Norm, Running, Update
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import master_of, random_array, with_master
 
 ALPHA = 0.3
 LOG = np.full((4, 2), -7.0)
+
+
+def _update(a: SimpleNamespace) -> Update:
+    """What the optimizers share, of arrays that are named as below."""
+    return Update(a.lr, a.at, 0.01, 0.02, master_of(a))
+
+
+def _norm(a: SimpleNamespace) -> Norm:
+    return Norm(a.gamma, a.beta, 1e-4)
 
 
 def random_labels(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -143,28 +154,22 @@ def operations(
             {"y": shape},
         ),
         "sgd": (
-            lambda b, a: b.sgd(a.p, a.g, None, a.lr, a.at, 0.0, False, 0.01, master=master_of(a)),
+            lambda b, a: b.sgd(a.p, a.g, None, _update(a), 0.0, False),
             {"at": at, "g": g, "lr": lr},
             trained,
         ),
         "sgd nesterov": (
-            lambda b, a: b.sgd(a.p, a.g, a.v, a.lr, a.at, 0.9, True, 0.01, master=master_of(a)),
+            lambda b, a: b.sgd(a.p, a.g, a.v, _update(a), 0.9, True),
             {"at": at, "g": g, "lr": lr},
             trained | {"v": v},
         ),
         "adaptive": (
-            lambda b, a: b.adaptive(
-                *(a.p, a.g, a.v, a.lr, a.at), *(0.9, 0.1, 1e-3, 0.01, 0.02), master_of(a)
-            ),
+            lambda b, a: b.adaptive(a.p, a.g, a.v, _update(a), 0.9, 0.1, 1e-3),
             {"at": at, "g": g, "lr": lr},
             trained | {"v": v**2},
         ),
         "adam": (
-            lambda b, a: b.adam(
-                *(a.p, a.g, a.m, a.v, a.lr, a.at),
-                *(0.9, 0.999, 1e-8, 0.01, True, 0.02),
-                master_of(a),
-            ),
+            lambda b, a: b.adam(a.p, a.g, a.m, a.v, _update(a), 0.9, 0.999, 1e-8, True),
             {"at": at, "g": g, "lr": lr},
             trained | {"m": random_array(rng, n * m), "v": v**2},
         ),
@@ -210,18 +215,7 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     return {
         "batch_norm_forward": (
             lambda b, a: b.batch_norm_forward(
-                *(
-                    a.x,
-                    a.gamma,
-                    a.beta,
-                    a.running_mean,
-                    a.running_var,
-                    a.mean,
-                    a.var,
-                    a.y,
-                    1e-4,
-                    0.3,
-                )
+                *(a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3), a.mean, a.var, a.y)
             ),
             affine,
             {"running_mean": columns["mean"], "running_var": columns["var"]}
@@ -229,7 +223,7 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             scale,
         ),
         "batch_norm_inference": (
-            lambda b, a: b.batch_norm_inference(a.x, a.gamma, a.beta, a.mean, a.var, a.y, 1e-4),
+            lambda b, a: b.batch_norm_inference(a.x, _norm(a), a.mean, a.var, a.y),
             {"x": x} | columns,
             {"y": shape},
             scale,
@@ -237,7 +231,7 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
         **{
             f"batch_norm_backward {batch_statistics}": (
                 lambda b, a, batch_statistics=batch_statistics: b.batch_norm_backward(
-                    *(a.dy, a.x, a.gamma, a.mean, a.var, a.dgamma, a.dbeta, a.dx, 1e-4),
+                    *(a.dy, a.x, _norm(a), a.mean, a.var, a.dgamma, a.dbeta, a.dx),
                     batch_statistics,
                 ),
                 {"dy": dy, "x": x} | columns,
@@ -247,16 +241,16 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             for batch_statistics in (True, False)
         },
         "layer_norm_forward": (
-            lambda b, a: b.layer_norm_forward(a.x, a.gamma, a.beta, a.mean, a.inv_std, a.y, 1e-4),
+            lambda b, a: b.layer_norm_forward(a.x, _norm(a), a.mean, a.inv_std, a.y),
             affine,
             {"mean": (n,), "inv_std": (n,), "y": shape},
             scale,
         ),
         "layer_norm_backward": (
             lambda b, a: b.layer_norm_backward(
-                a.dy, a.x, a.gamma, a.mean, a.inv_std, a.dgamma, a.dbeta, a.dx
+                a.dy, a.x, _norm(a), a.mean, a.inv_std, a.dgamma, a.dbeta, a.dx
             ),
-            {"dy": dy, "x": x, "gamma": columns["gamma"]} | rows,
+            affine | {"dy": dy} | rows,
             gradients,
             scale,
         ),

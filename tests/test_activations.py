@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 import nnkit
 from nnkit import activations
-from nnkit.backends.normal import cdf
+from nnkit.backends.numpy.normal import cdf
 from nnkit.cli import cli
 
 X = [-3.0, -1.5, -0.1, 0.0, 0.1, 1.5, 3.0]

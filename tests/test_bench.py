@@ -41,7 +41,7 @@ from bench.peers.numpy_by_hand import NumpyByHand
 from nnkit import bench as short
 from nnkit import dtypes, openblas
 from nnkit.backends import get_backend
-from nnkit.backends.base import CaptureError
+from nnkit.backends.contract import CaptureError
 from nnkit.backends.numpy import NumpyBackend
 from nnkit.cli import cli
 from nnkit.kernels import cuda

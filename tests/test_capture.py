@@ -7,8 +7,8 @@ import pytest
 
 import nnkit
 from nnkit.layers import Workspace
-from nnkit.training.steps import CaptureWarning, Steps
 from nnkit.training.data import Data
+from nnkit.training.steps import CaptureWarning, Steps
 from tests.device import fake_cupy, simulator
 
 

@@ -19,9 +19,9 @@ import nnkit
 from nnkit import data
 from nnkit.cli import cli
 from nnkit.cli.fitting import _device
-from nnkit.training.bar import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
+from nnkit.training.bar import ProgressBar
 
 COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets"]
 CHECKPOINT = "model.safetensors"
@@ -590,7 +590,7 @@ def test_a_backend_that_cannot_work(monkeypatch):
 
 def test_an_unknown_backend_in_the_environment(monkeypatch):
     monkeypatch.setenv("NNKIT_BACKEND", "abacus")
-    monkeypatch.setattr(nnkit.backends, "_default", None)
+    monkeypatch.setattr(nnkit.backends.choosing, "_default", None)
     assert error("train", "digits").startswith("NNKIT_BACKEND=abacus: unknown backend 'abacus'")
 
 

@@ -27,7 +27,7 @@ from bench.launches import counted, kernel_names
 from nnkit import dtypes
 from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
-from nnkit.backends.base import CaptureError
+from nnkit.backends.contract import CaptureError
 from nnkit.backends.cupy import CupyBackend
 from nnkit.backends.graphs import STEPS_PER_GRAPH, Capture
 from nnkit.kernels import cuda

@@ -19,6 +19,7 @@ import nnkit
 from nnkit import Sequential, Trainer, dtypes
 from nnkit.backends import cupy as module
 from nnkit.backends import get_backend
+from nnkit.backends.contract import Update
 from nnkit.checkpoint import CheckpointError
 from nnkit.layers import BatchNorm1d, LayerNorm, Linear, ReLU
 from nnkit.losses import SoftmaxCrossEntropy
@@ -63,16 +64,16 @@ def _fit(model, digits, optimizer, epochs=4):
 
 UPDATES = {
     "sgd": lambda b, p, g, s, lr, at, master: b.sgd(
-        p, g, None, lr, at, 0.0, False, 0.0, 0.0, master
+        p, g, None, Update(lr, at, master=master), 0.0, False
     ),
     "momentum": lambda b, p, g, s, lr, at, master: b.sgd(
-        p, g, s[0], lr, at, 0.5, True, 0.0, 0.0, master
+        p, g, s[0], Update(lr, at, master=master), 0.5, True
     ),
     "adaptive": lambda b, p, g, s, lr, at, master: b.adaptive(
-        p, g, s[0], lr, at, 0.9, 0.1, 1e-8, 0.0, 0.0, master
+        p, g, s[0], Update(lr, at, master=master), 0.9, 0.1, 1e-8
     ),
     "adam": lambda b, p, g, s, lr, at, master: b.adam(
-        p, g, s[0], s[1], lr, at, 0.9, 0.99, 1e-8, 0.01, True, 0.0, master
+        p, g, s[0], s[1], Update(lr, at, 0.01, master=master), 0.9, 0.99, 1e-8, True
     ),
 }
 
@@ -113,7 +114,7 @@ def test_what_the_parameters_are_set_to_counts(gpu, where, half):
     p, g = backend.asarray(np.array([1, 2, 0], dtype)), backend.zeros(3, dtype)
     master = backend.asarray(np.array([1 + 1e-5, 7, 3], np.float32))
     lr = backend.asarray(np.ones(1))
-    backend.sgd(p, g, None, lr, counters(backend), 0.0, False, 0.0, 0.0, master)
+    backend.sgd(p, g, None, Update(lr, counters(backend), master=master), 0.0, False)
     assert backend.to_numpy(master).tolist() == [np.float32(1 + 1e-5), 2, 0]
     assert backend.to_numpy(p).tolist() == [1, 2, 0]
 

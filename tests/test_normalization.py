@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
+from nnkit.backends.contract import Norm, Running
 from tests.device import simulator
 from tests.helpers import Check, random_array
 
@@ -289,15 +290,14 @@ def test_columns_that_cuda_blocks_share(backend, monkeypatch, dtype, rows, colum
     matrices = dict.fromkeys(("y", "dx", "constant_dx", "layer_dx"), (rows, columns))
 
     def run(b, v):
+        norm = Norm(v.gamma, v.var, 1e-3)
         b.batch_norm_forward(
-            *(v.x, v.gamma, v.var, v.running_mean, v.running_var, v.mean, v.spread, v.y, 1e-3, 0.2)
+            *(v.x, norm, Running(v.running_mean, v.running_var, 0.2), v.mean, v.spread, v.y)
         )
         gradients = v.dgamma, v.dbeta
-        b.layer_norm_backward(v.dy, v.x, v.gamma, v.center, v.scale, *gradients, v.layer_dx)
-        b.batch_norm_backward(
-            *(v.dy, v.x, v.gamma, v.var, v.var, *gradients, v.constant_dx, 1e-3, False)
-        )
-        b.batch_norm_backward(*(v.dy, v.x, v.gamma, v.mean, v.spread, *gradients, v.dx, 1e-3, True))
+        b.layer_norm_backward(v.dy, v.x, norm, v.center, v.scale, *gradients, v.layer_dx)
+        b.batch_norm_backward(*(v.dy, v.x, norm, v.var, v.var, *gradients, v.constant_dx, False))
+        b.batch_norm_backward(*(v.dy, v.x, norm, v.mean, v.spread, *gradients, v.dx, True))
 
     with simulator.thread_order(order):
         Check(backend, dtype)(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnkit.backends.contract import Norm, Running, Update
 from nnkit.backends.numba import NumbaBackend, create
 from nnkit.kernels.table import ACTIVATIONS
 from tests.helpers import REFERENCE
@@ -59,6 +60,15 @@ def run(code: str, path: Path = ROOT, **environment: str) -> str:
 
 # ---------------------------------------------------------------------- operations, large
 
+
+def norm(v: dict[str, np.ndarray], gamma: str) -> Norm:
+    return Norm(v[gamma], v["bias"], 1e-5)
+
+
+def update(v: dict[str, np.ndarray]) -> Update:
+    return Update(v["lr"], v["counters"], 0.1, 0.2)
+
+
 OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
     "bias_activation": lambda b, v: b.bias_activation("sigmoid", v["z"], v["bias"], v["z"]),
     "bias_activation_backward": lambda b, v: b.bias_activation_backward(
@@ -71,19 +81,19 @@ OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
     "softmax_backward": lambda b, v: b.softmax_backward(v["x"], v["p"], v["z"]),
     "log_softmax": lambda b, v: b.log_softmax(v["x"], v["z"]),
     "batch_norm_forward": lambda b, v: b.batch_norm_forward(
-        *(v["x"], v["bias"], v["bias"], v["mean"], v["var"], v["m1"], v["m2"], v["z"], 1e-5, 0.1)
+        v["x"], norm(v, "bias"), Running(v["mean"], v["var"], 0.1), v["m1"], v["m2"], v["z"]
     ),
     "batch_norm_inference": lambda b, v: b.batch_norm_inference(
-        v["x"], v["bias"], v["bias"], v["mean"], v["var"], v["z"], 1e-5
+        v["x"], norm(v, "bias"), v["mean"], v["var"], v["z"]
     ),
     "batch_norm_backward": lambda b, v: b.batch_norm_backward(
-        *(v["p"], v["x"], v["mean"], v["mean"], v["var"], v["m1"], v["bias"], v["z"], 1e-5, True)
+        *(v["p"], v["x"], norm(v, "mean"), v["mean"], v["var"]), *(v["m1"], v["bias"], v["z"], True)
     ),
     "layer_norm_forward": lambda b, v: b.layer_norm_forward(
-        v["x"], v["bias"], v["bias"], v["n1"], v["n2"], v["z"], 1e-5
+        v["x"], norm(v, "bias"), v["n1"], v["n2"], v["z"]
     ),
     "layer_norm_backward": lambda b, v: b.layer_norm_backward(
-        v["p"], v["x"], v["mean"], v["n1"], v["n2"], v["m1"], v["bias"], v["z"]
+        v["p"], v["x"], norm(v, "mean"), v["n1"], v["n2"], v["m1"], v["bias"], v["z"]
     ),
     "softmax_cross_entropy labels": lambda b, v: b.softmax_cross_entropy(
         v["x"], v["labels"], v["z"], v["log"], v["counters"]
@@ -98,16 +108,12 @@ OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
         "sigmoid_cross_entropy", v["x"], v["p"], v["z"], v["log"], v["counters"]
     ),
     "dropout": lambda b, v: b.dropout(v["x"], 0.3, 0xFEDCBA9876543210, v["counters"], v["z"]),
-    "sgd": lambda b, v: b.sgd(v["flat"], v["g"], None, v["lr"], v["counters"], 0.0, False, 0.1),
-    "sgd momentum": lambda b, v: b.sgd(
-        v["flat"], v["g"], v["m"], v["lr"], v["counters"], 0.9, True, 0.1
-    ),
+    "sgd": lambda b, v: b.sgd(v["flat"], v["g"], None, update(v), 0.0, False),
+    "sgd momentum": lambda b, v: b.sgd(v["flat"], v["g"], v["m"], update(v), 0.9, True),
     "adam": lambda b, v: b.adam(
-        v["flat"], v["g"], v["m"], v["v"], v["lr"], v["counters"], 0.9, 0.999, 1e-8, 0.1, True
+        v["flat"], v["g"], v["m"], v["v"], update(v), 0.9, 0.999, 1e-8, True
     ),
-    "adaptive": lambda b, v: b.adaptive(
-        v["flat"], v["g"], v["v"], v["lr"], v["counters"], 0.9, 0.1, 1e-3, 0.1, 0.2
-    ),
+    "adaptive": lambda b, v: b.adaptive(v["flat"], v["g"], v["v"], update(v), 0.9, 0.1, 1e-3),
     "accumulate": lambda b, v: b.accumulate(v["g"], v["flat"], 0.3, False),
     "sum_of_squares": lambda b, v: b.sum_of_squares(v["flat"], v["lr"], True),
     "clip": lambda b, v: b.clip(v["g"], v["lr"], 0.05),
@@ -236,12 +242,14 @@ def test_a_second_process_does_not_compile_until_a_source_changes(tmp_path):
 def test_the_process_that_compiles_computes_what_later_ones_do(tmp_path):
     code = """
 import numpy as np
+from nnkit.backends.contract import Update
 from nnkit.backends.numba import create
 backend = create()
 rng = np.random.default_rng(0)
 x = rng.standard_normal((64, 256)).astype(np.float32)
 p, g, m, v = rng.random((4, 50)).astype(np.float32)
-backend.adam(p, g, m, v, np.array([0.1]), np.array([1, 3, 2]), 0.9, 0.999, 1e-8, 0.01, True)
+update = Update(np.array([0.1]), np.array([1, 3, 2]), 0.01)
+backend.adam(p, g, m, v, update, 0.9, 0.999, 1e-8, True)
 product = backend.matmul(x, x.T)
 print(backend.softmax(x).tobytes().hex(), p.tobytes().hex(), product.tobytes().hex())
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nnkit.backends import Backend
-from nnkit.backends.base import FORWARDS, STEP, UPDATES
-from nnkit.backends.philox import uniform
+from nnkit.backends.contract import FORWARDS, STEP, UPDATES, Norm, Running, Update
+from nnkit.backends.numpy.philox import uniform
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
@@ -90,11 +91,11 @@ def simple_check(backend: Backend, dtype: np.dtype) -> Check:
 
 
 def test_every_operation_has_a_conformance_test():
-    """Every method of the contract but the two hooks behind `activation` is tested by its name."""
+    """Every public method of the contract is tested by its name."""
     operations = [
         name
         for name, _ in inspect.getmembers(Backend, inspect.isfunction)
-        if name not in ("_elementwise", "_elementwise_backward")
+        if not name.startswith("_")
     ]
     assert len(operations) >= 25
     missing = [name for name in operations if not inspect.isfunction(globals().get(f"test_{name}"))]
@@ -245,8 +246,8 @@ class _TinyRun:
         b.linear_backward(
             *("tanh", self.dz, self.dropped, weight, self.z, self.dz, dweight, dbias, None)
         )
-        options = 0.9, 0.99, 1e-4, 0.0, False, 0.0, self.master
-        b.adam(self.p, self.g, self.m, self.v, self.lr, at, *options)
+        update = Update(self.lr, at, master=self.master)
+        b.adam(self.p, self.g, self.m, self.v, update, 0.9, 0.99, 1e-4, False)
         b.advance(at, 1, 1, 1)
 
     def results(self) -> dict[str, np.ndarray]:
@@ -843,6 +844,10 @@ def _normalization_inputs(
     return inputs | {"var": rng.random(m) + 0.1}
 
 
+def _norm(v: SimpleNamespace) -> Norm:
+    return Norm(v.gamma, v.beta, EPS)
+
+
 def _pick(arrays_: dict[str, np.ndarray], names: str) -> dict[str, np.ndarray]:
     return {name: arrays_[name] for name in names.split()}
 
@@ -854,7 +859,7 @@ def test_batch_norm_forward(check, shape, rng):
     largest = 1 / np.sqrt(inputs["x"].var(axis=0) + EPS).min()
     check(
         lambda b, v: b.batch_norm_forward(
-            v.x, v.gamma, v.beta, v.running_mean, v.running_var, v.mean, v.var, v.y, EPS, 0.3
+            *(v.x, _norm(v), Running(v.running_mean, v.running_var, 0.3), v.mean, v.var, v.y)
         ),
         inputs,
         {
@@ -870,7 +875,7 @@ def test_batch_norm_forward(check, shape, rng):
 
 def test_batch_norm_inference(check, shape, rng):
     check(
-        lambda b, v: b.batch_norm_inference(v.x, v.gamma, v.beta, v.mean, v.var, v.y, EPS),
+        lambda b, v: b.batch_norm_inference(v.x, _norm(v), v.mean, v.var, v.y),
         _pick(_normalization_inputs(rng, shape), "x gamma beta mean var"),
         {"y": shape},
         ulps=16,
@@ -883,9 +888,9 @@ def test_batch_norm_backward(check, shape, rng, batch_statistics):
     n, m = shape
     check(
         lambda b, v: b.batch_norm_backward(
-            *(v.dy, v.x, v.gamma, v.mean, v.var, v.dgamma, v.dbeta, v.dx, EPS, batch_statistics)
+            *(v.dy, v.x, _norm(v), v.mean, v.var, v.dgamma, v.dbeta, v.dx, batch_statistics)
         ),
-        _pick(_normalization_inputs(rng, shape), "dy x gamma mean var"),
+        _pick(_normalization_inputs(rng, shape), "dy x gamma beta mean var"),
         {"dgamma": (m,), "dbeta": (m,), "dx": shape},
         ulps=16,
         scale={"dgamma": 4 * max(n, 1), "dbeta": max(n, 1), "dx": 16},
@@ -896,7 +901,7 @@ def test_layer_norm_forward(check, shape, rng):
     inputs = _pick(_normalization_inputs(rng, shape), "x gamma beta")
     largest = 1 / np.sqrt(inputs["x"].var(axis=1) + EPS).min(initial=1)
     check(
-        lambda b, v: b.layer_norm_forward(v.x, v.gamma, v.beta, v.mean, v.inv_std, v.y, EPS),
+        lambda b, v: b.layer_norm_forward(v.x, _norm(v), v.mean, v.inv_std, v.y),
         inputs,
         {"mean": shape[:1], "inv_std": shape[:1], "y": shape},
         scale={"inv_std": largest**2, "y": largest},
@@ -905,11 +910,11 @@ def test_layer_norm_forward(check, shape, rng):
 
 def test_layer_norm_backward(check, shape, rng):
     n, m = shape
-    inputs = _pick(_normalization_inputs(rng, shape), "dy x gamma")
+    inputs = _pick(_normalization_inputs(rng, shape), "dy x gamma beta")
     inputs |= {"mean": random_array(rng, n), "inv_std": rng.random(n) + 0.1}
     check(
         lambda b, v: b.layer_norm_backward(
-            v.dy, v.x, v.gamma, v.mean, v.inv_std, v.dgamma, v.dbeta, v.dx
+            v.dy, v.x, _norm(v), v.mean, v.inv_std, v.dgamma, v.dbeta, v.dx
         ),
         inputs,
         {"dgamma": (m,), "dbeta": (m,), "dx": shape},
@@ -928,18 +933,19 @@ def test_normalization_far_from_zero(backend, dtype, rng, shape):
     # A few ulps of x: float32 is added up more precisely than it is stored, float64 is not.
 
     one, zero = backend.asarray(np.ones(m, dtype)), backend.asarray(np.zeros(m, dtype))
+    norm = Norm(one, zero, 1e-5)
     y, mean, var = (backend.empty(s, dtype) for s in (shape, m, m))
-    running = backend.zeros(m, dtype), backend.zeros(m, dtype)
-    backend.batch_norm_forward(backend.asarray(x), one, zero, *running, mean, var, y, 1e-5, 1.0)
+    running = Running(backend.zeros(m, dtype), backend.zeros(m, dtype), 1.0)
+    backend.batch_norm_forward(backend.asarray(x), norm, running, mean, var, y)
     rms = np.sqrt(exact.var(axis=0) + 1e-5)
     want = (exact - exact.mean(axis=0)) / rms
     np.testing.assert_allclose(backend.to_numpy(y), want, rtol=0, atol=near / rms.min())
     assert_close(backend.to_numpy(var), exact.var(axis=0), dtype, ulps=32, scale=0)
-    assert_close(backend.to_numpy(running[1]), exact.var(axis=0, ddof=1), dtype, ulps=32, scale=0)
+    assert_close(backend.to_numpy(running.var), exact.var(axis=0, ddof=1), dtype, ulps=32, scale=0)
     assert_close(backend.to_numpy(mean), 1e4 + exact.mean(axis=0), dtype, ulps=8, scale=0)
 
     mean, inv_std = backend.empty(n, dtype), backend.empty(n, dtype)
-    backend.layer_norm_forward(backend.asarray(x), one, zero, mean, inv_std, y, 1e-5)
+    backend.layer_norm_forward(backend.asarray(x), norm, mean, inv_std, y)
     rms = np.sqrt(exact.var(axis=1, keepdims=True) + 1e-5)
     want = (exact - exact.mean(axis=1, keepdims=True)) / rms
     np.testing.assert_allclose(backend.to_numpy(y), want, rtol=0, atol=near / rms.min())
@@ -954,7 +960,8 @@ def test_layer_norm_backward_of_large_numbers(backend, rng, columns):
     mean, inv_std = (backend.asarray(np.full(2, value), np.float32) for value in (1e36, 1e3))
     dgamma, dbeta = (backend.zeros(columns, np.float32) for _ in range(2))
     dx = backend.zeros(x.shape, np.float32)
-    backend.layer_norm_backward(dy, x, gamma, mean, inv_std, dgamma, dbeta, dx)
+    norm = Norm(gamma, gamma, EPS)
+    backend.layer_norm_backward(dy, x, norm, mean, inv_std, dgamma, dbeta, dx)
     want = 1e3 * (host[1] - host[1].mean(axis=1, keepdims=True))
     assert_close(backend.to_numpy(dx), want, np.float32, 32, scale=1e3)
 
@@ -962,13 +969,13 @@ def test_layer_norm_backward_of_large_numbers(backend, rng, columns):
 def test_normalization_keeps_nan_where_it_is(backend, dtype, rng):
     x = random_array(rng, (40, 9), dtype)
     x[3, 4], x[30, 6] = np.nan, np.inf
-    vector = [backend.asarray(np.ones(9, dtype)) for _ in range(2)]
+    norm = Norm(*(backend.asarray(np.ones(9, dtype)) for _ in range(2)), EPS)
     real = arithmetic(dtype)
-    statistics = [backend.asarray(np.ones(9, real)) for _ in range(4)]
+    *averages, mean, var = (backend.asarray(np.ones(9, real)) for _ in range(4))
     y, rows = backend.empty((40, 9), dtype), [backend.empty(40, real) for _ in range(2)]
-    backend.batch_norm_forward(backend.asarray(x), *vector, *statistics, y, EPS, 0.1)
+    backend.batch_norm_forward(backend.asarray(x), norm, Running(*averages, 0.1), mean, var, y)
     assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=0)).tolist() == [4, 6]
-    backend.layer_norm_forward(backend.asarray(x), *vector, *rows, y, EPS)
+    backend.layer_norm_forward(backend.asarray(x), norm, *rows, y)
     assert np.flatnonzero(np.isnan(backend.to_numpy(y)).any(axis=1)).tolist() == [3, 30]
 
 
@@ -1292,7 +1299,8 @@ every_penalty = pytest.mark.parametrize(("weight_decay", "l1"), PENALTIES + SING
 
 def _sgd(b, p, g, velocity, lr, at, momentum, nesterov, weight_decay, l1, master=None):
     velocity = None if momentum is None else velocity
-    b.sgd(p, g, velocity, lr, at, momentum or 0.0, nesterov, weight_decay, l1, master)
+    update = Update(lr, at, weight_decay, l1, master)
+    b.sgd(p, g, velocity, update, momentum or 0.0, nesterov)
 
 
 @every_momentum
@@ -1313,10 +1321,11 @@ def test_sgd(check, shape, rng, momentum, nesterov, weight_decay, l1):
 @flat_only
 def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
     size = shape[0] * shape[1]
-    options = keep, add, 1e-8, weight_decay, l1
+    penalties = weight_decay, l1
     check(
         lambda b, v: b.adaptive(
-            v.p, v.g, v.squares, v.lr, counters(b, 3, 8), *options, master_of(v)
+            *(v.p, v.g, v.squares, Update(v.lr, counters(b, 3, 8), *penalties, master_of(v))),
+            *(keep, add, 1e-8),
         ),
         {"g": random_array(rng, size), "lr": SCHEDULE},
         with_master(check.dtype, random_array(rng, size))
@@ -1329,9 +1338,13 @@ def test_adaptive(check, shape, rng, keep, add, weight_decay, l1):
 @flat_only
 def test_adam(check, shape, rng, weight_decay, l1, decoupled):
     size = shape[0] * shape[1]
-    options = 0.9, 0.999, 1e-8, weight_decay, decoupled, l1
+    penalties = weight_decay, l1
     check(
-        lambda b, v: b.adam(v.p, v.g, v.m, v.v, v.lr, counters(b, 3, 5000), *options, master_of(v)),
+        lambda b, v: b.adam(
+            *(v.p, v.g, v.m, v.v),
+            Update(v.lr, counters(b, 3, 5000), *penalties, master_of(v)),
+            *(0.9, 0.999, 1e-8, decoupled),
+        ),
         {"g": random_array(rng, size), "lr": SCHEDULE},
         with_master(check.dtype, random_array(rng, size))
         | {"m": random_array(rng, size), "v": random_array(rng, size) ** 2},
@@ -1376,10 +1389,12 @@ def test_sgd_by_hand(backend, dtype, rng, lr, momentum, nesterov, weight_decay, 
 @every_adaptive
 @every_penalty
 def test_adaptive_by_hand(backend, dtype, rng, lr, keep, add, weight_decay, l1):
-    options = keep, add, 1e-3, weight_decay, l1
+    penalties, options = (weight_decay, l1), (keep, add, 1e-3)
     history, gradients = _train(
         *(backend, dtype, rng, lr, (2, 10, 0)),
-        lambda p, g, squares, rates, at: backend.adaptive(p, g, squares, rates, at, *options),
+        lambda p, g, squares, rates, at: backend.adaptive(
+            p, g, squares, Update(rates, at, *penalties), *options
+        ),
         states=1,
     )
     p, squares = history[0], np.zeros(37)
@@ -1396,10 +1411,12 @@ def test_adaptive_by_hand(backend, dtype, rng, lr, keep, add, weight_decay, l1):
 @every_penalty
 def test_adam_by_hand(backend, dtype, rng, lr, updates, weight_decay, l1, decoupled):
     b1, b2, eps = 0.8, 0.99, 1e-3
-    options = b1, b2, eps, weight_decay, decoupled, l1
+    penalties, options = (weight_decay, l1), (b1, b2, eps, decoupled)
     history, gradients = _train(
         *(backend, dtype, rng, lr, (2, updates, 0)),
-        lambda p, g, m, v, rates, at: backend.adam(p, g, m, v, rates, at, *options),
+        lambda p, g, m, v, rates, at: backend.adam(
+            p, g, m, v, Update(rates, at, *penalties), *options
+        ),
         states=2,
     )
     p, m, v = history[0], np.zeros(37), np.zeros(37)
@@ -1419,7 +1436,7 @@ def test_adam_bias_correction_is_precise(backend, dtype, updates):
     p, m, v = (backend.zeros(4, dtype) for _ in range(3))
     at = counters(backend, 0, updates)
     rate = backend.asarray(np.array([0.25]))
-    backend.adam(p, backend.asarray(g), m, v, rate, at, 0.9, 0.999, 1e-8, 0.0, False)
+    backend.adam(p, backend.asarray(g), m, v, Update(rate, at), 0.9, 0.999, 1e-8, False)
     t = updates + 1
     m_hat = 0.1 * g.astype(np.float64) / (1 - 0.9**t)
     v_hat = 0.001 * g.astype(np.float64) ** 2 / (1 - 0.999**t)
@@ -1433,13 +1450,14 @@ def test_optimizers_keep_nan(backend, dtype):
     g, real = backend.asarray([np.nan, 1.0], dtype), arithmetic(dtype)
     m, v, squares = (backend.zeros(2, real) for _ in range(3))
     master = None if real == dtype else backend.zeros(2, real)
-    for update in (
-        lambda p: backend.sgd(p, g, None, lr, at, 0.0, False, 0.0, 0.0, master),
-        lambda p: backend.adam(p, g, m, v, lr, at, 0.9, 0.999, 1e-8, 0.0, False, 0.0, master),
-        lambda p: backend.adaptive(p, g, squares, lr, at, 1.0, 1.0, 1e-8, 0.0, 0.0, master),
+    update = Update(lr, at, master=master)
+    for carry_out in (
+        lambda p: backend.sgd(p, g, None, update, 0.0, False),
+        lambda p: backend.adam(p, g, m, v, update, 0.9, 0.999, 1e-8, False),
+        lambda p: backend.adaptive(p, g, squares, update, 1.0, 1.0, 1e-8),
     ):
         p = backend.asarray([1.0, 1.0], dtype)
-        update(p)
+        carry_out(p)
         assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
 
 
@@ -1606,32 +1624,36 @@ LARGE = {
         "x gamma",
         "m_columns v_columns y",
         lambda b, v: b.batch_norm_forward(
-            *(v.x, v.gamma, v.gamma, v.m_columns, v.v_columns),
-            *(b.zeros(len(v.gamma), "f4"), b.zeros(len(v.gamma), "f4"), v.y, EPS, 0.5),
+            *(v.x, Norm(v.gamma, v.gamma, EPS), Running(v.m_columns, v.v_columns, 0.5)),
+            *(b.zeros(len(v.gamma), "f4"), b.zeros(len(v.gamma), "f4"), v.y),
         ),
     ),
     "batch_norm_inference": (
         "x gamma",
         "y",
-        lambda b, v: b.batch_norm_inference(*(v.x, *[v.gamma] * 4), v.y, EPS),
+        lambda b, v: b.batch_norm_inference(
+            v.x, Norm(v.gamma, v.gamma, EPS), v.gamma, v.gamma, v.y
+        ),
     ),
     "batch_norm_backward": (
         "dy x gamma",
         "m_columns columns y",
         lambda b, v: b.batch_norm_backward(
-            *(v.dy, v.x, v.gamma, v.gamma, v.gamma, v.m_columns, v.columns, v.y, EPS, True)
+            *(v.dy, v.x, Norm(v.gamma, v.gamma, EPS), v.gamma, v.gamma),
+            *(v.m_columns, v.columns, v.y, True),
         ),
     ),
     "layer_norm_forward": (
         "x gamma",
         "rows m_rows y",
-        lambda b, v: b.layer_norm_forward(v.x, v.gamma, v.gamma, v.rows, v.m_rows, v.y, EPS),
+        lambda b, v: b.layer_norm_forward(v.x, Norm(v.gamma, v.gamma, EPS), v.rows, v.m_rows, v.y),
     ),
     "layer_norm_backward": (
         "dy x gamma ones",
         "m_columns columns y",
         lambda b, v: b.layer_norm_backward(
-            *(v.dy, v.x, v.gamma, v.ones, v.ones, v.m_columns, v.columns, v.y)
+            *(v.dy, v.x, Norm(v.gamma, v.gamma, EPS), v.ones, v.ones),
+            *(v.m_columns, v.columns, v.y),
         ),
     ),
     "softmax_cross_entropy-labels": (
@@ -1660,24 +1682,28 @@ LARGE = {
         lambda b, v: b.elementwise_loss("mean_squared_error", v.x, v.dy, v.y, v.log, counters(b)),
     ),
     "dropout": ("x", "y", lambda b, v: b.dropout(v.x, 0.5, 1, counters(b), v.y)),
-    "sgd": ("dy lr", "y", lambda b, v: b.sgd(*_flat(v.y, v.dy), None, v.lr, counters(b), 0, 0, 0)),
+    "sgd": (
+        "dy lr",
+        "y",
+        lambda b, v: b.sgd(*_flat(v.y, v.dy), None, Update(v.lr, counters(b)), 0.0, False),
+    ),
     "sgd-momentum": (
         "dy lr",
         "y m",
-        lambda b, v: b.sgd(*_flat(v.y, v.dy, v.m), v.lr, counters(b), 0.9, True, 0.01),
+        lambda b, v: b.sgd(*_flat(v.y, v.dy, v.m), Update(v.lr, counters(b), 0.01), 0.9, True),
     ),
     "adam": (
         "dy lr",
         "y m v",
         lambda b, v: b.adam(
-            *(*_flat(v.y, v.dy, v.m, v.v), v.lr, counters(b)), *(0.9, 0.999, 1e-8, 0.01, True)
+            *_flat(v.y, v.dy, v.m, v.v), Update(v.lr, counters(b), 0.01), 0.9, 0.999, 1e-8, True
         ),
     ),
     "adaptive": (
         "dy lr",
         "y v",
         lambda b, v: b.adaptive(
-            *(*_flat(v.y, v.dy, v.v), v.lr, counters(b)), *(0.9, 0.1, 1e-8, 0.01, 0.02)
+            *_flat(v.y, v.dy, v.v), Update(v.lr, counters(b), 0.01, 0.02), 0.9, 0.1, 1e-8
         ),
     ),
     "accumulate": ("x", "y", lambda b, v: b.accumulate(*_flat(v.x, v.y), 0.3, False)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nnkit.backends.philox import philox4x32, uniform
+from nnkit.backends.numpy.philox import philox4x32, uniform
 
 KNOWN_ANSWERS = """
 00000000 00000000 00000000 00000000 00000000 00000000  6627e8d5 e169c58d bc57ac4c 9b00dbd8

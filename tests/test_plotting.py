@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.training.history import History
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.optimizers import SGD, AdaGrad
 from nnkit.plotting import (
@@ -18,6 +17,7 @@ from nnkit.plotting import (
     predicted_images,
 )
 from nnkit.plotting.images import even_columns
+from nnkit.training.history import History
 
 pytest.importorskip("matplotlib")
 

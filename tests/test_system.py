@@ -119,7 +119,7 @@ def test_a_broken_backend_package_is_shown_in_one_line(monkeypatch):
 
 @pytest.mark.skipif(simulator.unavailable() is not None, reason=str(simulator.unavailable()))
 def test_gpu_section(monkeypatch):
-    monkeypatch.setattr(nnkit.backends, "_loaded", {})
+    monkeypatch.setattr(nnkit.backends.choosing, "_loaded", {})
     with fake_cupy.installed() as cupy:
         monkeypatch.setattr(cupy.cuda.runtime, "driverGetVersion", lambda: 13010)
         gpu = system.info()["gpu"]

@@ -12,7 +12,7 @@
 
 constexpr int WIDTH = 16 / sizeof(STORE);  // numbers in one access: 16 bytes are the GPU's longest
 
-enum { STEP, UPDATES, FORWARDS };  // places in `counters`, as in nnkit/backends/base.py
+enum { STEP, UPDATES, FORWARDS };  // places in `counters`, as in nnkit/backends/contract.py
 
 #define INF ((REAL)__int_as_float(0x7f800000))
 

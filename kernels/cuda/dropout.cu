@@ -1,7 +1,7 @@
 // Dropout whose mask is a function of the key, the stream and the place, and is never stored.
 #include "common.cuh"
 
-// Philox4x32-10 (Salmon et al. 2011), with the same bits as nnkit/backends/philox.py: four random
+// Philox4x32-10 (Salmon et al. 2011), with the same bits as nnkit/backends/numpy/philox.py: four random
 // words of the counter (place, stream).
 __device__ __forceinline__ uint4 philox(unsigned long long place, unsigned long long stream,
                                         unsigned key0, unsigned key1) {

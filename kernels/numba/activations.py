@@ -31,7 +31,7 @@ from nnkit.kernels.numba.tasks import (
     tile_width,
 )
 from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
-from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
+from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE, trainable
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
@@ -247,6 +247,7 @@ def activation(kind: str) -> Kernel:
 @cache
 def activation_backward(kind: str) -> Kernel:
     """Make the kernel ``dx = dy * f'(saved)`` for flat arrays dy, saved, dx."""
+    trainable(kind)
     g = helper(GRADIENT[kind])
 
     @body
@@ -317,6 +318,7 @@ def bias_activation_backward(kind: str) -> Kernel:
 
     `sums` (tasks, m) receives what each task adds up.
     """
+    trainable(kind)
     g = helper(GRADIENT[kind])
 
     @body

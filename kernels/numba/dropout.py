@@ -1,4 +1,4 @@
-"""Dropout with masks from Philox4x32-10, the same as ``nnkit/backends/philox.py`` draws."""
+"""Dropout with masks from Philox4x32-10, the same as ``nnkit/backends/numpy/philox.py`` draws."""
 
 import math
 from typing import Any

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnkit.backends.base import Array
+from nnkit.backends.contract import Array
 
 WORKSPACE_BYTES = 32 << 20
 """What NVIDIA recommends for Hopper; smaller GPUs use less of it."""

@@ -14,13 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.base import Array, Backend, CaptureError
+from nnkit.backends.contract import (
+    Array,
+    Backend,
+    CaptureError,
+    Norm,
+    Operation,
+    Out,
+    Running,
+    Update,
+    View,
+)
 from nnkit.backends.cublaslt import CublasLt, Epilogue
 from nnkit.backends.graphs import Capture
 from nnkit.dtypes import arithmetic, available
 from nnkit.kernels import cuda
 from nnkit.kernels.cuda import THREADS
-from nnkit.kernels.table import ACTIVATIONS, LOSSES
+from nnkit.kernels.table import ACTIVATIONS, LOSSES, trainable
 from nnkit.reasons import importing, named_reason
 
 BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
@@ -204,22 +214,24 @@ class CupyBackend(Backend):
             grid = (self._blocks(_packs(size, array.dtype)),)
             self._launch(file, name, array.dtype, grid, (THREADS,), (*args, np.int64(size)))
 
+    def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
+        """By the method that is named as the operation, which is given dense inputs."""
+        inputs = operation.with_inputs(arguments, self._dense)
+        getattr(self, f"_{operation.name}")(*inputs)
+
     # ------------------------------------------------------------------ products
 
-    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+    def _matmul(self, a: View, b: View, out: Out) -> None:
         products = self._products
-        if products is None:
-            return self.xp.matmul(a, b, out=out)
-        if out is None:
-            out = self.xp.empty((*a.shape[:1], *b.shape[1:]), a.dtype)
-        if not self._fit(a, b, out):
-            return self.xp.matmul(a, b, out=out)
-        left, right = self._dense_or_transposed(a), self._dense_or_transposed(b)
-        with self._turn:
-            self._take_turn()
-            self._keep([left, right, out])
-            done = products.matmul(left, right, out)
-        return out if done else self.xp.matmul(a, b, out=out)
+        done = False
+        if products is not None and self._fit(a, b, out):
+            left, right = self._dense_or_transposed(a), self._dense_or_transposed(b)
+            with self._turn:
+                self._take_turn()
+                self._keep([left, right, out])
+                done = products.matmul(left, right, out)
+        if not done:
+            self.xp.matmul(a, b, out=out)
 
     def _fit(self, a: Array, b: Array, out: Array) -> bool:
         """Whether cuBLASLt multiplies such matrices: it is told of one dtype and three sizes."""
@@ -236,42 +248,12 @@ class CupyBackend(Backend):
         flags = array.flags
         return array if flags.c_contiguous or flags.f_contiguous else self._dense(array)
 
-    def linear_forward(
-        self,
-        kind: str,
-        x: Array,
-        weight: Array,
-        bias: Array | None,
-        y: Array,
-        z: Array,
-        alpha: float = 0.0,
-    ) -> None:
+    def _linear_in_one(self, kind: str, x: Array, weight: Array, bias: Array, y: Out) -> bool:
         epilogue = BIAS_EPILOGUES.get(kind)
-        if bias is None or epilogue is None or not self._fused(epilogue, x, weight, y, bias):
-            super().linear_forward(kind, x, weight, bias, y, z, alpha)
+        return epilogue is not None and self._fused(epilogue, x, weight, y, bias)
 
-    def linear_backward(
-        self,
-        kind: str,
-        dy: Array,
-        x: Array,
-        weight: Array,
-        saved: Array,
-        dz: Array,
-        dweight: Array,
-        dbias: Array | None,
-        dx: Array | None,
-        alpha: float = 0.0,
-    ) -> None:
-        if (
-            kind == "identity"
-            and dbias is not None
-            and self._fused(Epilogue.BIAS_GRADIENT, x.T, dy, dweight, dbias)
-        ):
-            if dx is not None:
-                self.matmul(dy, weight.T, dx)
-        else:
-            super().linear_backward(kind, dy, x, weight, saved, dz, dweight, dbias, dx, alpha)
+    def _gradients_in_one(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
+        return self._fused(Epilogue.BIAS_GRADIENT, x.T, dz, dweight, dbias)
 
     def _fused(self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array) -> bool:
         """Carry out a product and what goes with it in one launch, if cuBLASLt can do that."""
@@ -385,64 +367,63 @@ class CupyBackend(Backend):
 
     # ------------------------------------------------------------------ activations
 
-    def bias_activation(
-        self, kind: str, z: Array, bias: Array | None, y: Array, alpha: float = 0.0
-    ) -> None:
+    def _bias_activation(self, kind: str, z: Out, bias: Array | None, y: Out, alpha: float) -> None:
         if bias is None:
-            self._elementwise(kind, z, y, alpha)
+            self._activation(kind, z, y, alpha)
         elif z.size:
             grid = (self._blocks(_packs(z.size, z.dtype)),)
             keep_z = np.int32(ACTIVATIONS[kind].saved == "x")
-            args = CODES[kind], _real(z, alpha), z, self._dense(bias), y, keep_z
+            args = CODES[kind], _real(z, alpha), z, bias, y, keep_z
             sizes = np.int64(z.size), np.int64(z.shape[-1])
             self._launch("activations", "bias_activation", z.dtype, grid, (THREADS,), args + sizes)
 
-    def bias_activation_backward(
+    def _bias_activation_backward(
         self,
         kind: str,
         dy: Array,
         saved: Array,
-        dz: Array,
-        dbias: Array | None,
-        alpha: float = 0.0,
+        dz: Out,
+        dbias: Out | None,
+        alpha: float,
     ) -> None:
         if dbias is None:
-            self._elementwise_backward(kind, dy, saved, dz, alpha)
+            self._activation_backward(kind, dy, saved, dz, alpha)
         else:
-            head = CODES[kind], _real(dz, alpha), self._dense(dy), self._dense(saved), dz
+            trainable(kind)
+            head = CODES[kind], _real(dz, alpha), dy, saved, dz
             self._column_sums("bias_activation_backward", head, dz.shape, dbias)
 
-    def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None:
-        args = CODES[kind], _real(y, alpha), self._dense(x), y
+    def _activation(self, kind: str, x: Array, y: Out, alpha: float) -> None:
+        args = CODES[kind], _real(y, alpha), x, y
         self._flat("activations", "activation", y, *args)
 
-    def _elementwise_backward(
-        self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
+    def _activation_backward(
+        self, kind: str, dy: Array, saved: Array, dx: Out, alpha: float
     ) -> None:
-        args = CODES[kind], _real(dx, alpha), self._dense(dy), self._dense(saved), dx
+        trainable(kind)
+        args = CODES[kind], _real(dx, alpha), dy, saved, dx
         self._flat("activations", "activation_backward", dx, *args)
 
-    def bias_gradient(self, dy: Array, dbias: Array) -> None:
-        self._column_sums("bias_gradient", (self._dense(dy),), dy.shape, dbias)
+    def _bias_gradient(self, dy: Array, dbias: Out) -> None:
+        self._column_sums("bias_gradient", (dy,), dy.shape, dbias)
 
-    def prelu(self, x: Array, slope: Array, y: Array) -> None:
+    def _prelu(self, x: Array, slope: Array, y: Out) -> None:
         columns = np.int64(slope.size)
-        self._flat("activations", "prelu", y, self._dense(x), self._dense(slope), y, columns)
+        self._flat("activations", "prelu", y, x, slope, y, columns)
 
-    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
-        head = *map(self._dense, (dy, x, slope)), dx
+    def _prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Out, dslope: Out) -> None:
+        head = dy, x, slope, dx
         shape = dx.size // slope.size, slope.size
         self._column_sums("prelu_backward", head, shape, dslope)
 
-    def maxout(self, z: Array, bias: Array, y: Array, piece: Array) -> None:
+    def _maxout(self, z: Array, bias: Array, y: Out, piece: Out) -> None:
         sizes = np.int32(z.shape[1] // y.shape[1]), np.int64(y.shape[1])
-        arrays = self._dense(z), self._dense(bias), y, piece
+        arrays = z, bias, y, piece
         self._flat("activations", "maxout", y, *arrays, *sizes)
 
-    def maxout_backward(self, dy: Array, piece: Array, dz: Array) -> None:
+    def _maxout_backward(self, dy: Array, piece: Array, dz: Out) -> None:
         sizes = np.int32(dz.shape[1] // dy.shape[1]), np.int64(dy.shape[1])
-        dy = self._dense(dy)
-        self._flat("activations", "maxout_backward", dy, dy, self._dense(piece), dz, *sizes)
+        self._flat("activations", "maxout_backward", dy, dy, piece, dz, *sizes)
 
     def _column_sums(
         self, name: str, head: tuple[Any, ...], shape: tuple[int, int], dbias: Array
@@ -461,29 +442,17 @@ class CupyBackend(Backend):
         tail = dbias, np.int64(rows), np.int64(columns), partial, self._scratch(tiles, np.uint32)
         self._launch("activations", name, dbias.dtype, grid, (width, height), head + tail)
 
-    def softmax(self, x: Array, y: Array | None = None) -> Array:
-        y = self.empty(x.shape, x.dtype) if y is None else y
-        self._rows("softmax_cross_entropy", "softmax", y, self._dense(x), y)
-        return y
+    def _softmax(self, x: Array, y: Out) -> None:
+        self._rows("softmax_cross_entropy", "softmax", y, x, y)
 
-    def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
-        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
-        self._rows(
-            "softmax_cross_entropy", "softmax_backward", dx, self._dense(dy), self._dense(y), dx
-        )
-        return dx
+    def _softmax_backward(self, dy: Array, y: Array, dx: Out) -> None:
+        self._rows("softmax_cross_entropy", "softmax_backward", dx, dy, y, dx)
 
-    def log_softmax(self, x: Array, y: Array | None = None) -> Array:
-        y = self.empty(x.shape, x.dtype) if y is None else y
-        self._rows("softmax_cross_entropy", "log_softmax", y, self._dense(x), y)
-        return y
+    def _log_softmax(self, x: Array, y: Out) -> None:
+        self._rows("softmax_cross_entropy", "log_softmax", y, x, y)
 
-    def log_softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
-        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
-        self._rows(
-            "softmax_cross_entropy", "log_softmax_backward", dx, self._dense(dy), self._dense(y), dx
-        )
-        return dx
+    def _log_softmax_backward(self, dy: Array, y: Array, dx: Out) -> None:
+        self._rows("softmax_cross_entropy", "log_softmax_backward", dx, dy, y, dx)
 
     def _rows(self, file: str, name: str, out: Array, *args: Any) -> None:
         """Launch a kernel of rows.cuh that leaves nothing but `out`."""
@@ -506,81 +475,54 @@ class CupyBackend(Backend):
 
     # ------------------------------------------------------------------ normalization
 
-    def batch_norm_forward(
-        self,
-        x: Array,
-        gamma: Array,
-        beta: Array,
-        running_mean: Array,
-        running_var: Array,
-        mean: Array,
-        var: Array,
-        y: Array,
-        eps: float,
-        momentum: float,
+    def _batch_norm_forward(
+        self, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
     ) -> None:
-        averages = running_mean, running_var, mean, var
-        numbers = _real(x, eps), _real(x, momentum)
-        x, gamma, beta = self._dense(x), self._dense(gamma), self._dense(beta)
-        args = x, gamma, beta, *averages, y, *numbers
+        averages = running.mean, running.var, mean, var
+        numbers = _real(x, norm.eps), _real(x, running.momentum)
+        args = x, norm.gamma, norm.beta, *averages, y, *numbers
         if self._merged_columns("batch_norm_forward", x, args) > 1:
-            self.batch_norm_inference(x, gamma, beta, mean, var, y, eps)
+            self._batch_norm_inference(x, norm, mean, var, y)
 
-    def batch_norm_inference(
-        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
-    ) -> None:
-        vectors = (self._dense(array) for array in (gamma, beta, mean, var))
-        args = self._dense(x), *vectors, y, _real(x, eps)
+    def _batch_norm_inference(self, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
+        args = x, norm.gamma, norm.beta, mean, var, y, _real(x, norm.eps)
         self._columns("batch_norm_inference", y, args)
 
-    def batch_norm_backward(
+    def _batch_norm_backward(
         self,
         dy: Array,
         x: Array,
-        gamma: Array,
+        norm: Norm,
         mean: Array,
         var: Array,
-        dgamma: Array,
-        dbeta: Array,
-        dx: Array,
-        eps: float,
+        dgamma: Out,
+        dbeta: Out,
+        dx: Out,
         batch_statistics: bool,
     ) -> None:
-        inputs = (self._dense(array) for array in (dy, x, gamma, mean, var))
-        numbers = _real(x, eps), np.int32(batch_statistics)
-        args = *inputs, dgamma, dbeta, dx, *numbers
+        numbers = _real(x, norm.eps), np.int32(batch_statistics)
+        args = dy, x, norm.gamma, mean, var, dgamma, dbeta, dx, *numbers
         if self._merged_columns("batch_norm_backward", dx, args) > 1:
             self._columns("batch_norm_input_gradient", dx, args)
 
-    def layer_norm_forward(
-        self,
-        x: Array,
-        gamma: Array,
-        beta: Array,
-        mean: Array,
-        inv_std: Array,
-        y: Array,
-        eps: float,
-    ) -> None:
-        inputs = (self._dense(array) for array in (x, gamma, beta))
-        args = *inputs, mean, inv_std, y, _real(x, eps)
+    def _layer_norm_forward(self, x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
+        args = x, norm.gamma, norm.beta, mean, inv_std, y, _real(x, norm.eps)
         self._rows("normalization", "layer_norm_forward", y, *args)
 
-    def layer_norm_backward(
+    def _layer_norm_backward(
         self,
         dy: Array,
         x: Array,
-        gamma: Array,
+        norm: Norm,
         mean: Array,
         inv_std: Array,
-        dgamma: Array,
-        dbeta: Array,
-        dx: Array,
+        dgamma: Out,
+        dbeta: Out,
+        dx: Out,
     ) -> None:
-        dy, x, gamma, mean, inv_std = map(self._dense, (dy, x, gamma, mean, inv_std))
         args = dy, x, mean, inv_std, dgamma, dbeta
         self._merged_columns("layer_norm_parameter_gradients", dx, args)
-        args = dy, x, gamma, mean, inv_std, dx
+        args = dy, x, norm.gamma, mean, inv_std, dx
         self._rows("normalization", "layer_norm_backward", dx, *args)
 
     def _columns(
@@ -619,40 +561,40 @@ class CupyBackend(Backend):
 
     # ------------------------------------------------------------------ losses
 
-    def softmax_cross_entropy(
-        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+    def _softmax_cross_entropy(
+        self, z: Array, target: Array, dz: Out, log: Out, counters: Array
     ) -> None:
         rows, columns = z.shape
         suffix, blocks, threads = self._team(rows, columns, z.dtype)
         kind = "labels" if target.ndim == 1 else "probabilities"
-        args = self._dense(z), self._dense(target), dz, np.int64(rows), np.int32(columns)
+        args = z, target, dz, np.int64(rows), np.int32(columns)
         name = f"cross_entropy_{kind}{suffix}"
         self._loss("softmax_cross_entropy", name, dz, blocks, threads, args, log, counters)
 
-    def categorical_cross_entropy(
-        self, y: Array, target: Array, dy: Array, log: Array, counters: Array, delta: float
+    def _categorical_cross_entropy(
+        self, y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
     ) -> None:
         rows, columns = y.shape
         suffix, blocks, threads = self._team(rows, columns, y.dtype)
-        matrices = self._dense(y), self._dense(target), dy
+        matrices = y, target, dy
         args = *matrices, _real(y, delta), np.int64(rows), np.int32(columns)
         name = f"categorical_cross_entropy{suffix}"
         self._loss("softmax_cross_entropy", name, dy, blocks, threads, args, log, counters)
 
-    def elementwise_loss(
+    def _elementwise_loss(
         self,
         kind: str,
         y: Array,
         target: Array,
-        dy: Array,
-        log: Array,
+        dy: Out,
+        log: Out,
         counters: Array,
-        alpha: float = 0.0,
+        alpha: float,
     ) -> None:
         about = LOSSES[kind]
         count = dy.size if about.mean_over == "elements" else len(dy)
         right = np.int32(about.threshold is not None), _real(dy, about.threshold or 0)
-        matrices = self._dense(y), self._dense(target), dy
+        matrices = y, target, dy
         sizes = np.int64(count), np.int64(dy.size)
         args = np.int32(about.code), *matrices, _real(dy, alpha), *right, *sizes
         blocks = self._blocks(_packs(dy.size, dy.dtype))
@@ -676,88 +618,67 @@ class CupyBackend(Backend):
 
     # ------------------------------------------------------------------ training
 
-    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
+    def _dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
         keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
         scale = _real(out, 1 / (1 - p))
-        args = self._dense(x), np.float32(p), scale, *keys, counters, out
+        args = x, np.float32(p), scale, *keys, counters, out
         self._flat("dropout", "dropout", out, *args)
 
-    def sgd(
+    def _sgd(
         self,
-        p: Array,
+        p: Out,
         g: Array,
-        velocity: Array | None,
-        lr: Array,
-        counters: Array,
+        velocity: Out | None,
+        update: Update,
         momentum: float,
         nesterov: bool,
-        weight_decay: float,
-        l1: float = 0.0,
-        master: Array | None = None,
     ) -> None:
-        rate = self._dense(lr), np.int32(lr.size), counters
-        g, penalties = self._dense(g), (_real(p, weight_decay), _real(p, l1))
+        rate, penalties = _rate(update), (_real(p, update.weight_decay), _real(p, update.l1))
         if velocity is None:
-            self._flat("optimizers", "sgd", p, p, g, master, *rate, *penalties)
+            self._flat("optimizers", "sgd", p, p, g, update.master, *rate, *penalties)
         else:
             args = velocity, *rate, _real(p, momentum), np.int32(nesterov), *penalties
-            self._flat("optimizers", "sgd_momentum", p, p, g, master, *args)
+            self._flat("optimizers", "sgd_momentum", p, p, g, update.master, *args)
 
-    def adaptive(
-        self,
-        p: Array,
-        g: Array,
-        squares: Array,
-        lr: Array,
-        counters: Array,
-        keep: float,
-        add: float,
-        eps: float,
-        weight_decay: float,
-        l1: float = 0.0,
-        master: Array | None = None,
+    def _adaptive(
+        self, p: Out, g: Array, squares: Out, update: Update, keep: float, add: float, eps: float
     ) -> None:
-        rate = self._dense(lr), np.int32(lr.size), counters
-        constants = (_real(p, x) for x in (keep, add, eps, weight_decay, l1))
-        args = p, self._dense(g), master, squares, *rate, *constants
+        numbers = keep, add, eps, update.weight_decay, update.l1
+        constants = (_real(p, x) for x in numbers)
+        args = p, g, update.master, squares, *_rate(update), *constants
         self._flat("optimizers", "adaptive", p, *args)
 
-    def adam(
+    def _adam(
         self,
-        p: Array,
+        p: Out,
         g: Array,
-        m: Array,
-        v: Array,
-        lr: Array,
-        counters: Array,
+        m: Out,
+        v: Out,
+        update: Update,
         beta1: float,
         beta2: float,
         eps: float,
-        weight_decay: float,
         decoupled: bool,
-        l1: float = 0.0,
-        master: Array | None = None,
     ) -> None:
-        rate = self._dense(lr), np.int32(lr.size), counters
-        constants = (np.float64(x) for x in (beta1, beta2, eps, weight_decay))
-        args = m, v, *rate, *constants, np.int32(decoupled), _real(p, l1)
-        self._flat("optimizers", "adam", p, p, self._dense(g), master, *args)
+        constants = (np.float64(x) for x in (beta1, beta2, eps, update.weight_decay))
+        args = m, v, *_rate(update), *constants, np.int32(decoupled), _real(p, update.l1)
+        self._flat("optimizers", "adam", p, p, g, update.master, *args)
 
-    def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
-        args = self._dense(g), total, _real(g, weight), np.int32(start)
+    def _accumulate(self, g: Array, total: Out, weight: float, start: bool) -> None:
+        args = g, total, _real(g, weight), np.int32(start)
         self._flat("gradients", "accumulate", total, *args)
 
-    def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
+    def _sum_of_squares(self, x: Array, total: Out, start: bool) -> None:
         blocks = self._blocks(_packs(x.size, x.dtype))
         scratch = self._scratch(blocks, np.float64), self._scratch(1, np.uint32)
-        args = self._dense(x), total, np.int32(start), *scratch, np.int64(x.size)
+        args = x, total, np.int32(start), *scratch, np.int64(x.size)
         self._launch("gradients", "sum_of_squares", x.dtype, (blocks,), (THREADS,), args)
 
-    def clip(self, x: Array, total: Array, limit: float) -> None:
+    def _clip(self, x: Out, total: Array, limit: float) -> None:
         self._flat("gradients", "clip", x, x, total, np.float64(limit))
 
-    def gather(
-        self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
+    def _gather(
+        self, source: Array, order: Array, counters: Array, batch_size: int, out: Out
     ) -> None:
         if not out.size:
             return
@@ -773,13 +694,18 @@ class CupyBackend(Backend):
         width = min(THREADS, _power_of_two(units))
         height = THREADS // width
         grid = (min(-(-rows // height), self._most_blocks),)
-        batch = self._dense(source), self._dense(order), counters, np.int64(batch_size)
+        batch = source, order, counters, np.int64(batch_size)
         args = *batch, out, np.int64(rows), np.int64(length)
         self._launch("gather", name, dtype, grid, (width, height), args)
 
-    def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
+    def _advance(self, counters: Out, step: int, updates: int, forwards: int) -> None:
         args = counters, np.int64(step), np.int64(updates), np.int64(forwards)
         self._launch("gather", "advance", np.dtype(np.float32), (1,), (1,), args)
+
+
+def _rate(update: Update) -> tuple[Any, ...]:
+    """Return what a kernel looks the learning rate up by."""
+    return update.lr, np.int32(update.lr.size), update.counters
 
 
 def _real(like: Array, number: float) -> np.generic:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnkit.backends.base import CaptureError
+from nnkit.backends.contract import CaptureError
 from nnkit.reasons import named_reason, reason
 
 STEPS_PER_GRAPH = 16

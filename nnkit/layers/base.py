@@ -153,7 +153,7 @@ class Layer:
     # ------------------------------------------------------------------ the tree
 
     def walk(self, path: str = "") -> Iterator[tuple[str, Layer]]:
-        """This layer and all inside it, each before its sublayers, with paths such as "0.1".
+        """Go through this layer and all inside it, with paths such as "0.1", the outer ones first.
 
         Whatever is done to all layers is done along this walk.
         """
@@ -195,7 +195,7 @@ class Layer:
     def shapes(
         self, shape: tuple[int, ...] | None, path: str = ""
     ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
-        """This layer and those inside it, with the shape of one output for an input of `shape`.
+        """Each layer of the walk with the shape of one output, for one input of `shape`.
 
         None stands for a shape that nothing determines. Raises ValueError where one does not fit.
         """

@@ -76,7 +76,7 @@ class Residual(Layer):
     def shapes(
         self, shape: tuple[int, ...] | None, path: str = ""
     ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
-        """This layer and those inside it, with the shape of one output."""
+        """Each layer of the walk with the shape of one output."""
         yield path, self, None if shape is None else self.output_shape(shape)
         current = shape
         for name, layer in self.children():
@@ -173,7 +173,7 @@ class Concat(Layer):
     def shapes(
         self, shape: tuple[int, ...] | None, path: str = ""
     ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
-        """This layer and those inside it, with the shape of one output."""
+        """Each layer of the walk with the shape of one output."""
         yield path, self, None if shape is None else self.output_shape(shape)
         for name, branch in self.children():
             yield from branch.shapes(shape, f"{path}.{name}" if path else name)

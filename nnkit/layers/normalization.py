@@ -8,6 +8,7 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array
+from nnkit.backends.contract import Norm, Running
 from nnkit.dtypes import arithmetic
 from nnkit.layers.base import Layer
 from nnkit.parameters import Parameter
@@ -32,6 +33,11 @@ class _Normalization(Layer):
     def own_parameters(self) -> dict[str, Parameter]:
         """Return gamma as "weight" and beta as "bias"."""
         return {"weight": self.gamma, "bias": self.beta}
+
+    @property
+    def norm(self) -> Norm:
+        """What the backend's operations take of this layer."""
+        return Norm(self.gamma.value, self.beta.value, self.eps)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(num_features,) as it is."""
@@ -86,10 +92,10 @@ class BatchNorm1d(_Normalization):
     def forward(self, x: Array) -> Array:
         """Normalise by the batch's statistics in training, otherwise by the running ones."""
         self.x, self._batch_statistics = x, self.training
-        gamma, beta, y = self.gamma.value, self.beta.value, self.new("y", x.shape)
+        y = self.new("y", x.shape)
         if not self.training:
             self.mean, self.var = self.running_mean, self.running_var
-            self.backend.batch_norm_inference(x, gamma, beta, self.mean, self.var, y, self.eps)
+            self.backend.batch_norm_inference(x, self.norm, self.mean, self.var, y)
             return y
         if len(x) < self.least_rows:
             raise ValueError(
@@ -98,18 +104,8 @@ class BatchNorm1d(_Normalization):
             )
         shape, real = (self.num_features,), arithmetic(self.dtype)
         self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
-        self.backend.batch_norm_forward(
-            x,
-            gamma,
-            beta,
-            self.running_mean,
-            self.running_var,
-            self.mean,
-            self.var,
-            y,
-            self.eps,
-            self.momentum,
-        )
+        running = Running(self.running_mean, self.running_var, self.momentum)
+        self.backend.batch_norm_forward(x, self.norm, running, self.mean, self.var, y)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -118,13 +114,12 @@ class BatchNorm1d(_Normalization):
         self.backend.batch_norm_backward(
             dy,
             self.x,
-            self.gamma.value,
+            self.norm,
             self.mean,
             self.var,
             self.gamma.grad,
             self.beta.grad,
             dx,
-            self.eps,
             self._batch_statistics,
         )
         return dx
@@ -159,9 +154,7 @@ class LayerNorm(_Normalization):
         self.x, y = x, self.new("y", x.shape)
         shape, real = (len(x),), arithmetic(self.dtype)
         self.mean, self.inv_std = self.new("mean", shape, real), self.new("inv_std", shape, real)
-        self.backend.layer_norm_forward(
-            x, self.gamma.value, self.beta.value, self.mean, self.inv_std, y, self.eps
-        )
+        self.backend.layer_norm_forward(x, self.norm, self.mean, self.inv_std, y)
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -170,7 +163,7 @@ class LayerNorm(_Normalization):
         self.backend.layer_norm_backward(
             dy,
             self.x,
-            self.gamma.value,
+            self.norm,
             self.mean,
             self.inv_std,
             self.gamma.grad,

@@ -130,7 +130,7 @@ class Sequential(Layer):
         return {str(i): layer for i, layer in enumerate(self._layers)}
 
     def append(self, layer: Layer) -> None:
-        """Add a layer at the end. All that change the layers raise ValueError if it does not fit."""
+        """Add a layer at the end. A change that does not fit raises ValueError, and is not made."""
         self._change([*self._layers, layer])
 
     def insert(self, index: int, layer: Layer) -> None:

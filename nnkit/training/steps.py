@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array
-from nnkit.backends.base import STEP, CaptureError
-from nnkit.layers import Sequential, Workspace
+from nnkit.backends.contract import STEP, CaptureError
+from nnkit.layers import Layer, Sequential, Workspace
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
@@ -189,7 +189,7 @@ class CaptureWarning(UserWarning):
 
 def capturable(model: Sequential, loss: Loss, optimizer: Optimizer) -> bool:
     """Whether a step through all these can be captured; says once which part cannot."""
-    parts = [*(layer for _, layer in model.walk()), loss, optimizer]
+    parts: list[Layer | Loss | Optimizer] = [*(x for _, x in model.walk()), loss, optimizer]
     blame = [repr(part) for part in parts if not part.capturable]
     if blame:
         _warn(f"{blame[0]} does not say `capturable = True`")

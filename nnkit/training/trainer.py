@@ -107,9 +107,9 @@ class Trainer:
             backend can. The result is the same, bit for bit.
 
         Raises ValueError for data that do not fit the model or the loss; nothing has changed then.
-        Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two steps,
-        callbacks may change whatever they like, and other threads may use the model; `fit` or
-        `resume` of this same trainer raises RuntimeError.
+        Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two
+        steps callbacks may change whatever they like, and other threads may use the model; `fit`
+        or `resume` of this same trainer raises RuntimeError.
         """
         n = len(x)
         counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}

@@ -11,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from nnkit.backends.base import Array
+from nnkit.backends.contract import Array
 
 MIDDLE, TAIL, END = 0.67448975, sqrt(32), 39.0
 """Where Cody's three formulas meet, and from where on Phi(-t) is 0 in float64."""

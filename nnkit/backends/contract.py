@@ -1,8 +1,9 @@
 """The contract of a backend: the named operations that every array library must carry out.
 
-A backend is an object. It holds an array namespace ``xp`` and some twenty-five operations, from
-which every layer, loss and optimizer is written. `nnkit.backends.numpy` has each of them as a plain
-formula and is the reference for the others.
+A backend is an object. It holds an array namespace ``xp`` and some thirty operations, from which
+every layer, loss and optimizer is written. Each is declared here once, with its signature and what
+it computes; `nnkit.backends.numpy` has each of them as a plain formula and is the reference for the
+others.
 
 Conventions, for every operation:
 
@@ -11,7 +12,8 @@ Conventions, for every operation:
   normalisation (mean, var, inv_std and their running averages) and the state of optimizers are
   float32 too.
 * Matrices have one example per row: shape (n, features). Inputs are never modified.
-* ``out`` (or the named output arrays) is preallocated; where it may be None a new array is made.
+* Outputs are preallocated; where one may be left out a new array is made. They may be arrays that
+  are updated: then what they held before counts.
 * Nothing is read back to the host, so that a sequence of operations can be captured and replayed.
   What changes from step to step is read from a device array of three int64 `counters`.
 """
@@ -19,16 +21,21 @@ Conventions, for every operation:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
+from inspect import Parameter, signature
 from math import inf
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from nnkit.kernels.table import ACTIVATIONS
-
 Array = Any
-"""An array of some backend; the libraries share no common type."""
+"""An array of some backend; the libraries share no common type. As an argument: an input."""
+View = Any
+"""An input that may be a transposed view."""
+Out = Any
+"""An array that an operation writes, or updates."""
 
 STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
@@ -36,6 +43,150 @@ STEP, UPDATES, FORWARDS = 0, 1, 2
 
 class CaptureError(RuntimeError):
     """A step holds something that this backend cannot capture; the message says what."""
+
+
+class Norm(NamedTuple):
+    """What the layers of normalisation compute with, for rows of m numbers."""
+
+    gamma: Array
+    """Scale of each column, (m,)."""
+    beta: Array
+    """Offset of each column, (m,)."""
+    eps: float
+    """Added to a variance."""
+
+
+class Running(NamedTuple):
+    """The averages that follow the statistics of batches, each (m,)."""
+
+    mean: Out
+    var: Out
+    momentum: float
+    """``average += momentum * (batch's - average)``."""
+
+
+class Update(NamedTuple):
+    """What the updates of all optimizers share."""
+
+    lr: Array
+    """The learning rate: element ``counters[STEP]`` of this float64 array, or its only one."""
+    counters: Array
+    weight_decay: float = 0.0
+    l1: float = 0.0
+    master: Out | None = None
+    """The parameters in float32, where p is of a half dtype.
+
+    A small update would not change p. The master is updated, and p is what it rounds to
+    (Micikevicius et al. 2018). Elements of p that differ from that before have been set since, and
+    the master first takes their value.
+    """
+
+
+BUNDLES = {bundle.__name__: bundle for bundle in (Norm, Running, Update)}
+"""Arguments that travel together, by the name of their type."""
+
+Declared = TypeVar("Declared", bound=Callable[..., Any])
+Implementation = Callable[..., Any]
+
+
+class Operation:
+    """What a declaration says: the name, the arguments, and which of them are arrays.
+
+    A type of argument is the annotation's word: Array, View, Out, a bundle's name or a Python type.
+    """
+
+    def __init__(self, declared: Callable[..., Any]) -> None:
+        self.name = declared.__name__
+        self.signature = signature(declared)
+        parameters = list(self.signature.parameters.values())[1:]
+        self.arguments = tuple(parameter.name for parameter in parameters)
+        self.types = tuple(_word(parameter.annotation) for parameter in parameters)
+        self.defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
+        made = [name for name, default in self.defaults.items() if default is None]
+        self.result = self.arguments.index(made[0]) if made else None
+        """Place of the output that is made where it is left out."""
+
+    def complete(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        """Return all arguments in their order; TypeError as Python itself would raise it."""
+        given = len(arguments)
+        rest = [name for name in self.arguments[given:] if name in named or name in self.defaults]
+        if given + len(rest) != len(self.arguments) or not named.keys() <= set(rest):
+            self.signature.bind(None, *arguments, **named)
+        defaults = self.defaults
+        return (*arguments, *(named[k] if k in named else defaults[k] for k in rest))
+
+    def arrays(self, arguments: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
+        """Name, type and value of each array among the arguments, those in bundles too."""
+        for name, kind, value in zip(self.arguments, self.types, arguments, strict=True):
+            if kind in BUNDLES:
+                fields = BUNDLES[kind].__annotations__
+                for field, inner in zip(fields, value, strict=True):
+                    if _word(fields[field]) in ARRAYS and inner is not None:
+                        yield f"{name}.{field}", _word(fields[field]), inner
+            elif kind in ARRAYS and value is not None:
+                yield name, kind, value
+
+    def with_inputs(
+        self, arguments: Sequence[Any], change: Callable[[Array], Array]
+    ) -> tuple[Any, ...]:
+        """Return the arguments with `change` applied to each Array, those in bundles too."""
+        return tuple(
+            _change(kind, value, change) for kind, value in zip(self.types, arguments, strict=True)
+        )
+
+
+ARRAYS = ("Array", "View", "Out")
+
+
+def _word(annotation: Any) -> str:
+    return str(annotation).removesuffix(" | None")
+
+
+def _change(kind: str, value: Any, change: Callable[[Array], Array]) -> Any:
+    if kind in BUNDLES:
+        kinds = map(_word, BUNDLES[kind].__annotations__.values())
+        return BUNDLES[kind](
+            *(_change(k, inner, change) for k, inner in zip(kinds, value, strict=True))
+        )
+    return change(value) if kind == "Array" and value is not None else value
+
+
+OPERATIONS: dict[str, Operation] = {}
+"""The operations that a backend carries out, by name."""
+
+
+def operation(declared: Declared) -> Declared:
+    """Make the method that has the backend carry out the operation that is declared.
+
+    The method returns the output that may be left out. If it was, a new array takes its place,
+    which the declaration's body makes.
+    """
+    about = OPERATIONS[declared.__name__] = Operation(declared)
+    count, result, complete = len(about.arguments), about.result, about.complete
+
+    @wraps(declared)
+    def method(self: Backend, *arguments: Any, **named: Any) -> Any:
+        if named or len(arguments) != count:
+            arguments = complete(arguments, named)
+        if result is None:
+            return self._carry_out(about, arguments)
+        if arguments[result] is None:
+            made = declared(self, *arguments)
+            arguments = *arguments[:result], made, *arguments[result + 1 :]
+        self._carry_out(about, arguments)
+        return arguments[result]
+
+    return cast(Declared, method)
+
+
+def implementations(*modules: ModuleType) -> dict[str, Implementation]:
+    """Return the functions of these modules that are named as operations."""
+    return {
+        name: function
+        for module in modules
+        for name, function in vars(module).items()
+        if name in OPERATIONS and getattr(function, "__module__", None) == module.__name__
+    }
 
 
 class Backend(ABC):
@@ -114,14 +265,23 @@ class Backend(ABC):
 
         return replay
 
+    @abstractmethod
+    def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
+        """Carry out an operation, all of whose arguments are given.
+
+        The one place where a backend decides how: by which function, and what is done to the
+        arguments before.
+        """
+
     # ------------------------------------------------------------------ products
 
-    @abstractmethod
-    def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
+    @operation
+    def matmul(self, a: View, b: View, out: Out | None = None) -> Array:
         """Matrix product ``a @ b`` of (n, k) and (k, m); transposed views are welcome.
 
         `out` must not overlap a or b. Raises ValueError for shapes that do not go together.
         """
+        return self.empty((*a.shape[:1], *b.shape[1:]), a.dtype)
 
     def linear_forward(
         self,
@@ -139,6 +299,8 @@ class Backend(ABC):
         (``ACTIVATIONS[kind].saved == "y"``), and is scratch; otherwise it is kept for the backward
         pass. With "identity" it is a linear layer alone.
         """
+        if bias is not None and self._linear_in_one(kind, x, weight, bias, y):
+            return
         if kind == "identity":
             self.matmul(x, weight, y)
             if bias is not None:
@@ -166,21 +328,30 @@ class Backend(ABC):
         ``dx = dz @ weight.T``. `dz` may be the same array as `dy`; with "identity" dy itself is dz,
         and `dz` is not written.
         """
-        if kind == "identity":
-            dz = dy
+        dz = dy if kind == "identity" else dz
+        if kind != "identity":
+            self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
+            self.matmul(x.T, dz, dweight)
+        elif dbias is None or not self._gradients_in_one(x, dy, dweight, dbias):
             if dbias is not None:
                 self.bias_gradient(dy, dbias)
-        else:
-            self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
-        self.matmul(x.T, dz, dweight)
+            self.matmul(x.T, dy, dweight)
         if dx is not None:
             self.matmul(dz, weight.T, dx)
 
+    def _linear_in_one(self, kind: str, x: Array, weight: Array, bias: Array, y: Out) -> bool:
+        """Carry out all of `linear_forward` at once, if this backend can."""
+        return False
+
+    def _gradients_in_one(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
+        """Carry out ``dweight = x.T @ dz`` and ``dbias = sum of dz`` at once, if possible."""
+        return False
+
     # ------------------------------------------------------------------ activations
 
-    @abstractmethod
+    @operation
     def bias_activation(
-        self, kind: str, z: Array, bias: Array | None, y: Array, alpha: float = 0.0
+        self, kind: str, z: Out, bias: Array | None, y: Out, alpha: float = 0.0
     ) -> None:
         """Bias and activation in one pass: ``y = f(z + bias)`` for z (n, m), bias (m,) or None.
 
@@ -188,14 +359,14 @@ class Backend(ABC):
         scratch and may be the same array as `y`.
         """
 
-    @abstractmethod
+    @operation
     def bias_activation_backward(
         self,
         kind: str,
         dy: Array,
         saved: Array,
-        dz: Array,
-        dbias: Array | None,
+        dz: Out,
+        dbias: Out | None,
         alpha: float = 0.0,
     ) -> None:
         """In one pass ``dz = dy * f'(saved)`` and ``dbias = sum of dz over rows`` (if wanted).
@@ -203,123 +374,100 @@ class Backend(ABC):
         `dz` may be the same array as `dy`. The sum has a fixed order: two runs give the same bits.
         """
 
-    def activation(self, kind: str, x: Array, y: Array | None = None, alpha: float = 0.0) -> Array:
+    @operation
+    def activation(self, kind: str, x: Array, y: Out | None = None, alpha: float = 0.0) -> Array:
         """Elementwise activation ``y = f(x)`` of any shape; `kind` is a key of `ACTIVATIONS`."""
-        y = self.empty(x.shape, x.dtype) if y is None else y
-        self._elementwise(kind, x, y, alpha)
-        return y
+        return self.empty(x.shape, x.dtype)
 
+    @operation
     def activation_backward(
-        self, kind: str, dy: Array, saved: Array, dx: Array | None = None, alpha: float = 0.0
+        self, kind: str, dy: Array, saved: Array, dx: Out | None = None, alpha: float = 0.0
     ) -> Array:
         """Gradient ``dx = dy * f'``, where `saved` is the activation's x or y (see `ACTIVATIONS`).
 
-        Raises ValueError for an activation without a gradient (step).
+        Raises ValueError for an activation without a gradient (step), as all do that need one.
         """
-        if ACTIVATIONS[kind].gradient is None:
-            raise ValueError(
-                f"the activation {kind!r} has no gradient: it cannot be trained through"
-            )
-        dx = self.empty(dy.shape, dy.dtype) if dx is None else dx
-        self._elementwise_backward(kind, dy, saved, dx, alpha)
-        return dx
+        return self.empty(dy.shape, dy.dtype)
 
-    @abstractmethod
-    def _elementwise(self, kind: str, x: Array, y: Array, alpha: float) -> None: ...
-
-    @abstractmethod
-    def _elementwise_backward(
-        self, kind: str, dy: Array, saved: Array, dx: Array, alpha: float
-    ) -> None: ...
-
-    @abstractmethod
-    def bias_gradient(self, dy: Array, dbias: Array) -> None:
+    @operation
+    def bias_gradient(self, dy: Array, dbias: Out) -> None:
         """``dbias = sum of dy over rows`` for dy (n, m), in a fixed order."""
 
-    @abstractmethod
-    def prelu(self, x: Array, slope: Array, y: Array) -> None:
+    @operation
+    def prelu(self, x: Array, slope: Array, y: Out) -> None:
         """``y = x`` where x > 0, else ``slope x``, with a slope (m,) for x (n, m), or (1,)."""
 
-    @abstractmethod
-    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Array, dslope: Array) -> None:
+    @operation
+    def prelu_backward(self, dy: Array, x: Array, slope: Array, dx: Out, dslope: Out) -> None:
         """``dx = dy`` where x > 0, else ``slope dy``; ``dslope = sum of dy min(x, 0)``.
 
         The sum is over rows, or over all elements for a slope (1,), and has a fixed order.
         """
 
-    @abstractmethod
-    def maxout(self, z: Array, bias: Array, y: Array, piece: Array) -> None:
+    @operation
+    def maxout(self, z: Array, bias: Array, y: Out, piece: Out) -> None:
         """Largest of k linear functions: ``y = max over k of z_k + bias_k``.
 
         z is (n, k m), k matrices (n, m) side by side, bias (k m,), y (n, m). `piece`, int32 (n, m),
         receives the number of the largest, the first of equals; NaN counts as largest.
         """
 
-    @abstractmethod
-    def maxout_backward(self, dy: Array, piece: Array, dz: Array) -> None:
+    @operation
+    def maxout_backward(self, dy: Array, piece: Array, dz: Out) -> None:
         """Gradient of `maxout`: ``dz_k = dy`` where `piece` is k, else 0."""
 
-    @abstractmethod
-    def softmax(self, x: Array, y: Array | None = None) -> Array:
+    @operation
+    def softmax(self, x: Array, y: Out | None = None) -> Array:
         """Softmax of each row, ``exp(x - max) / sum(exp(x - max))``: no overflow for any finite x.
 
         A row with +inf or NaN gives NaN.
         """
+        return self.empty(x.shape, x.dtype)
 
-    @abstractmethod
-    def softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+    @operation
+    def softmax_backward(self, dy: Array, y: Array, dx: Out | None = None) -> Array:
         """Gradient of softmax for any `dy`: ``dx = y * (dy - sum(dy * y))`` in each row."""
+        return self.empty(dy.shape, dy.dtype)
 
-    @abstractmethod
-    def log_softmax(self, x: Array, y: Array | None = None) -> Array:
+    @operation
+    def log_softmax(self, x: Array, y: Out | None = None) -> Array:
         """Logarithm of the softmax of each row, ``x - max - log(sum(exp(x - max)))``."""
+        return self.empty(x.shape, x.dtype)
 
-    @abstractmethod
-    def log_softmax_backward(self, dy: Array, y: Array, dx: Array | None = None) -> Array:
+    @operation
+    def log_softmax_backward(self, dy: Array, y: Array, dx: Out | None = None) -> Array:
         """Gradient of log-softmax, y its output: ``dx = dy - exp(y) * sum(dy)`` in each row."""
+        return self.empty(dy.shape, dy.dtype)
 
     # ------------------------------------------------------------------ normalization
 
-    @abstractmethod
+    @operation
     def batch_norm_forward(
-        self,
-        x: Array,
-        gamma: Array,
-        beta: Array,
-        running_mean: Array,
-        running_var: Array,
-        mean: Array,
-        var: Array,
-        y: Array,
-        eps: float,
-        momentum: float,
+        self, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
     ) -> None:
         """Batch normalisation of x (n, m), n of at least 2 (Ioffe & Szegedy 2015), in training.
 
         ``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the mean and the biased variance
         of each column, which are written to `mean` and `var`. With the unbiased variance, times
-        ``n / (n - 1)``, the averages follow: ``running += momentum * (batch's - running)``. All
-        but x and y have shape (m,). The variance is not harmed by a large mean.
+        ``n / (n - 1)``, the averages follow, see `Running`. All but x and y have shape (m,). The
+        variance is not harmed by a large mean.
         """
 
-    @abstractmethod
-    def batch_norm_inference(
-        self, x: Array, gamma: Array, beta: Array, mean: Array, var: Array, y: Array, eps: float
-    ) -> None:
+    @operation
+    def batch_norm_inference(self, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
         """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the given `mean` and `var`."""
 
-    @abstractmethod
+    @operation
     def batch_norm_backward(
         self,
         dy: Array,
         x: Array,
-        gamma: Array,
+        norm: Norm,
         mean: Array,
         var: Array,
-        dgamma: Array,
-        dbeta: Array,
-        dx: Array,
-        eps: float,
+        dgamma: Out,
+        dbeta: Out,
+        dx: Out,
         batch_statistics: bool,
     ) -> None:
         """Gradients of batch normalisation, its sums in a fixed order.
@@ -330,17 +478,8 @@ class Backend(ABC):
         taken from dy.
         """
 
-    @abstractmethod
-    def layer_norm_forward(
-        self,
-        x: Array,
-        gamma: Array,
-        beta: Array,
-        mean: Array,
-        inv_std: Array,
-        y: Array,
-        eps: float,
-    ) -> None:
+    @operation
+    def layer_norm_forward(self, x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
         """Layer normalisation of x (n, m) (Ba et al. 2016).
 
         ``y = (x - mean) * inv_std * gamma + beta`` with each row's mean and ``inv_std = 1 /
@@ -348,17 +487,17 @@ class Backend(ABC):
         gamma and beta are (m,). The variance is not harmed by a large mean.
         """
 
-    @abstractmethod
+    @operation
     def layer_norm_backward(
         self,
         dy: Array,
         x: Array,
-        gamma: Array,
+        norm: Norm,
         mean: Array,
         inv_std: Array,
-        dgamma: Array,
-        dbeta: Array,
-        dx: Array,
+        dgamma: Out,
+        dbeta: Out,
+        dx: Out,
     ) -> None:
         """Gradients of layer normalisation, its sums in a fixed order.
 
@@ -369,9 +508,9 @@ class Backend(ABC):
 
     # ------------------------------------------------------------------ losses
 
-    @abstractmethod
+    @operation
     def softmax_cross_entropy(
-        self, z: Array, target: Array, dz: Array, log: Array, counters: Array
+        self, z: Array, target: Array, dz: Out, log: Out, counters: Array
     ) -> None:
         """Softmax and cross-entropy of logits, with the gradient, in one pass.
 
@@ -389,9 +528,9 @@ class Backend(ABC):
             int64 (3,).
         """
 
-    @abstractmethod
+    @operation
     def categorical_cross_entropy(
-        self, y: Array, target: Array, dy: Array, log: Array, counters: Array, delta: float
+        self, y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
     ) -> None:
         """Cross-entropy of probabilities, with the gradient, in one pass.
 
@@ -400,14 +539,14 @@ class Backend(ABC):
         where the largest of a row of `y` (the first of equals) is at the place of the target's.
         """
 
-    @abstractmethod
+    @operation
     def elementwise_loss(
         self,
         kind: str,
         y: Array,
         target: Array,
-        dy: Array,
-        log: Array,
+        dy: Out,
+        log: Out,
         counters: Array,
         alpha: float = 0.0,
     ) -> None:
@@ -420,8 +559,8 @@ class Backend(ABC):
 
     # ------------------------------------------------------------------ training
 
-    @abstractmethod
-    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Array) -> None:
+    @operation
+    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
         """Zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
 
         The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
@@ -429,69 +568,44 @@ class Backend(ABC):
         instead of storing it.
         """
 
-    @abstractmethod
+    @operation
     def sgd(
         self,
-        p: Array,
+        p: Out,
         g: Array,
-        velocity: Array | None,
-        lr: Array,
-        counters: Array,
+        velocity: Out | None,
+        update: Update,
         momentum: float,
         nesterov: bool,
-        weight_decay: float,
-        l1: float = 0.0,
-        master: Array | None = None,
     ) -> None:
         """Stochastic gradient descent on a flat buffer, in PyTorch's formulation.
 
         ``g += weight_decay * p + l1 * sign(p); v = momentum * v + g; p -= lr * (g + momentum * v)``
-        (Nesterov) or ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None). The learning
-        rate is element ``counters[STEP]`` of the float64 array `lr`, or its only one. `g` is not
-        modified.
-
-        A p of a half dtype has a float32 `master`, because a small update would not change it. The
-        master is updated, and p is what it rounds to (Micikevicius et al. 2018). Elements of p that
-        differ from that before have been set since, and the master first takes their value.
+        (Nesterov) or ``p -= lr * v`` (momentum) or ``p -= lr * g`` (velocity None).
         """
 
-    @abstractmethod
+    @operation
     def adaptive(
-        self,
-        p: Array,
-        g: Array,
-        squares: Array,
-        lr: Array,
-        counters: Array,
-        keep: float,
-        add: float,
-        eps: float,
-        weight_decay: float,
-        l1: float = 0.0,
-        master: Array | None = None,
+        self, p: Out, g: Array, squares: Out, update: Update, keep: float, add: float, eps: float
     ) -> None:
         """AdaGrad (``keep = add = 1``) or RMSProp (``add = 1 - keep``) on a flat buffer.
 
         ``g += weight_decay * p + l1 * sign(p); squares = keep * squares + add * g**2;
-        p -= lr * g / (sqrt(squares) + eps)``. `lr` and `master` as in `sgd`.
+        p -= lr * g / (sqrt(squares) + eps)``.
         """
 
-    @abstractmethod
+    @operation
     def adam(
         self,
-        p: Array,
+        p: Out,
         g: Array,
-        m: Array,
-        v: Array,
-        lr: Array,
-        counters: Array,
+        m: Out,
+        v: Out,
+        update: Update,
         beta1: float,
         beta2: float,
         eps: float,
-        weight_decay: float,
         decoupled: bool,
-        l1: float = 0.0,
-        master: Array | None = None,
     ) -> None:
         """Adam (Kingma & Ba 2015, algorithm 1), or AdamW with decoupled decay, on a flat buffer.
 
@@ -499,31 +613,31 @@ class Backend(ABC):
         ``v = beta2 v + (1 - beta2) g**2``,
         ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``. Weight decay is added
         to `g`, or decoupled: ``p *= 1 - lr * weight_decay`` first (Loshchilov & Hutter 2019).
-        `l1`, `lr` and `master` as in `sgd`.
+        `l1` as in `sgd`.
         """
 
-    @abstractmethod
-    def accumulate(self, g: Array, total: Array, weight: float, start: bool) -> None:
+    @operation
+    def accumulate(self, g: Array, total: Out, weight: float, start: bool) -> None:
         """``total = weight * g`` to start with, else ``total += weight * g``, of flat buffers."""
 
-    @abstractmethod
-    def sum_of_squares(self, x: Array, total: Array, start: bool) -> None:
+    @operation
+    def sum_of_squares(self, x: Array, total: Out, start: bool) -> None:
         """``total[0] = sum(x**2)`` to start with, else ``total[0] += sum(x**2)``.
 
         `x` is flat, `total` float64 (1,). The sum has a fixed order.
         """
 
-    @abstractmethod
-    def clip(self, x: Array, total: Array, limit: float) -> None:
+    @operation
+    def clip(self, x: Out, total: Array, limit: float) -> None:
         """Scale a flat array in place by ``limit / (norm + 1e-6)``, if that is below 1.
 
         ``norm = sqrt(total[0])``: see `sum_of_squares`. (Pascanu et al. 2013, with PyTorch's and
         the texts' 1e-6.) If the norm is NaN, the array stays as it is.
         """
 
-    @abstractmethod
+    @operation
     def gather(
-        self, source: Array, order: Array, counters: Array, batch_size: int, out: Array
+        self, source: Array, order: Array, counters: Array, batch_size: int, out: Out
     ) -> None:
         """Copy the current mini-batch: row i of `out` is ``source[order[start + i]]``.
 
@@ -531,6 +645,6 @@ class Backend(ABC):
         output's real dtype scaled by 1/255; otherwise the dtypes are equal.
         """
 
-    @abstractmethod
-    def advance(self, counters: Array, step: int, updates: int, forwards: int) -> None:
+    @operation
+    def advance(self, counters: Out, step: int, updates: int, forwards: int) -> None:
         """Add to the three counters, on the device."""

@@ -1,0 +1,184 @@
+"""The Numba backend: the reference's operations as fused, compiled loops on the CPU."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nnkit.backends.contract import CaptureError, Operation, Update, implementations
+from nnkit.backends.numpy import NumpyBackend
+
+if TYPE_CHECKING:
+    from nnkit.backends.numba.calls import Call
+
+REALS = np.dtype(np.float32), np.dtype(np.float64)
+DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
+"""Dtypes that the kernels are compiled for."""
+
+
+class _Recording(NamedTuple):
+    """One recording of a step."""
+
+    tape: Any
+    calls: list[tuple[Any, ...]]
+    """What was put on the tape: the operation, the arguments of its kernel, scratch left out."""
+
+
+class _Thread(threading.local):
+    """What a thread is capturing, if it is."""
+
+    recording: _Recording | None = None
+
+
+class NumbaBackend(NumpyBackend):
+    """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
+
+    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``). The
+    results' bits do not depend on it.
+    Numba is imported when the object is made. Each kernel is compiled at its first use on a
+    machine, and kept on disk.
+    """
+
+    name = "numba"
+
+    def __init__(self) -> None:
+        from nnkit.kernels.numba import threads
+
+        self.threads = threads.count()
+        threads.limit_blas()
+        from nnkit.backends.numba import calls
+        from nnkit.kernels.numba import tape, team
+
+        self._calls: dict[str, Callable[..., Call]] = implementations(calls)
+        self._tape = tape
+        self._alone = team.ALONE
+        self._thread = _Thread()
+
+    def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
+        """By a kernel, where one takes such arrays; otherwise by NumPy's formula.
+
+        On a tape there are kernels alone: a formula would be carried out once and never again.
+        """
+        name = operation.name
+        if _FITS.get(name, _fit)(arguments):
+            self._issue(name, self._calls[name](*arguments))
+        elif self._thread.recording is None:
+            super()._carry_out(operation, arguments)
+        else:
+            raise CaptureError(_misfit(operation, arguments))
+
+    def _issue(self, name: str, call: Call) -> None:
+        """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
+        kernel, size, arguments, sums = call
+        recording = self._thread.recording
+        if recording is not None:
+            recording.calls.append((name, *map(_identity, arguments)))
+        if sums is not None:
+            arguments = *arguments, np.empty(*sums)
+        grains = size // kernel.grain
+        if recording is None and (grains < self._tape.WORTH_A_TEAM or self.threads == 1):
+            kernel.function(*arguments, self._alone)
+            return
+        tape = self._tape.Tape() if recording is None else recording.tape
+        members = max(1, min(self.threads, grains))
+        tape.append(kernel.function, arguments, members, grains)
+        if recording is None:
+            tape.run(1)
+
+    def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
+        """Record the kernel calls of `step` on a tape, without carrying them out.
+
+        A second recording shows whether a step is the same each time. The first one's arrays are
+        alive meanwhile: what a step makes anew lies elsewhere.
+        """
+        first, second = self._record(step), self._record(step)
+        for call, again in zip_longest(first.calls, second.calls):
+            if call != again:
+                raise CaptureError(
+                    f"what {(call or again)[0]} is given is made in every step: compute into "
+                    "arrays that self.new(name, shape) keeps, by operations of self.backend"
+                )
+        run: Callable[[int], None] = first.tape.run
+        return run
+
+    def _record(self, step: Callable[[], object]) -> _Recording:
+        recording = self._thread.recording = _Recording(self._tape.Tape(), [])
+        try:
+            step()
+        finally:
+            self._thread.recording = None
+        return recording
+
+
+def _identity(argument: Any) -> Any:
+    """Return what a tape holds of an argument: numbers as they are, arrays as their places."""
+    if isinstance(argument, np.ndarray):
+        return argument.__array_interface__["data"][0], argument.shape, argument.dtype
+    return argument
+
+
+def _fit(arguments: Iterable[Any]) -> bool:
+    """Whether kernels take all the arrays, those in bundles too."""
+    for argument in arguments:
+        if isinstance(argument, np.ndarray):
+            if not argument.flags.c_contiguous or argument.dtype not in DTYPES:
+                return False
+        elif isinstance(argument, tuple) and not _fit(argument):
+            return False
+    return True
+
+
+def _product_fits(arguments: tuple[Any, ...]) -> bool:
+    """Whether there is a kernel for a product: of one dtype, operands transposed or not."""
+    a, b, out = arguments
+    return bool(
+        a.dtype in REALS
+        and a.dtype == b.dtype == out.dtype
+        and a.shape[1:] == b.shape[:1]
+        and out.shape == (len(a), *b.shape[1:])
+        and out.flags.c_contiguous
+        and (a.flags.c_contiguous or a.flags.f_contiguous)
+        and (b.flags.c_contiguous or b.flags.f_contiguous)
+    )
+
+
+def _update_fits(arguments: tuple[Any, ...]) -> bool:
+    """Whether there is a kernel for an update: not for parameters that have a master."""
+    return _fit(arguments) and not any(
+        isinstance(each, Update) and each.master is not None for each in arguments
+    )
+
+
+_FITS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
+    "matmul": _product_fits,
+    **dict.fromkeys(("sgd", "adaptive", "adam"), _update_fits),
+}
+"""What decides whether a kernel takes the arguments, where it is not `_fit`."""
+
+
+def _misfit(operation: Operation, arguments: tuple[Any, ...]) -> str:
+    """Say why an operation cannot be captured, and what to do."""
+    arrays = list(operation.arrays(arguments))
+    blamed = [each for each in arrays if not _fit(each)] or arrays
+    what = ", ".join(
+        f"{name} ({array.dtype}, shape {array.shape}, strides {array.strides})"
+        for name, _, array in blamed
+    )
+    return (
+        f"no kernel of {operation.name} takes {what}: give it C-contiguous arrays of one dtype, "
+        "float32 or float64, as self.new(name, shape) makes them"
+    )
+
+
+def create() -> NumbaBackend:
+    """Make the backend; raises ImportError if Numba is not installed."""
+    try:
+        return NumbaBackend()
+    except ModuleNotFoundError as error:
+        if error.name != "numba":
+            raise
+        raise ImportError("numba is not installed: pip install 'nnkit[numba]'") from error

@@ -1,0 +1,61 @@
+"""The reference backend: every operation as a plain NumPy formula, float32 or float64.
+
+The formulas lie in files named as those of the kernels. Arrays may have any strides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends.contract import Array, Backend, Operation, implementations
+from nnkit.backends.numpy import (
+    activations,
+    counters,
+    dropout,
+    gather,
+    gradients,
+    losses,
+    maxout,
+    normalization,
+    optimizers,
+    prelu,
+    products,
+    softmax_cross_entropy,
+)
+
+FORMULAS = implementations(
+    *(activations, counters, dropout, gather, gradients, losses, maxout, normalization),
+    *(optimizers, prelu, products, softmax_cross_entropy),
+)
+"""The function of each operation, which takes the operation's arguments."""
+
+
+class NumpyBackend(Backend):
+    """NumPy on the CPU: complete, readable, the oracle for the other backends."""
+
+    name = "numpy"
+    xp = np
+
+    def owns(self, array: object) -> bool:
+        return isinstance(array, np.ndarray)
+
+    def asarray(self, array: Any, dtype: Any = None) -> Array:
+        if type(array).__module__.partition(".")[0] == "cupy":
+            raise TypeError(
+                f"a CuPy array was given to the {self.name} backend: "
+                "move the model with model.to('cupy'), or the array with array.get()"
+            )
+        return np.asarray(array, dtype, order="C")
+
+    def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(array)
+
+    def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
+        FORMULAS[operation.name](*arguments)
+
+
+def create() -> NumpyBackend:
+    """Make the backend."""
+    return NumpyBackend()

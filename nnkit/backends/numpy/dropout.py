@@ -1,0 +1,14 @@
+"""Dropout with masks from Philox."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.backends.contract import FORWARDS, Array, Out
+from nnkit.backends.numpy.philox import uniform
+
+
+def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    keep = uniform(x.size, key, int(counters[FORWARDS])).reshape(x.shape) >= np.float32(p)
+    np.multiply(x, x.dtype.type(1 / (1 - p)), out=out)
+    out[~keep] = 0

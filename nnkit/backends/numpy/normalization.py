@@ -1,0 +1,71 @@
+"""Normalisation over the batch and over the features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.backends.contract import Array, Norm, Out, Running
+
+
+def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> None:
+    unbiased = len(x) / (len(x) - 1)
+    running_mean, running_var, momentum = running
+    with np.errstate(invalid="ignore"):
+        exact_mean = x.mean(axis=0, dtype=np.float64)
+        exact_var = np.square(x - exact_mean).mean(axis=0)
+        mean[...], var[...] = exact_mean, exact_var
+        running_mean += momentum * (exact_mean - running_mean)
+        running_var += momentum * (unbiased * exact_var - running_var)
+        batch_norm_inference(x, norm, mean, var, y)
+
+
+def batch_norm_inference(x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
+    np.multiply(x - mean, norm.gamma / np.sqrt(var + norm.eps), out=y)
+    y += norm.beta
+
+
+def batch_norm_backward(
+    dy: Array,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    var: Array,
+    dgamma: Out,
+    dbeta: Out,
+    dx: Out,
+    batch_statistics: bool,
+) -> None:
+    inverse = 1 / np.sqrt(var + norm.eps)
+    xhat = (x - mean) * inverse
+    np.sum(dy, axis=0, out=dbeta)
+    np.sum(dy * xhat, axis=0, out=dgamma)
+    rest = (dbeta + xhat * dgamma) / len(x) if batch_statistics else 0
+    np.multiply(dy - rest, norm.gamma * inverse, out=dx)
+
+
+def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
+    with np.errstate(invalid="ignore"):
+        exact = x.mean(axis=1, dtype=np.float64, keepdims=True)
+        mean[...] = exact[:, 0]
+        inv_std[...] = 1 / np.sqrt(np.square(x - exact).mean(axis=1) + norm.eps)
+        np.multiply((x - mean[:, None]) * inv_std[:, None], norm.gamma, out=y)
+        y += norm.beta
+
+
+def layer_norm_backward(
+    dy: Array,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    inv_std: Array,
+    dgamma: Out,
+    dbeta: Out,
+    dx: Out,
+) -> None:
+    inverse = inv_std[:, None]
+    xhat = (x - mean[:, None]) * inverse
+    np.sum(dy, axis=0, out=dbeta)
+    np.sum(dy * xhat, axis=0, out=dgamma)
+    g = dy * norm.gamma
+    rest = g.mean(axis=1, keepdims=True) + xhat * (g * xhat).mean(axis=1, keepdims=True)
+    np.multiply(g - rest, inverse, out=dx)

@@ -1,0 +1,54 @@
+"""Softmax, log-softmax, and cross-entropy of logits and of probabilities, row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.backends.contract import STEP, Array, Out
+
+
+def softmax(x: Array, y: Out) -> None:
+    with np.errstate(invalid="ignore"):
+        np.exp(x - x.max(axis=-1, keepdims=True), out=y)
+        y /= y.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dy: Array, y: Array, dx: Out) -> None:
+    np.multiply(y, dy - (dy * y).sum(axis=-1, keepdims=True), out=dx)
+
+
+def log_softmax(x: Array, y: Out) -> None:
+    with np.errstate(invalid="ignore"):
+        shifted = x - x.max(axis=-1, keepdims=True)
+        np.subtract(shifted, np.log(np.exp(shifted).sum(axis=-1, keepdims=True)), out=y)
+
+
+def log_softmax_backward(dy: Array, y: Array, dx: Out) -> None:
+    np.subtract(dy, np.exp(y) * dy.sum(axis=-1, keepdims=True), out=dx)
+
+
+def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> None:
+    n = len(z)
+    rows, log_p = np.arange(n), np.empty_like(z)
+    log_softmax(z, log_p)
+    np.exp(log_p, out=dz)
+    if target.ndim == 1:
+        loss = -log_p[rows, target].sum(dtype=np.float64)
+        labels = target
+        dz[rows, target] -= 1
+    else:
+        with np.errstate(invalid="ignore"):
+            loss = -np.where(target == 0, 0, target * log_p).sum(dtype=np.float64)
+        labels = target.argmax(axis=1)
+        dz -= target
+    dz /= n
+    log[counters[STEP]] = loss / n, (z.argmax(axis=1) == labels).sum()
+
+
+def categorical_cross_entropy(
+    y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
+) -> None:
+    loss = -np.sum(target * np.log(y + delta), dtype=np.float64)
+    np.divide(-target, (y + delta) * len(y), out=dy)
+    correct = (y.argmax(axis=1) == target.argmax(axis=1)).sum()
+    log[counters[STEP]] = loss / len(y), correct
