@@ -256,12 +256,12 @@ def test_a_replayed_step_costs_the_same_launches_and_nothing_else(backend, simul
     steps = Steps(model, loss, optimizer, Data(model, loss, *data), 5, 1, Workspace(), True)
     model.train()
     steps.begin(rng.permutation(50))
-    steps.run(2, [5])
+    steps.make(2, [5])
     launches, products = [], []
     for n in (1, 2, 4):
         before, products_before = simulator.launch_count, backend._products._library.calls
         with fake_cupy.count() as made:
-            steps.run(n, [5])
+            steps.make(n, [5])
         launches.append((simulator.launch_count - before) / n)
         products.append((backend._products._library.calls - products_before) / n)
         transfers = made.host_to_device, made.device_to_host

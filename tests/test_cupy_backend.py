@@ -603,9 +603,9 @@ def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
     class Peeking(nnkit.MeanSquaredError):
         capturable = True
 
-        def run(self, backend, y, *rest):
+        def measure(self, backend, y, *rest):
             float(y[0, 0])
-            super().run(backend, y, *rest)
+            super().measure(backend, y, *rest)
 
     model = nnkit.Sequential(nnkit.Linear(6, 3), backend=usual, seed=0)
     with pytest.warns(CaptureWarning, match=r"loss Peeking\(\): `float\(y\[0, 0\]\)` "):

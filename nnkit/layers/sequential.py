@@ -442,7 +442,7 @@ class Sequential(Layer):
     def save(self, path: str | PathLike[str]) -> None:
         """Write weights and configuration to a safetensors file, atomically; see `nnkit.load`."""
         with self.held():
-            checkpoint.write(path, {"model": self.state()}, {"model": self.config()})
+            checkpoint.write(path, {"model": super().state()}, {"model": self.config()})
 
     def load_weights(self, path: str | PathLike[str]) -> None:
         """Read a file's weights into this model; raises CheckpointError for another network."""
