@@ -10,6 +10,7 @@ import pytest
 
 from nnkit.backends import contract, get_backend, numpy
 from nnkit.backends.contract import OPERATIONS, CaptureError, Norm, Update
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import LAYOUTS, place
 from tests.operations import linear, operations, products
 
@@ -86,6 +87,22 @@ def test_a_backend_has_all_operations_and_takes_the_arguments_that_are_declared(
         names = tuple(inspect.signature(function).parameters)
         assert names == OPERATIONS[operation].arguments, operation
         assert not function.__doc__, f"{operation} is described by the contract"
+
+
+def test_the_reference_has_all_activations_and_losses():
+    formulas = numpy.activations.FORMULAS
+    assert formulas.keys() == ACTIVATIONS.keys()
+    for kind, row in ACTIVATIONS.items():
+        assert (formulas[kind].gradient is None) == (row.gradient is None)
+    assert numpy.losses.LOSS.keys() == LOSSES.keys()
+
+
+@pytest.mark.parametrize("name", ["activation_backward", "bias_activation_backward"])
+def test_what_has_no_gradient_is_refused_everywhere(backend, name):
+    x, y = backend.zeros((2, 3), np.float32), backend.zeros((2, 3), np.float32)
+    sums = [backend.zeros(3, np.float32)] if name.startswith("bias") else []
+    with pytest.raises(ValueError, match="'step' has no gradient: it cannot be trained through"):
+        getattr(backend, name)("step", x, x, y, *sums)
 
 
 def test_arguments_by_name_and_left_out(backend):
