@@ -22,11 +22,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from functools import partial, wraps
 from inspect import Parameter, signature
 from math import inf
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, ForwardRef, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -82,9 +82,6 @@ class Update(NamedTuple):
     """
 
 
-BUNDLES = {bundle.__name__: bundle for bundle in (Norm, Running, Update)}
-"""Arguments that travel together, by the name of their type."""
-
 Declared = TypeVar("Declared", bound=Callable[..., Any])
 Implementation = Callable[..., Any]
 
@@ -101,28 +98,38 @@ class Operation:
         parameters = list(self.signature.parameters.values())[1:]
         self.arguments = tuple(parameter.name for parameter in parameters)
         self.types = tuple(_word(parameter.annotation) for parameter in parameters)
-        self.defaults = {p.name: p.default for p in parameters if p.default is not Parameter.empty}
-        made = [name for name, default in self.defaults.items() if default is None]
+        self.dense = [i for i, kind in enumerate(self.types) if kind in ("Array", "Out")]
+        """Places of the arrays that a kernel reads and writes as they lie in memory."""
+        self.dense_within = [
+            (i, j)
+            for i, kind in enumerate(self.types)
+            for j, inner in enumerate(BUNDLES.get(kind, ()))
+            if inner in ("Array", "Out")
+        ]
+        """Places of bundles, and of such arrays in them."""
+        made = [p.name for p in parameters if p.default is None]
         self.result = self.arguments.index(made[0]) if made else None
         """Place of the output that is made where it is left out."""
+        defaults = [p.default for p in parameters]
+        first = sum(default is Parameter.empty for default in defaults)
+        self.endings = {given: tuple(defaults[given:]) for given in range(first, len(defaults))}
+        """What follows so many arguments, where they are enough."""
 
     def complete(self, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
         """Return all arguments in their order; TypeError as Python itself would raise it."""
-        given = len(arguments)
-        rest = [name for name in self.arguments[given:] if name in named or name in self.defaults]
-        if given + len(rest) != len(self.arguments) or not named.keys() <= set(rest):
-            self.signature.bind(None, *arguments, **named)
-        defaults = self.defaults
-        return (*arguments, *(named[k] if k in named else defaults[k] for k in rest))
+        if not named and len(arguments) in self.endings:
+            return arguments + self.endings[len(arguments)]
+        bound = self.signature.bind(None, *arguments, **named)
+        bound.apply_defaults()
+        return tuple(bound.arguments.values())[1:]
 
     def arrays(self, arguments: Sequence[Any]) -> Iterator[tuple[str, str, Any]]:
         """Name, type and value of each array among the arguments, those in bundles too."""
         for name, kind, value in zip(self.arguments, self.types, arguments, strict=True):
             if kind in BUNDLES:
-                fields = BUNDLES[kind].__annotations__
-                for field, inner in zip(fields, value, strict=True):
-                    if _word(fields[field]) in ARRAYS and inner is not None:
-                        yield f"{name}.{field}", _word(fields[field]), inner
+                for field, inner in zip(value._fields, BUNDLES[kind], strict=True):
+                    if inner in ARRAYS and getattr(value, field) is not None:
+                        yield f"{name}.{field}", inner, getattr(value, field)
             elif kind in ARRAYS and value is not None:
                 yield name, kind, value
 
@@ -130,26 +137,27 @@ class Operation:
         self, arguments: Sequence[Any], change: Callable[[Array], Array]
     ) -> tuple[Any, ...]:
         """Return the arguments with `change` applied to each Array, those in bundles too."""
-        return tuple(
-            _change(kind, value, change) for kind, value in zip(self.types, arguments, strict=True)
-        )
-
-
-ARRAYS = ("Array", "View", "Out")
+        return tuple(map(partial(_changed, change), self.types, arguments))
 
 
 def _word(annotation: Any) -> str:
-    return str(annotation).removesuffix(" | None")
+    """Return the word that stands for a type; None may be another value."""
+    text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else str(annotation)
+    return text.removesuffix(" | None")
 
 
-def _change(kind: str, value: Any, change: Callable[[Array], Array]) -> Any:
+def _changed(change: Callable[[Array], Array], kind: str, value: Any) -> Any:
     if kind in BUNDLES:
-        kinds = map(_word, BUNDLES[kind].__annotations__.values())
-        return BUNDLES[kind](
-            *(_change(k, inner, change) for k, inner in zip(kinds, value, strict=True))
-        )
+        return type(value)(*map(partial(_changed, change), BUNDLES[kind], value))
     return change(value) if kind == "Array" and value is not None else value
 
+
+ARRAYS = ("Array", "View", "Out")
+BUNDLES = {
+    bundle.__name__: tuple(map(_word, bundle.__annotations__.values()))
+    for bundle in (Norm, Running, Update)
+}
+"""Types of arguments that travel together: the types of their fields."""
 
 OPERATIONS: dict[str, Operation] = {}
 """The operations that a backend carries out, by name."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nnkit.backends.contract import CaptureError, Operation, Update, implementations
+from nnkit.backends.contract import CaptureError, Operation, implementations
 from nnkit.backends.numpy import NumpyBackend
 
 if TYPE_CHECKING:
     from nnkit.backends.numba.calls import Call
+    from nnkit.kernels.numba.jit import Kernel
 
-REALS = np.dtype(np.float32), np.dtype(np.float64)
 DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
 """Dtypes that the kernels are compiled for."""
 
@@ -53,7 +53,7 @@ class NumbaBackend(NumpyBackend):
         from nnkit.backends.numba import calls
         from nnkit.kernels.numba import tape, team
 
-        self._calls: dict[str, Callable[..., Call]] = implementations(calls)
+        self._calls: dict[str, Callable[..., Call | None]] = implementations(calls)
         self._tape = tape
         self._alone = team.ALONE
         self._thread = _Thread()
@@ -64,16 +64,18 @@ class NumbaBackend(NumpyBackend):
         On a tape there are kernels alone: a formula would be carried out once and never again.
         """
         name = operation.name
-        if _FITS.get(name, _fit)(arguments):
-            self._issue(name, self._calls[name](*arguments))
+        call = self._calls[name](*arguments) if _fit(operation, arguments) else None
+        if call is not None:
+            self._issue(name, *call)
         elif self._thread.recording is None:
             super()._carry_out(operation, arguments)
         else:
             raise CaptureError(_misfit(operation, arguments))
 
-    def _issue(self, name: str, call: Call) -> None:
+    def _issue(
+        self, name: str, kernel: Kernel, size: int, arguments: tuple[Any, ...], sums: Any
+    ) -> None:
         """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
-        kernel, size, arguments, sums = call
         recording = self._thread.recording
         if recording is not None:
             recording.calls.append((name, *map(_identity, arguments)))
@@ -121,52 +123,30 @@ def _identity(argument: Any) -> Any:
     return argument
 
 
-def _fit(arguments: Iterable[Any]) -> bool:
-    """Whether kernels take all the arrays, those in bundles too."""
-    for argument in arguments:
-        if isinstance(argument, np.ndarray):
-            if not argument.flags.c_contiguous or argument.dtype not in DTYPES:
-                return False
-        elif isinstance(argument, tuple) and not _fit(argument):
+def _fit(operation: Operation, arguments: tuple[Any, ...]) -> bool:
+    """Whether all arrays lie in memory as kernels take them, but for those of any layout."""
+    for i in operation.dense:
+        a = arguments[i]
+        if a is not None and not (a.flags.c_contiguous and a.dtype in DTYPES):
+            return False
+    for i, j in operation.dense_within:
+        a = arguments[i][j]
+        if a is not None and not (a.flags.c_contiguous and a.dtype in DTYPES):
             return False
     return True
-
-
-def _product_fits(arguments: tuple[Any, ...]) -> bool:
-    """Whether there is a kernel for a product: of one dtype, operands transposed or not."""
-    a, b, out = arguments
-    return bool(
-        a.dtype in REALS
-        and a.dtype == b.dtype == out.dtype
-        and a.shape[1:] == b.shape[:1]
-        and out.shape == (len(a), *b.shape[1:])
-        and out.flags.c_contiguous
-        and (a.flags.c_contiguous or a.flags.f_contiguous)
-        and (b.flags.c_contiguous or b.flags.f_contiguous)
-    )
-
-
-def _update_fits(arguments: tuple[Any, ...]) -> bool:
-    """Whether there is a kernel for an update: not for parameters that have a master."""
-    return _fit(arguments) and not any(
-        isinstance(each, Update) and each.master is not None for each in arguments
-    )
-
-
-_FITS: dict[str, Callable[[tuple[Any, ...]], bool]] = {
-    "matmul": _product_fits,
-    **dict.fromkeys(("sgd", "adaptive", "adam"), _update_fits),
-}
-"""What decides whether a kernel takes the arguments, where it is not `_fit`."""
 
 
 def _misfit(operation: Operation, arguments: tuple[Any, ...]) -> str:
     """Say why an operation cannot be captured, and what to do."""
     arrays = list(operation.arrays(arguments))
-    blamed = [each for each in arrays if not _fit(each)] or arrays
+    blamed = [
+        (name, kind, a)
+        for name, kind, a in arrays
+        if kind != "View" and not (a.flags.c_contiguous and a.dtype in DTYPES)
+    ]
     what = ", ".join(
         f"{name} ({array.dtype}, shape {array.shape}, strides {array.strides})"
-        for name, _, array in blamed
+        for name, _, array in blamed or arrays
     )
     return (
         f"no kernel of {operation.name} takes {what}: give it C-contiguous arrays of one dtype, "

@@ -1,11 +1,12 @@
 """For each operation the call of a kernel: which one, and how its arguments are arranged.
 
-Only C-contiguous arrays come here, but for `matmul`: reshaping makes views.
+Only C-contiguous arrays come here, but for those declared as views: reshaping copies nothing.
+A function returns None where there is no kernel for its arguments.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -40,15 +41,12 @@ from nnkit.kernels.numba.jit import Kernel
 from nnkit.kernels.numba.tasks import task_count
 from nnkit.kernels.table import LOSSES
 
+Call = tuple[Kernel, int, tuple[Any, ...], tuple[tuple[int, ...], Any] | None]
+"""A kernel, how many elements it works on, its arguments but for the last, which is what each task
+of a sum writes to: the shape and the dtype of that, if there is one."""
 
-class Call(NamedTuple):
-    """A call of a kernel on so many elements."""
 
-    kernel: Kernel
-    size: int
-    arguments: tuple[Any, ...]
-    sums: tuple[tuple[int, ...], Any] | None = None
-    """Shape and dtype of the array that each task of a sum writes to, the last argument."""
+REALS = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def _tasks(kernel: Kernel, count: int, size: int) -> int:
@@ -63,27 +61,36 @@ def _matrix(array: Array) -> Array:
     return array.reshape(array.size // max(1, m), m)
 
 
-def matmul(a: View, b: View, out: Out) -> Call:
+def matmul(a: View, b: View, out: Out) -> Call | None:
     a_rows, b_rows = a.flags.c_contiguous, b.flags.c_contiguous
+    if not (
+        a.dtype in REALS
+        and a.dtype == b.dtype == out.dtype
+        and a.shape[1:] == b.shape[:1]
+        and out.shape == (len(a), *b.shape[1:])
+        and (a_rows or a.flags.f_contiguous)
+        and (b_rows or b.flags.f_contiguous)
+    ):
+        return None
     width = products.best_width(*out.shape, out.itemsize)
     operands = a if a_rows else a.T, b if b_rows else b.T
     arguments = *operands, out, not a_rows, not b_rows, width
-    return Call(products.product, out.size * a.shape[1], arguments)
+    return products.product, out.size * a.shape[1], arguments, None
 
 
 def activation(kind: str, x: Array, y: Out, alpha: float) -> Call:
-    return Call(activations.activation(kind), x.size, (x.reshape(-1), y.reshape(-1), alpha))
+    return activations.activation(kind), x.size, (x.reshape(-1), y.reshape(-1), alpha), None
 
 
 def activation_backward(kind: str, dy: Array, saved: Array, dx: Out, alpha: float) -> Call:
     flat = dy.reshape(-1), saved.reshape(-1), dx.reshape(-1)
-    return Call(activations.activation_backward(kind), dx.size, (*flat, alpha))
+    return activations.activation_backward(kind), dx.size, (*flat, alpha), None
 
 
 def bias_activation(kind: str, z: Out, bias: Array | None, y: Out, alpha: float) -> Call:
     if bias is None:
         return activation(kind, z, y, alpha)
-    return Call(activations.bias_activation(kind), z.size, (z, bias, y, alpha))
+    return activations.bias_activation(kind), z.size, (z, bias, y, alpha), None
 
 
 def bias_activation_backward(
@@ -93,60 +100,60 @@ def bias_activation_backward(
         return activation_backward(kind, dy, saved, dz, alpha)
     kernel = activations.bias_activation_backward(kind)
     sums = (_tasks(kernel, len(dz), dz.size), dbias.size), dbias.dtype
-    return Call(kernel, dz.size, (dy, saved, dz, dbias, alpha), sums)
+    return kernel, dz.size, (dy, saved, dz, dbias, alpha), sums
 
 
 def bias_gradient(dy: Array, dbias: Out) -> Call:
     kernel = activations.bias_gradient
     sums = (_tasks(kernel, len(dy), dy.size), dbias.size), dbias.dtype
-    return Call(kernel, dy.size, (dy, dbias), sums)
+    return kernel, dy.size, (dy, dbias), sums
 
 
 def prelu(x: Array, slope: Array, y: Out) -> Call:
     shape = -1, slope.size
-    return Call(slopes.prelu, x.size, (x.reshape(shape), slope, y.reshape(shape)))
+    return slopes.prelu, x.size, (x.reshape(shape), slope, y.reshape(shape)), None
 
 
 def prelu_backward(dy: Array, x: Array, slope: Array, dx: Out, dslope: Out) -> Call:
     dy, x, dx = (array.reshape(-1, slope.size) for array in (dy, x, dx))
     kernel = slopes.prelu_backward
     sums = (_tasks(kernel, len(dx), dx.size), dslope.size), dslope.dtype
-    return Call(kernel, dx.size, (dy, x, slope, dx, dslope), sums)
+    return kernel, dx.size, (dy, x, slope, dx, dslope), sums
 
 
 def maxout(z: Array, bias: Array, y: Out, piece: Out) -> Call:
-    return Call(pieces.maxout, z.size, (z, bias, y, piece))
+    return pieces.maxout, z.size, (z, bias, y, piece), None
 
 
 def maxout_backward(dy: Array, piece: Array, dz: Out) -> Call:
-    return Call(pieces.maxout_backward, dz.size, (dy, piece, dz))
+    return pieces.maxout_backward, dz.size, (dy, piece, dz), None
 
 
 def softmax(x: Array, y: Out) -> Call:
-    return Call(rows.softmax, x.size, (_matrix(x), _matrix(y)))
+    return rows.softmax, x.size, (_matrix(x), _matrix(y)), None
 
 
 def softmax_backward(dy: Array, y: Array, dx: Out) -> Call:
-    return Call(rows.softmax_backward, y.size, (_matrix(dy), _matrix(y), _matrix(dx)))
+    return rows.softmax_backward, y.size, (_matrix(dy), _matrix(y), _matrix(dx)), None
 
 
 def log_softmax(x: Array, y: Out) -> Call:
-    return Call(rows.log_softmax, x.size, (_matrix(x), _matrix(y)))
+    return rows.log_softmax, x.size, (_matrix(x), _matrix(y)), None
 
 
 def log_softmax_backward(dy: Array, y: Array, dx: Out) -> Call:
-    return Call(rows.log_softmax_backward, y.size, (_matrix(dy), _matrix(y), _matrix(dx)))
+    return rows.log_softmax_backward, y.size, (_matrix(dy), _matrix(y), _matrix(dx)), None
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
     vectors = norm.gamma, norm.beta, running.mean, running.var, mean, var
     arguments = x, *vectors, y, norm.eps, running.momentum
-    return Call(normalization.batch_norm_forward, x.size, arguments)
+    return normalization.batch_norm_forward, x.size, arguments, None
 
 
 def batch_norm_inference(x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> Call:
     arguments = x, norm.gamma, norm.beta, mean, var, y, norm.eps
-    return Call(normalization.batch_norm_inference, x.size, arguments)
+    return normalization.batch_norm_inference, x.size, arguments, None
 
 
 def batch_norm_backward(
@@ -162,12 +169,12 @@ def batch_norm_backward(
 ) -> Call:
     arrays = dy, x, norm.gamma, mean, var, dgamma, dbeta, dx
     arguments = *arrays, norm.eps, batch_statistics
-    return Call(normalization.batch_norm_backward, x.size, arguments)
+    return normalization.batch_norm_backward, x.size, arguments, None
 
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> Call:
     arguments = x, norm.gamma, norm.beta, mean, inv_std, y, norm.eps
-    return Call(normalization.layer_norm_forward, x.size, arguments)
+    return normalization.layer_norm_forward, x.size, arguments, None
 
 
 def layer_norm_backward(
@@ -183,13 +190,13 @@ def layer_norm_backward(
     kernel = normalization.layer_norm_backward
     arguments = dy, x, norm.gamma, mean, inv_std, dgamma, dbeta, dx
     n, m = x.shape
-    return Call(kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), x.dtype))
+    return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), x.dtype)
 
 
 def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> Call:
     kernel = rows.softmax_cross_entropy
     sums = (_tasks(kernel, len(z), z.size), 2), np.float64
-    return Call(kernel, z.size, (z, target, dz, log, counters), sums)
+    return kernel, z.size, (z, target, dz, log, counters), sums
 
 
 def categorical_cross_entropy(
@@ -197,7 +204,7 @@ def categorical_cross_entropy(
 ) -> Call:
     kernel = rows.categorical_cross_entropy
     sums = (_tasks(kernel, len(y), y.size), 2), np.float64
-    return Call(kernel, y.size, (y, target, dy, log, counters, delta), sums)
+    return kernel, y.size, (y, target, dy, log, counters, delta), sums
 
 
 def elementwise_loss(
@@ -207,31 +214,35 @@ def elementwise_loss(
     count = y.size if LOSSES[kind].mean_over == "elements" else len(y)
     flat = y.reshape(-1), target.reshape(-1), dy.reshape(-1)
     sums = (_tasks(kernel, y.size, y.size), 2), np.float64
-    return Call(kernel, y.size, (*flat, log, counters, count, alpha), sums)
+    return kernel, y.size, (*flat, log, counters, count, alpha), sums
 
 
 def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
     arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1)
-    return Call(masks.dropout, x.size, arguments)
+    return masks.dropout, x.size, arguments, None
 
 
 def sgd(
     p: Out, g: Array, velocity: Out | None, update: Update, momentum: float, nesterov: bool
-) -> Call:
-    lr, counters, *penalties, _ = update
+) -> Call | None:
+    lr, counters, weight_decay, l1, master = update
+    if master is not None:
+        return None
     if velocity is None:
-        return Call(optimizers.sgd, p.size, (p, g, lr, counters, *penalties))
-    arguments = p, g, velocity, lr, counters, momentum, nesterov, *penalties
-    return Call(optimizers.sgd_momentum, p.size, arguments)
+        return optimizers.sgd, p.size, (p, g, lr, counters, weight_decay, l1), None
+    arguments = p, g, velocity, lr, counters, momentum, nesterov, weight_decay, l1
+    return optimizers.sgd_momentum, p.size, arguments, None
 
 
 def adaptive(
     p: Out, g: Array, squares: Out, update: Update, keep: float, add: float, eps: float
-) -> Call:
-    lr, counters, *penalties, _ = update
-    arguments = p, g, squares, lr, counters, keep, add, eps, *penalties
-    return Call(optimizers.adaptive, p.size, arguments)
+) -> Call | None:
+    lr, counters, weight_decay, l1, master = update
+    if master is not None:
+        return None
+    arguments = p, g, squares, lr, counters, keep, add, eps, weight_decay, l1
+    return optimizers.adaptive, p.size, arguments, None
 
 
 def adam(
@@ -244,30 +255,32 @@ def adam(
     beta2: float,
     eps: float,
     decoupled: bool,
-) -> Call:
-    lr, counters, weight_decay, l1, _ = update
+) -> Call | None:
+    lr, counters, weight_decay, l1, master = update
+    if master is not None:
+        return None
     numbers = beta1, beta2, eps, weight_decay, decoupled, l1
-    return Call(optimizers.adam, p.size, (p, g, m, v, lr, counters, *numbers))
+    return optimizers.adam, p.size, (p, g, m, v, lr, counters, *numbers), None
 
 
 def accumulate(g: Array, total: Out, weight: float, start: bool) -> Call:
-    return Call(gradients.accumulate, g.size, (g, total, weight, start))
+    return gradients.accumulate, g.size, (g, total, weight, start), None
 
 
 def sum_of_squares(x: Array, total: Out, start: bool) -> Call:
     kernel = gradients.sum_of_squares
     sums = (_tasks(kernel, x.size, x.size),), np.float64
-    return Call(kernel, x.size, (x, total, start), sums)
+    return kernel, x.size, (x, total, start), sums
 
 
 def clip(x: Out, total: Array, limit: float) -> Call:
-    return Call(gradients.clip, x.size, (x, total, limit))
+    return gradients.clip, x.size, (x, total, limit), None
 
 
 def gather(source: Array, order: Array, counters: Array, batch_size: int, out: Out) -> Call:
     kernel = batches.gather if source.dtype == out.dtype else batches.gather_scaled
-    return Call(kernel, out.size, (source, order, counters, batch_size, out))
+    return kernel, out.size, (source, order, counters, batch_size, out), None
 
 
 def advance(counters: Out, step: int, updates: int, forwards: int) -> Call:
-    return Call(counting.advance, 1, (counters, step, updates, forwards))
+    return counting.advance, 1, (counters, step, updates, forwards), None
