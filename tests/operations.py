@@ -111,6 +111,18 @@ def operations(
             {"dbias": (m,)},
             column_scale,
         ),
+        "add": (lambda b, a: b.add(a.x, a.other, a.y), {"x": x, "other": y}, {"y": shape}),
+        "add in place": (lambda b, a: b.add(a.x, a.y, a.y), {"x": x}, {"y": y}),
+        "put_columns": (
+            lambda b, a: b.put_columns(a.x, 3, a.wide),
+            {"x": x},
+            {"wide": random_array(rng, (n, m + 4))},
+        ),
+        "take_columns": (
+            lambda b, a: b.take_columns(a.wide, 3, a.y),
+            {"wide": random_array(rng, (n, m + 4))},
+            {"y": shape},
+        ),
         "softmax": (lambda b, a: b.softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "log_softmax": (lambda b, a: b.log_softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "softmax_backward": (

@@ -711,6 +711,107 @@ def test_maxout_backward(check, shape, rng, pieces):
     )
 
 
+# ------------------------------------------------------------------------------------ containers
+
+
+def test_add(check, shape, rng):
+    inputs = {"a": random_array(rng, shape), "b": random_array(rng, shape)}
+    check(lambda b, v: b.add(v.a, v.b, v.out), inputs, {"out": shape}, ulps=1)
+
+
+def test_add_in_place(check, shape, rng):
+    x, out = random_array(rng, (2, *shape))
+    for call in (lambda b, v: b.add(v.out, v.x, v.out), lambda b, v: b.add(v.x, v.out, v.out)):
+        check(call, {"x": x}, {"out": out}, ulps=1)
+    check(lambda b, v: b.add(v.out, v.out, v.out), {}, {"out": out}, ulps=0)
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3, 7), (2, 3, 4, 8), (2, 0, 3)])
+@pytest.mark.parametrize("layout", ["contiguous", *LAYOUTS])
+def test_add_of_any_shape(backend, dtype, rng, shape, layout):
+    inputs = {"a": random_array(rng, shape), "b": random_array(rng, shape)}
+    check = Check(backend, dtype, layout)
+    check(lambda b, v: b.add(v.a, v.b, v.out), inputs, {"out": shape}, ulps=1)
+
+
+def test_add_at_extremes(simple_check):
+    a, b = np.meshgrid(EXTREMES, EXTREMES)
+    with np.errstate(invalid="ignore"):
+        simple_check(
+            lambda x, v: x.add(v.a, v.b, v.out), {"a": a, "b": b}, {"out": a.shape}, ulps=1
+        )
+
+
+columns_of_a_wider_matrix = pytest.mark.parametrize(
+    ("first", "beyond"), [(0, 0), (0, 5), (3, 0), (8, 16)]
+)
+"""Columns before and beyond those that are put or taken."""
+
+
+@columns_of_a_wider_matrix
+def test_put_columns(check, shape, rng, first, beyond):
+    wide = random_array(rng, (shape[0], first + shape[1] + beyond))
+    inputs = {"x": random_array(rng, shape)}
+    check(lambda b, v: b.put_columns(v.x, first, v.out), inputs, {"out": wide}, ulps=0)
+
+
+@columns_of_a_wider_matrix
+def test_take_columns(check, shape, rng, first, beyond):
+    inputs = {"x": random_array(rng, (shape[0], first + shape[1] + beyond))}
+    check(lambda b, v: b.take_columns(v.x, first, v.out), inputs, {"out": shape}, ulps=0)
+
+
+@pytest.mark.parametrize("narrow", [(3,), (4, 3, 8), (2, 3, 4, 1), (2, 0, 3), (2, 3, 0)])
+@pytest.mark.parametrize("layout", ["contiguous", *LAYOUTS])
+def test_columns_of_any_shape(backend, dtype, rng, narrow, layout):
+    """Columns are those of the last axis."""
+    wide, check = (*narrow[:-1], narrow[-1] + 12), Check(backend, dtype, layout)
+    x, before = random_array(rng, narrow), random_array(rng, wide)
+    got = check(lambda b, v: b.put_columns(v.x, 4, v.out), {"x": x}, {"out": before}, ulps=0)
+    last = 4 + narrow[-1]
+    assert got["out"][..., 4:last].tobytes() == x.astype(dtype).tobytes()
+    check(lambda b, v: b.take_columns(v.x, 4, v.out), {"x": before}, {"out": narrow}, ulps=0)
+
+
+def test_columns_that_were_put_are_taken_to_the_bit(backend, dtype):
+    """Copies are of bits, NaN's too."""
+    x = np.array([EXTREMES, EXTREMES[::-1]], dtype)
+    wide, taken = backend.zeros((2, 17), dtype), backend.empty(x.shape, dtype)
+    backend.put_columns(backend.asarray(x), 5, wide)
+    backend.take_columns(wide, 5, taken)
+    assert backend.to_numpy(taken).tobytes() == x.tobytes()
+    beside = np.delete(backend.to_numpy(wide), np.s_[5:16], axis=1)
+    assert not beside.any()
+
+
+def test_capture_of_containers(backend, dtype, rng):
+    """What joins branches is captured, on arrays of three axes too."""
+    shape = (2, 3, 5)
+    arrays_ = [backend.asarray(random_array(rng, shape, dtype)) for _ in range(2)]
+    total, wide, part = (backend.zeros((*shape[:2], m), dtype) for m in (5, 10, 5))
+
+    def step() -> None:
+        backend.add(*arrays_, total)
+        backend.put_columns(arrays_[0], 0, wide)
+        backend.put_columns(total, 5, wide)
+        backend.take_columns(wide, 3, part)
+        backend.add(arrays_[1], part, arrays_[1])
+
+    def results() -> list[bytes]:
+        return [backend.to_numpy(x).tobytes() for x in (*arrays_, total, wide, part)]
+
+    before = [np.array(backend.to_numpy(x)) for x in arrays_]
+    step()
+    replay = backend.capture(step)
+    replay(2)
+    captured = results()
+    for array, host in zip(arrays_, before, strict=True):
+        array[...] = backend.asarray(host)
+    for _ in range(3):
+        step()
+    assert results() == captured
+
+
 # --------------------------------------------------------------------------------------- softmax
 
 
@@ -1612,6 +1713,10 @@ LARGE = {
         lambda b, v: b.maxout(v.z, v.biases, v.y, v.piece),
     ),
     "maxout_backward": ("dy pieces", "z", lambda b, v: b.maxout_backward(v.dy, v.pieces, v.z)),
+    "add": ("x dy", "y", lambda b, v: b.add(v.x, v.dy, v.y)),
+    "add-in-place": ("x", "y", lambda b, v: b.add(v.x, v.y, v.y)),
+    "put_columns": ("x", "z", lambda b, v: b.put_columns(v.x, 7, v.z)),
+    "take_columns": ("z", "y", lambda b, v: b.take_columns(v.z, 7, v.y)),
     "softmax": ("x", "y", lambda b, v: b.softmax(v.x, v.y)),
     "log_softmax": ("x", "y", lambda b, v: b.log_softmax(v.x, v.y)),
     "softmax_backward": ("dy p", "y", lambda b, v: b.softmax_backward(v.dy, v.p, v.y)),
@@ -1794,6 +1899,7 @@ def test_large_arrays(backend, small, monkeypatch, operation, large_arrays):
         lambda b, x, y: b.matmul(x, x.T, y),
         lambda b, x, y: b.activation("tanh", x, y),
         lambda b, x, y: b.activation_backward("tanh", x, x, y),
+        lambda b, x, y: b.add(x, x, y),
         lambda b, x, y: b.softmax(x, y),
         lambda b, x, y: b.softmax_backward(x, x, y),
         lambda b, x, y: b.log_softmax(x, y),
@@ -1803,6 +1909,7 @@ def test_large_arrays(backend, small, monkeypatch, operation, large_arrays):
         "matmul",
         "activation",
         "activation_backward",
+        "add",
         "softmax",
         "softmax_backward",
         "log_softmax",

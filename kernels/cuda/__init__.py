@@ -13,6 +13,7 @@ FILES = (
     "normalization",
     "dropout",
     "gather",
+    "containers",
 )
 
 _TYPES = {

@@ -447,6 +447,27 @@ class Backend(ABC):
         """Gradient of log-softmax, y its output: ``dx = dy - exp(y) * sum(dy)`` in each row."""
         return self.empty(dy.shape, dy.dtype)
 
+    # ------------------------------------------------------------------ containers
+
+    @operation
+    def add(self, a: Array, b: Array, out: Out | None = None) -> Array:
+        """Elementwise sum ``out = a + b`` of one shape, any; `out` may be the same array as either.
+
+        For branches of a network that end in a sum.
+        """
+        return self.empty(a.shape, a.dtype)
+
+    @operation
+    def put_columns(self, x: Array, first: int, out: Out) -> None:
+        """``out[..., first : first + k] = x`` for x (..., k) and out (..., m), first + k <= m.
+
+        The other columns stay as they are. For branches of a network that end side by side.
+        """
+
+    @operation
+    def take_columns(self, x: Array, first: int, out: Out) -> None:
+        """``out = x[..., first : first + k]`` for x (..., m) and out (..., k), first + k <= m."""
+
     # ------------------------------------------------------------------ normalization
 
     @operation

@@ -473,6 +473,34 @@ class CupyBackend(Backend):
         threads = min(most, _power_of_two(-(-packs // 4)))  # four packs or more for each thread
         return "_wide", max(1, min(rows, self._most_blocks)), threads
 
+    # ------------------------------------------------------------------ containers
+
+    def _add(self, a: Array, b: Array, out: Out) -> None:
+        self._flat("containers", "add", out, a, b, out)
+
+    def _put_columns(self, x: Array, first: int, out: Out) -> None:
+        self._copy_columns("put_columns", x, out, first, narrow=x, wide=out)
+
+    def _take_columns(self, x: Array, first: int, out: Out) -> None:
+        self._copy_columns("take_columns", x, out, first, narrow=out, wide=x)
+
+    def _copy_columns(
+        self, name: str, x: Array, out: Out, first: int, narrow: Array, wide: Array
+    ) -> None:
+        """Launch what copies all of `narrow`, or to it. Bytes are copied, whatever the dtype."""
+        if not narrow.size:
+            return
+        columns, itemsize = narrow.shape[-1], narrow.itemsize
+        rows = narrow.size // columns
+        packs = _packs(columns, narrow.dtype)
+        width = min(THREADS, _power_of_two(packs))
+        height = THREADS // width
+        tiles = min(-(-packs // width), self._most_blocks)
+        grid = tiles, min(-(-rows // height), max(1, self._most_blocks // tiles))
+        sizes = first * itemsize, wide.shape[-1] * itemsize, rows, columns * itemsize
+        args = x, out, *map(np.int64, sizes)
+        self._launch("containers", name, np.dtype(np.float32), grid, (width, height), args)
+
     # ------------------------------------------------------------------ normalization
 
     def _batch_norm_forward(

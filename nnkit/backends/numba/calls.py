@@ -20,6 +20,9 @@ from nnkit.kernels.numba import (
     products,
 )
 from nnkit.kernels.numba import (
+    containers as joints,
+)
+from nnkit.kernels.numba import (
     counters as counting,
 )
 from nnkit.kernels.numba import (
@@ -143,6 +146,18 @@ def log_softmax(x: Array, y: Out) -> Call:
 
 def log_softmax_backward(dy: Array, y: Array, dx: Out) -> Call:
     return rows.log_softmax_backward, y.size, (_matrix(dy), _matrix(y), _matrix(dx)), None
+
+
+def add(a: Array, b: Array, out: Out) -> Call:
+    return joints.add, out.size, (a.reshape(-1), b.reshape(-1), out.reshape(-1)), None
+
+
+def put_columns(x: Array, first: int, out: Out) -> Call:
+    return joints.put_columns, x.size, (_matrix(x), first, _matrix(out)), None
+
+
+def take_columns(x: Array, first: int, out: Out) -> Call:
+    return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:

@@ -12,6 +12,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Backend, Operation, implementations
 from nnkit.backends.numpy import (
     activations,
+    containers,
     counters,
     dropout,
     gather,
@@ -26,8 +27,8 @@ from nnkit.backends.numpy import (
 )
 
 FORMULAS = implementations(
-    *(activations, counters, dropout, gather, gradients, losses, maxout, normalization),
-    *(optimizers, prelu, products, softmax_cross_entropy),
+    *(activations, containers, counters, dropout, gather, gradients, losses, maxout),
+    *(normalization, optimizers, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the operation's arguments."""
 
