@@ -1,7 +1,7 @@
 """The tables of activations and of losses: the kernels and the tests iterate over them.
 
-To add an activation: a row here, a formula in ``nnkit/backends/numpy.py``, a line in
-``kernels/numba/activations.py`` and a line in ``kernels/cuda/activations.cuh``. A loss of single
+To add an activation: a row here, a formula in ``nnkit/backends/numpy.py``, a row in
+``kernels/numba/formulas.py`` and a line in ``kernels/cuda/activations.cuh``. A loss of single
 elements: the same in ``losses.py`` and ``losses.cu``.
 """
 

@@ -1,37 +1,21 @@
 """Activations, with the bias in front and, backwards, the bias gradient behind, in one pass.
 
-To add an activation: a line in FORWARD and a line in GRADIENT. Each formula is compiled into
-kernels of its own when it is first used. Numbers in them are made with `constant`, comparisons
-written so that NaN comes out as NaN.
+Each row of FORMULAS is compiled into kernels of its own when it is first used.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import Kernel, body, helper, shared
-from nnkit.kernels.numba.maths import (
-    constant,
-    exp,
-    exp_nonpositive,
-    expm1_nonpositive,
-    log1p_unit,
-    normal_tail,
-)
-from nnkit.kernels.numba.tasks import (
-    add_rows,
-    apart,
-    fold_tile,
-    repeat_row,
-    same,
-    share,
-    tile_width,
-)
-from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
-from nnkit.kernels.table import ACTIVATIONS, SELU_ALPHA, SELU_SCALE
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import Kernel, body, helper, shared
+from nnkit.kernels.numba.formulas import FORMULAS
+from nnkit.kernels.numba.runtime.memory import ME
+from nnkit.kernels.numba.runtime.tasks import add_rows, share
+from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
+from nnkit.kernels.numba.tiles import apart, fold_tile, repeat_row, same, tile_width
+from nnkit.kernels.table import ACTIVATIONS
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
@@ -39,171 +23,6 @@ SUM_GRAIN = 1 << 15
 """Elements a task that adds up rows has at least."""
 TILE = 2048
 """Elements in a tile: it stays in the first-level cache from one use to the next."""
-SELU_LOWEST = SELU_SCALE * SELU_ALPHA
-
-
-@helper
-def sigmoid(x: Any) -> Any:
-    """``1 / (1 + exp(-x))`` from ``exp(-|x|)``, which cannot overflow."""
-    one = constant(x, 1)
-    e = exp_nonpositive(-abs(x))
-    return (one if x >= constant(x, 0) else e) / (one + e)
-
-
-@helper
-def tanh(x: Any) -> Any:
-    """``(1 - e) / (1 + e)`` with ``e = exp(-2 |x|)``, and the sign of x."""
-    e = expm1_nonpositive(constant(x, -2) * abs(x))
-    return np.copysign(e / (e + constant(x, 2)), x)
-
-
-@helper
-def step(x: Any) -> Any:
-    """1 if x > 0 else 0."""
-    zero = constant(x, 0)
-    if x <= zero:
-        return zero
-    return constant(x, 1) if x > zero else x
-
-
-@helper
-def bounded(x: Any, bound: Any) -> Any:
-    """Give x within ±bound, so that its product with what is 0 there is 0 for an infinite x too."""
-    b = constant(x, bound)
-    low = -b if x < -b else x
-    return b if low > b else low
-
-
-@helper
-def elu(x: Any, above: Any, below: Any) -> Any:
-    """``above x`` if x > 0 else ``below (exp(x) - 1)``."""
-    zero = constant(x, 0)
-    low = below * expm1_nonpositive(zero if x > zero else x)
-    return above * x if x > zero else low
-
-
-@helper
-def sigmoid_slope(x: Any) -> Any:
-    """``sigmoid(x) (1 - sigmoid(x))``."""
-    one = constant(x, 1)
-    e = exp_nonpositive(-abs(x))
-    return e / ((one + e) * (one + e))
-
-
-@helper
-def gelu(x: Any) -> Any:
-    """``x Phi(x)``."""
-    tail, _ = normal_tail(abs(x))
-    lower = bounded(x, 40) * tail
-    return lower if x < constant(x, 0) else x * (constant(x, 1) - tail)
-
-
-@helper
-def gelu_slope(x: Any) -> Any:
-    """``Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)``."""
-    tail, e = normal_tail(abs(x))
-    phi = tail if x < constant(x, 0) else constant(x, 1) - tail
-    return phi + bounded(x, 40) * e * constant(x, 0.3989422804014327)
-
-
-@helper
-def gelu_exponent(x: Any) -> Any:
-    """``v = 2 sqrt(2 / pi) (x + 0.044715 x^3)``: the tanh form of GELU is ``x sigmoid(v)``."""
-    cube = constant(x, 0.044715) * x * x
-    return constant(x, 1.5957691216057308) * x * (constant(x, 1) + cube)
-
-
-@helper
-def gelu_tanh(x: Any) -> Any:
-    """``x (1 + tanh(v / 2)) / 2``."""
-    x40 = bounded(x, 40)
-    return (x if x > constant(x, 0) else x40) * sigmoid(gelu_exponent(x40))
-
-
-@helper
-def gelu_tanh_slope(x: Any) -> Any:
-    """``s + x v' s (1 - s)`` with ``s = sigmoid(v)``."""
-    x = bounded(x, 40)
-    v = gelu_exponent(x)
-    slope = constant(x, 1.5957691216057308) * (constant(x, 1) + constant(x, 0.134145) * x * x)
-    return sigmoid(v) + x * slope * sigmoid_slope(v)
-
-
-@helper
-def softplus(x: Any) -> Any:
-    """``max(x, 0) + log(1 + exp(-|x|))``."""
-    zero = constant(x, 0)
-    return (zero if x < zero else x) + log1p_unit(exp_nonpositive(-abs(x)))
-
-
-@helper
-def softsign(x: Any) -> Any:
-    """``x / (1 + |x|)``."""
-    x = bounded(x, 1e30)
-    return x / (constant(x, 1) + abs(x))
-
-
-@helper
-def silu(x: Any) -> Any:
-    """``x sigmoid(x)``."""
-    low = constant(x, -1000)
-    return (low if x < low else x) * sigmoid(x)
-
-
-@helper
-def hard_sigmoid(x: Any) -> Any:
-    """``min(max(x + 3, 0), 6) / 6``."""
-    zero, six = constant(x, 0), constant(x, 6)
-    shifted = x + constant(x, 3)
-    low = zero if shifted < zero else shifted
-    return (six if low > six else low) / six
-
-
-@helper
-def inside(dy: Any, y: Any) -> Any:
-    """dy if 0 < y < 1 else 0."""
-    low = dy if y > constant(y, 0) else constant(y, 0)
-    return low if y < constant(y, 1) else constant(y, 0)
-
-
-FORWARD: dict[str, Callable[[Any, Any], Any]] = {
-    "identity": lambda x, alpha: x,
-    "sigmoid": lambda x, alpha: sigmoid(x),
-    "tanh": lambda x, alpha: tanh(x),
-    "relu": lambda x, alpha: constant(x, 0) if x <= constant(x, 0) else x,
-    "step": lambda x, alpha: step(x),
-    "leaky_relu": lambda x, alpha: x if x > constant(x, 0) else alpha * x,
-    "elu": lambda x, alpha: elu(x, constant(x, 1), alpha),
-    "selu": lambda x, alpha: elu(x, constant(x, SELU_SCALE), constant(x, SELU_LOWEST)),
-    "gelu": lambda x, alpha: gelu(x),
-    "gelu_tanh": lambda x, alpha: gelu_tanh(x),
-    "softplus": lambda x, alpha: softplus(x),
-    "softsign": lambda x, alpha: softsign(x),
-    "silu": lambda x, alpha: silu(x),
-    "hard_sigmoid": lambda x, alpha: hard_sigmoid(x),
-    "exponential": lambda x, alpha: exp(x),
-}
-"""y = f(x) of one element."""
-
-GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "identity": lambda dy, y, alpha: dy,
-    "sigmoid": lambda dy, y, alpha: dy * (y * (constant(y, 1) - y)),
-    "tanh": lambda dy, y, alpha: dy * (constant(y, 1) - y * y),
-    "relu": lambda dy, y, alpha: dy if y > constant(y, 0) else constant(y, 0),
-    "leaky_relu": lambda dy, y, alpha: dy if y > constant(y, 0) else alpha * dy,
-    "elu": lambda dy, y, alpha: dy if y > constant(y, 0) else dy * (y + alpha),
-    "selu": lambda dy, y, alpha: (
-        dy * (constant(y, SELU_SCALE) if y > constant(y, 0) else y + constant(y, SELU_LOWEST))
-    ),
-    "gelu": lambda dy, x, alpha: dy * gelu_slope(x),
-    "gelu_tanh": lambda dy, x, alpha: dy * gelu_tanh_slope(x),
-    "softplus": lambda dy, y, alpha: -dy * expm1_nonpositive(-y),
-    "softsign": lambda dy, y, alpha: dy * ((constant(y, 1) - abs(y)) * (constant(y, 1) - abs(y))),
-    "silu": lambda dy, x, alpha: dy * (sigmoid(x) + bounded(x, 1000) * sigmoid_slope(x)),
-    "hard_sigmoid": lambda dy, y, alpha: inside(dy / constant(y, 6), y),
-    "exponential": lambda dy, y, alpha: dy * y,
-}
-"""dy * f' of one element, in terms of what ``ACTIVATIONS[kind].saved`` names."""
 
 
 @body
@@ -221,7 +40,7 @@ def _add(x: Any, y: Any) -> None:
 @cache
 def activation(kind: str) -> Kernel:
     """Make the kernel ``y = f(x)`` for flat arrays x, y."""
-    f = helper(FORWARD[kind])
+    f = helper(FORMULAS[kind].forward)
 
     @body
     def elements(x: Any, y: Any, alpha: Any) -> None:
@@ -247,7 +66,7 @@ def activation(kind: str) -> Kernel:
 @cache
 def activation_backward(kind: str) -> Kernel:
     """Make the kernel ``dx = dy * f'(saved)`` for flat arrays dy, saved, dx."""
-    g = helper(GRADIENT[kind])
+    g = helper(FORMULAS[kind].gradient)
 
     @body
     def elements(dy: Any, saved: Any, dx: Any, alpha: Any) -> None:
@@ -278,7 +97,7 @@ def bias_activation(kind: str) -> Kernel:
 
     Where the gradient needs the input, `z` becomes ``z + bias``; otherwise it may be `y`.
     """
-    f = helper(FORWARD[kind])
+    f = helper(FORMULAS[kind].forward)
     keep = ACTIVATIONS[kind].saved == "x"
 
     @body
@@ -317,7 +136,7 @@ def bias_activation_backward(kind: str) -> Kernel:
 
     `sums` (tasks, m) receives what each task adds up.
     """
-    g = helper(GRADIENT[kind])
+    g = helper(FORMULAS[kind].gradient)
 
     @body
     def elements(dy: Any, saved: Any, dz: Any, alpha: Any, total: Any) -> None:

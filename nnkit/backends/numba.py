@@ -27,8 +27,8 @@ class _Capturing(threading.local):
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
 
-    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``). The
-    results' bits do not depend on it.
+    `threads` is how many threads the kernels may use (see ``kernels/numba/runtime/threads.py``).
+    The results' bits do not depend on it.
     Numba is imported when the object is made. Each kernel is compiled at its first use on a
     machine, and kept on disk.
     """
@@ -36,7 +36,7 @@ class NumbaBackend(NumpyBackend):
     name = "numba"
 
     def __init__(self) -> None:
-        from nnkit.kernels.numba import threads
+        from nnkit.kernels.numba.runtime import threads
 
         self.threads = threads.count()
         threads.limit_blas()
@@ -53,13 +53,11 @@ class NumbaBackend(NumpyBackend):
             prelu,
             products,
             softmax_cross_entropy,
-            tape,
-            tasks,
-            team,
         )
+        from nnkit.kernels.numba.runtime import memory, tape, tasks
 
         self._tape = tape
-        self._alone = team.ALONE
+        self._alone = memory.ALONE
         self._task_count = tasks.task_count
         self._capturing = _Capturing()
         self._products = products
@@ -87,7 +85,7 @@ class NumbaBackend(NumpyBackend):
         members = max(1, min(self.threads, grains))
         single.append(kernel.function, arguments, members, grains)
         if tape is None:
-            single.run(1)
+            single.replay(1)
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the kernel calls of `step` on a tape, without carrying them out."""
@@ -97,8 +95,8 @@ class NumbaBackend(NumpyBackend):
             step()
         finally:
             self._capturing.tape = None
-        run: Callable[[int], None] = tape.run
-        return run
+        replay: Callable[[int], None] = tape.replay
+        return replay
 
     def matmul(self, a: Array, b: Array, out: Array | None = None) -> Array:
         if out is None:
