@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -155,6 +156,16 @@ print(backend.matmul(x, x)[0, 0])
 def test_a_tape_takes_contiguous_arrays_alone():
     with pytest.raises(ValueError, match="C-contiguous"):
         Tape().append(count, (np.zeros(4, np.int64)[::2],), 1, 0)
+
+
+def test_the_page_on_states_names_what_there_is():
+    folder = Path(interpreter.__file__).parent
+    page = (folder / "README.md").read_text()
+    assert all((folder / file).exists() for file in re.findall(r"\]\(([^)]+)\)", page))
+    names = set(re.findall(r"`([A-Za-z_]+)`", page))
+    assert {"PARKED", "replay", "lead", "serve"} <= names
+    code = "".join(file.read_text() for file in folder.parent.rglob("*.py"))
+    assert {name for name in names if not re.search(rf"\b(def )?{name}\b", code)} == set()
 
 
 @pytest.mark.parametrize(
