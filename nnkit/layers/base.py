@@ -98,9 +98,8 @@ class Layer:
         for name, value in vars(self).items():
             if isinstance(value, Layer):
                 found[name] = value
-            elif isinstance(value, list | tuple):
-                layers = {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
-                found |= layers
+            elif type(value) in (list, tuple):
+                found |= {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
         return found
 
     def plan(self, fuse: bool) -> None:

@@ -38,9 +38,14 @@ def _settings(thing: Any) -> Iterator[tuple[str, Any]]:
             yield name, value if not isinstance(value, list | dict) else repr(value)
 
 
+PLAIN = frozenset((bool, int, float, str, type(None)))
+
+
 def _is_plain(value: Any) -> bool:
+    if type(value) in PLAIN:
+        return True
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
+    return isinstance(value, int | float | str | np.generic)

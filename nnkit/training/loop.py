@@ -48,27 +48,27 @@ class Loop:
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
         while not (self.progress.finished or self.trainer.stop):
-            epochs = 1
             if self._most_epochs > 1 and self.progress.step == 0:
                 left = self.progress.epochs - self.progress.epoch
                 epochs = self._epochs_length.next(min(left, self._most_epochs))
-            self._train(epochs)
+                self._train(epochs, epochs * self.progress.steps)
+            else:
+                self._train(1, StretchLength(self._each_step))
 
-    def _train(self, epochs: int) -> None:
-        """Train to the end of the current epoch, and of those after it that belong together."""
+    def _train(self, epochs: int, length: int | StretchLength) -> None:
+        """Train to the end of the current epoch, or of several, in stretches of such a length."""
         trainer, progress, steps = self.trainer, self.progress, self.steps
         last = epochs * progress.steps
         steps.begin(progress.orders(epochs), progress.step, trainer.log if progress.step else None)
         trainer.log = steps.log[:last]
         if trainer.schedule is not None:
             trainer.optimizer.follow(progress.factors(trainer.schedule))
-        length = StretchLength(self._each_step)
         start = time.perf_counter()
         for _, layer in trainer.model.walk():
             layer.training = True
         while progress.step < last:
             with trainer.model.held():
-                self._stretch(last if epochs > 1 else length)
+                self._stretch(length)
             for callback in self.callbacks:
                 callback.on_step_end(trainer)
                 callback.on_progress(trainer)

@@ -36,10 +36,9 @@ class _Thread(threading.local):
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
 
-    `threads` is how many threads the kernels may use (see ``kernels/numba/runtime/threads.py``). The
-    results' bits do not depend on it.
-    Numba is imported when the object is made. Each kernel is compiled at its first use on a
-    machine, and kept on disk.
+    `threads` is how many threads the kernels may use (see ``kernels/numba/runtime/threads.py``);
+    the results' bits do not depend on it. Numba is imported when the object is made. Each kernel is
+    compiled at its first use on a machine, and kept on disk.
     """
 
     name = "numba"
