@@ -106,7 +106,7 @@ class Optimizer:
                 if value is not None:
                     view[...] = backend.asarray(value)
             self.slot_arrays[name] = array
-        self.counters = backend.asarray(counters)
+        self.counters = backend.asarray(counters.copy())
         self._square = backend.zeros(1, np.float64)
         self._parameters, self._backend, self._saved = parameters, backend, None
         self._rates = backend.zeros(len(self._factors), np.float64)
@@ -163,7 +163,8 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         passing = ("slot_arrays", "counters", "_rates", "_square", "_saved")
         rest = {name: value for name, value in vars(self).items() if name not in passing}
-        return {**rest, "_parameters": [], "_backend": None, "_saved": self.state()}
+        alone: dict[str, Any] = {"_parameters": [], "_backend": None, "_factors": np.ones(1)}
+        return {**rest, **alone, "_saved": self.state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, slot_arrays={}, counters=None, _rates=None, _square=None)
@@ -176,6 +177,7 @@ class Optimizer:
         """
         _check_mode(model)
         with model.held():
+            model.settle()
             self.attach(model)
             self.refresh()
             self.update(find_runs(model.parameters(), trained=True))
