@@ -11,7 +11,7 @@ import numpy as np
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
 from nnkit.dtypes import arithmetic
-from nnkit.layers import Layer
+from nnkit.layers import Layer, Sequential
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
 State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
@@ -432,11 +432,11 @@ def _positive(owner: str, name: str, value: float) -> float:
 
 def _check_mode(model: Layer) -> None:
     """Warn of a loop in evaluation mode that nobody has chosen."""
-    if model.training or getattr(model, "mode_chosen", True):
+    if model.training or not isinstance(model, Sequential) or model.mode_chosen:
         return
     for path, layer in model.walk():
-        if layer.stochastic or layer.buffer_names:
-            model.eval()  # chosen now: one warning is enough
+        if not layer.training and (layer.stochastic or layer.buffer_names):
+            model.mode_chosen = True  # one warning is enough
             warnings.warn(
                 f"the model is trained in evaluation mode, in which layer {path}, {layer!r}, does "
                 "not train: call model.train() before the loop, or model.eval() if that is meant",
