@@ -76,13 +76,16 @@ class Sequential(Layer):
 
     def _rebuild(self, layers: Iterable[Layer], backend: Backend, dtype: Any) -> None:
         """Have these layers; where they do not go together, raise and have those before."""
-        before, self._layers = self._layers, tuple(layers)
+        wanted = tuple(layers)
+        if not wanted:
+            raise ValueError("Sequential needs at least one layer")
+        for layer in wanted:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential takes layers, not {layer!r}")
+            if any(inner is self for _, inner in layer.walk()):
+                raise ValueError("a Sequential cannot be inside itself")
+        before, self._layers = self._layers, wanted
         try:
-            if not self._layers:
-                raise ValueError("Sequential needs at least one layer")
-            for layer in self._layers:
-                if not isinstance(layer, Layer):
-                    raise TypeError(f"Sequential takes layers, not {layer!r}")
             self.build(backend, dtype, self.seed, self.fused)
         except BaseException:
             self._layers = before
