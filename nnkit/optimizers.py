@@ -196,11 +196,11 @@ class Optimizer:
             for i, g in enumerate(grads):
                 backend.sum_of_squares(g, self._square, i == 0)
             for g in grads:
-                backend.clip(g, self._square, self.clip_norm)
+                backend.clip(g, self._square, float(self.clip_norm))
         for run, g in zip(runs, grads, strict=True):
             state = {name: run.of(array) for name, array in self.slot_arrays.items()}
-            numbers = self.weight_decay, self.l1, state.get("master")
-            update = Update(self._rates, self.counters, *numbers)
+            penalties = float(self.weight_decay), float(self.l1)
+            update = Update(self._rates, self.counters, *penalties, state.get("master"))
             self.apply(backend, run.values, g, state, update)
 
     def follow(self, factors: np.ndarray[Any, Any]) -> None:
@@ -291,8 +291,8 @@ class SGD(Optimizer):
             g,
             state["velocity"] if self.momentum else None,
             update,
-            self.momentum,
-            self.nesterov,
+            float(self.momentum),
+            bool(self.nesterov),
         )
 
 
@@ -322,7 +322,7 @@ class AdaGrad(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, self.eps)
+        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, float(self.eps))
 
 
 class RMSProp(Optimizer):
@@ -355,8 +355,8 @@ class RMSProp(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        means = self.alpha, 1 - self.alpha
-        backend.adaptive(p, g, state["squares"], update, *means, self.eps)
+        alpha = float(self.alpha)
+        backend.adaptive(p, g, state["squares"], update, alpha, 1 - alpha, float(self.eps))
 
 
 class Adam(Optimizer):
@@ -398,9 +398,9 @@ class Adam(Optimizer):
             state["m"],
             state["v"],
             update,
-            self.beta1,
-            self.beta2,
-            self.eps,
+            float(self.beta1),
+            float(self.beta2),
+            float(self.eps),
             self.decoupled,
         )
 

@@ -46,5 +46,5 @@ class Dropout(Layer):
             return x
         self.counters = self.backend.asarray(self.counters)
         out = self.new(name, x.shape)
-        self.backend.dropout(x, self.p, self._key, self.counters, out)
+        self.backend.dropout(x, float(self.p), self._key, self.counters, out)
         return out
