@@ -49,7 +49,6 @@ def test_an_encoder_of_a_trained_autoencoder(backend, data, tmp_path):
     again = nnkit.load(tmp_path / "encoder.safetensors", backend)
     np.testing.assert_array_equal(outputs(again, x), after)
     assert [len(m.runs()) for m in (encoder, decoder, whole)] == [1, 1, 1]
-    encoder.load_weights(tmp_path / "encoder.safetensors")
     encoder[0].W.value = np.zeros((6, 2))
     assert not whole[0][0].W.to_numpy().any()
 
@@ -104,7 +103,6 @@ def test_a_gan_trained_in_turn(backend, rng):
         after = values(generator), values(critic)
         assert (after[0] == middle[0], after[1] == middle[1]) == (False, True)
     np.testing.assert_array_equal(outputs(both, z), outputs(critic, outputs(generator, z)))
-    assert len(both.runs()) == 1
 
 
 def test_a_part_shares_and_costs_no_run(backend, data):
@@ -133,8 +131,8 @@ def test_each_is_saved_shown_and_checked(backend, rng, tmp_path):
             assert f"(n, {width})" in each.summary()
             each.save(tmp_path / "a.safetensors")
             again = nnkit.load(tmp_path / "a.safetensors", backend)
-            assert values(again) == values(each)
             before = values(each)
+            assert values(again) == before
             each[0].W.value = np.zeros((6, 4))
             each.load_weights(tmp_path / "a.safetensors")
             assert values(each) == before

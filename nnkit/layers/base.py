@@ -63,6 +63,10 @@ class Layer:
     _computed: object = None
     """Marks the forward pass that the layer took part in last."""
     _guard: Guard | None = None
+    _fits = 0
+    """Training runs that the layer is in."""
+    _mode_before = False
+    """Its mode before the first of them."""
     _at_first: Mapping[str, bool] = {}
     """Attributes that it had when it was attached first, and whether each held arrays."""
 
@@ -232,10 +236,7 @@ class Layer:
 
     @contextmanager
     def in_mode(self, training: bool) -> Iterator[None]:
-        """Be in one mode inside a ``with`` block; each layer is put back into the one it was in.
-
-        Layers that were added meanwhile get that of this one.
-        """
+        """Be in one mode inside a ``with`` block; each layer is put back into the one it was in."""
         with self.held():
             before = {layer: layer.training for _, layer in self.walk()}
             for layer in before:
@@ -244,9 +245,34 @@ class Layer:
             yield
         finally:
             with self.held():
-                added = {layer: before[self] for _, layer in self.walk()}
-                for layer, mode in (added | before).items():
+                for layer, mode in before.items():
                     layer.training = mode
+
+    @contextmanager
+    def fitted(self) -> Iterator[None]:
+        """Be in training mode inside a ``with`` block that others may enter meanwhile.
+
+        With the end of the last one each layer is put back into the mode it was in; those that were
+        added get this one's.
+        """
+        with self.held():
+            layers = [layer for _, layer in self.walk()]
+            for layer in layers:
+                if not layer._fits:
+                    layer._mode_before = layer.training
+                layer._fits += 1
+                layer.training = True
+        try:
+            yield
+        finally:
+            with self.held():
+                for layer in layers:
+                    layer._fits -= 1
+                    if not layer._fits:
+                        layer.training = layer._mode_before
+                for _, layer in self.walk():
+                    if not layer._fits and layer not in layers:
+                        layer.training = self.training
 
     # ------------------------------------------------------------------ computing by itself
 
@@ -349,8 +375,10 @@ class Layer:
         return cls(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
-        passing = ("_pass", "_computed", "_guard")
+        passing = ("_pass", "_computed", "_guard", "_fits", "_mode_before")
         state = {name: value for name, value in vars(self).items() if name not in passing}
+        if self._fits:  # which the copy is not in
+            state["training"] = self._mode_before
         if self._backend is not None:
             for name, value in vars(self).items():
                 if _holds_arrays(self._backend, value) and not self._at_first.get(name, False):

@@ -206,7 +206,7 @@ class Trainer:
         self.stop = False
         for callback in callbacks:
             callback.on_fit_begin(self)
-        with steps.model.in_mode(training=True):
+        with steps.model.fitted():
             try:
                 with deferred_interrupt() as check:
                     Loop(self, steps, validation, callbacks, check).finish()
