@@ -64,9 +64,13 @@ class Loop:
         if trainer.schedule is not None:
             trainer.optimizer.follow(progress.factors(trainer.schedule))
         start = time.perf_counter()
-        for _, layer in trainer.model.walk():
-            layer.training = True
-        while progress.step < last:
+        with trainer.model.held():
+            for _, layer in trainer.model.walk():
+                layer.training = True
+            if epochs > 1:  # nobody sees a step of several epochs
+                self._stretch(last)
+                self._record(epochs, time.perf_counter() - start)
+        while epochs == 1 and progress.step < last:
             with trainer.model.held():
                 self._stretch(length)
             for callback in self.callbacks:
@@ -75,14 +79,22 @@ class Loop:
             self.check()
             if trainer.stop and progress.step < last:
                 return
-        self._record(epochs, time.perf_counter() - start)
+        if epochs == 1:
+            self._record(1, time.perf_counter() - start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)
         self.check()
 
     def _stretch(self, length: int | StretchLength) -> None:
         """Make some updates, so many or as many as suit a `StretchLength`."""
-        progress = self.progress
+        trainer, steps, progress = self.trainer, self.steps, self.progress
+        for name in ("model", "loss", "optimizer", "progress"):
+            mine = progress if name == "progress" else getattr(steps, name)
+            if getattr(trainer, name) is not mine:
+                raise RuntimeError(
+                    f"trainer.{name} was replaced in the middle of a run: end it first, with "
+                    "trainer.stop = True, and resume"
+                )
         batches = progress.next_batches()
         if isinstance(length, int):
             updates = length
@@ -108,12 +120,13 @@ class Loop:
                 trainer.workspace,
             )
             by_name |= {f"val_{name}": np.array([value]) for name, value in found.items()}
-        for i in range(epochs):
-            trainer.history.append({name: float(values[i]) for name, values in by_name.items()})
-        trainer.history.step_loss += log[..., 0].ravel().tolist()
-        progress.epoch += epochs
-        progress.step = 0
-        trainer.epochs_made += epochs
+        with trainer.model.held():
+            for i in range(epochs):
+                trainer.history.append({name: float(x[i]) for name, x in by_name.items()})
+            trainer.history.step_loss += log[..., 0].ravel().tolist()
+            progress.epoch += epochs
+            progress.step = 0
+            trainer.epochs_made += epochs
 
 
 class StretchLength:
