@@ -76,7 +76,12 @@ CODE = [
     "nnkit/gradcheck.py",
     "nnkit/checkpoint.py",
     "kernels/table.py",
-    "nnkit/backends/numpy.py",
+    "nnkit/backends/contract.py",
+    "nnkit/backends/numpy/activations.py",
+    "nnkit/backends/numpy/softmax_cross_entropy.py",
+    "nnkit/backends/numpy/losses.py",
+    "nnkit/backends/numpy/normalization.py",
+    "nnkit/backends/numpy/optimizers.py",
     "nnkit/data/digits.py",
 ]
 """What the page "The code" shows, in the order in which it is good to read."""

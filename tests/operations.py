@@ -269,6 +269,21 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     }
 
 
+def products(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+    """Return the products of matrices, which are a library's on a GPU, in the same form."""
+    n, m = shape
+    inputs = {"a": random_array(rng, (n, 5)), "b": random_array(rng, (5, m))}
+    turned = {name: array.T.copy() for name, array in inputs.items()}
+    return {
+        "matmul": (lambda b, v: b.matmul(v.a, v.b, v.out), inputs, {"out": shape}),
+        "matmul transposed": (
+            lambda b, v: b.matmul(v.a.T, v.b.T, v.out),
+            turned,
+            {"out": shape},
+        ),
+    }
+
+
 def linear(rows: int, inputs: int, outputs: int) -> dict[str, tuple]:
     """Return what of a linear layer one launch can do, in the same form."""
     rng = np.random.default_rng(8)

@@ -185,6 +185,27 @@ def test_a_layer_in_array_code_trains_uncaptured_and_says_so_once(backend, data)
     assert history.loss[-1] < history.loss[0]
 
 
+class Pretending(Doubled):
+    """One that says it could be captured, and makes an array in every step."""
+
+    capturable = True
+
+
+def test_a_layer_that_only_says_it_can_be_captured_is_found_out(backend, data):
+    if backend.name == "numpy":
+        pytest.skip("this backend captures nothing: it calls the step")
+    results = []
+    for layer in (Doubled, Pretending):
+        model = nnkit.Sequential(
+            nnkit.Linear(6, 4), layer(), nnkit.Linear(4, 3), backend=backend, seed=0
+        )
+        with pytest.warns(CaptureWarning) as caught:
+            nnkit.Trainer(model).fit(*data, epochs=2, batch_size=8)
+        results.append(weights(model).tobytes())
+    assert "made in every step: compute into arrays that self.new(name" in str(caught[0].message)
+    assert results[0] == results[1]
+
+
 class Halved(nnkit.Layer):
     """A layer of the user's own, in operations of the backend."""
 

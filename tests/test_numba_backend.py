@@ -205,9 +205,10 @@ def test_backward_and_dropout_in_place(backend):
 
 
 def test_every_activation_has_its_formulas():
-    assert activations.FORWARD.keys() == ACTIVATIONS.keys()
+    assert activations.FORMULAS.keys() == ACTIVATIONS.keys()
     trainable = {kind for kind, row in ACTIVATIONS.items() if row.gradient is not None}
-    assert activations.GRADIENT.keys() == trainable
+    formulas = activations.FORMULAS.items()
+    assert {kind for kind, formula in formulas if formula.gradient is not None} == trainable
 
 
 # ---------------------------------------------------------------------- compiling
@@ -506,10 +507,10 @@ def test_decaying_averages_reach_zero(backend):
     p, g = np.ones(100, np.float32), np.zeros(100, np.float32)
     m, v = np.full(100, 1e-36, np.float32), np.full(100, 1e-37, np.float32)
     velocity = m.copy()
-    lr, counters = np.array([0.01]), np.zeros(3, np.int64)
+    update = Update(np.array([0.01]), np.zeros(3, np.int64))
     for _ in range(2500):
-        backend.adam(p, g, m, v, lr, counters, 0.9, 0.999, 1e-8, 0.0, False)
-        backend.sgd(p, g, velocity, lr, counters, 0.9, False, 0.0)
+        backend.adam(p, g, m, v, update, 0.9, 0.999, 1e-8, False)
+        backend.sgd(p, g, velocity, update, 0.9, False)
     assert not m.any() and not v.any() and not velocity.any()
     assert (p == 1).all()
 

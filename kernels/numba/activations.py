@@ -1,18 +1,17 @@
 """Activations, with the bias in front and, backwards, the bias gradient behind, in one pass.
 
-To add an activation: a line in FORWARD and a line in GRADIENT. Each formula is compiled into
+To add an activation: a row in FORMULAS. Each formula is compiled into
 kernels of its own when it is first used. Numbers in them are made with `constant`, comparisons
 written so that NaN comes out as NaN.
 """
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import Kernel, body, helper, shared
+from nnkit.kernels.numba.jit import Function, Kernel, body, helper, shared
 from nnkit.kernels.numba.maths import (
     constant,
     exp,
@@ -166,44 +165,67 @@ def inside(dy: Any, y: Any) -> Any:
     return low if y < constant(y, 1) else constant(y, 0)
 
 
-FORWARD: dict[str, Callable[[Any, Any], Any]] = {
-    "identity": lambda x, alpha: x,
-    "sigmoid": lambda x, alpha: sigmoid(x),
-    "tanh": lambda x, alpha: tanh(x),
-    "relu": lambda x, alpha: constant(x, 0) if x <= constant(x, 0) else x,
-    "step": lambda x, alpha: step(x),
-    "leaky_relu": lambda x, alpha: x if x > constant(x, 0) else alpha * x,
-    "elu": lambda x, alpha: elu(x, constant(x, 1), alpha),
-    "selu": lambda x, alpha: elu(x, constant(x, SELU_SCALE), constant(x, SELU_LOWEST)),
-    "gelu": lambda x, alpha: gelu(x),
-    "gelu_tanh": lambda x, alpha: gelu_tanh(x),
-    "softplus": lambda x, alpha: softplus(x),
-    "softsign": lambda x, alpha: softsign(x),
-    "silu": lambda x, alpha: silu(x),
-    "hard_sigmoid": lambda x, alpha: hard_sigmoid(x),
-    "exponential": lambda x, alpha: exp(x),
-}
-"""y = f(x) of one element."""
+class Formula(NamedTuple):
+    """An activation of one element."""
 
-GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "identity": lambda dy, y, alpha: dy,
-    "sigmoid": lambda dy, y, alpha: dy * (y * (constant(y, 1) - y)),
-    "tanh": lambda dy, y, alpha: dy * (constant(y, 1) - y * y),
-    "relu": lambda dy, y, alpha: dy if y > constant(y, 0) else constant(y, 0),
-    "leaky_relu": lambda dy, y, alpha: dy if y > constant(y, 0) else alpha * dy,
-    "elu": lambda dy, y, alpha: dy if y > constant(y, 0) else dy * (y + alpha),
-    "selu": lambda dy, y, alpha: (
-        dy * (constant(y, SELU_SCALE) if y > constant(y, 0) else y + constant(y, SELU_LOWEST))
+    forward: Function
+    """y = f(x), of x and alpha."""
+    gradient: Function | None
+    """dy * f', of dy, the x or y that ``ACTIVATIONS[kind].saved`` names, and alpha; or None."""
+
+
+FORMULAS = {
+    "identity": Formula(lambda x, alpha: x, lambda dy, y, alpha: dy),
+    "sigmoid": Formula(
+        lambda x, alpha: sigmoid(x), lambda dy, y, alpha: dy * (y * (constant(y, 1) - y))
     ),
-    "gelu": lambda dy, x, alpha: dy * gelu_slope(x),
-    "gelu_tanh": lambda dy, x, alpha: dy * gelu_tanh_slope(x),
-    "softplus": lambda dy, y, alpha: -dy * expm1_nonpositive(-y),
-    "softsign": lambda dy, y, alpha: dy * ((constant(y, 1) - abs(y)) * (constant(y, 1) - abs(y))),
-    "silu": lambda dy, x, alpha: dy * (sigmoid(x) + bounded(x, 1000) * sigmoid_slope(x)),
-    "hard_sigmoid": lambda dy, y, alpha: inside(dy / constant(y, 6), y),
-    "exponential": lambda dy, y, alpha: dy * y,
+    "tanh": Formula(lambda x, alpha: tanh(x), lambda dy, y, alpha: dy * (constant(y, 1) - y * y)),
+    "relu": Formula(
+        lambda x, alpha: constant(x, 0) if x <= constant(x, 0) else x,
+        lambda dy, y, alpha: dy if y > constant(y, 0) else constant(y, 0),
+    ),
+    "step": Formula(lambda x, alpha: step(x), None),
+    "leaky_relu": Formula(
+        lambda x, alpha: x if x > constant(x, 0) else alpha * x,
+        lambda dy, y, alpha: dy if y > constant(y, 0) else alpha * dy,
+    ),
+    "elu": Formula(
+        lambda x, alpha: elu(x, constant(x, 1), alpha),
+        lambda dy, y, alpha: dy if y > constant(y, 0) else dy * (y + alpha),
+    ),
+    "selu": Formula(
+        lambda x, alpha: elu(x, constant(x, SELU_SCALE), constant(x, SELU_LOWEST)),
+        lambda dy, y, alpha: (
+            dy * (constant(y, SELU_SCALE) if y > constant(y, 0) else y + constant(y, SELU_LOWEST))
+        ),
+    ),
+    "gelu": Formula(lambda x, alpha: gelu(x), lambda dy, x, alpha: dy * gelu_slope(x)),
+    "gelu_tanh": Formula(
+        lambda x, alpha: gelu_tanh(x), lambda dy, x, alpha: dy * gelu_tanh_slope(x)
+    ),
+    "softplus": Formula(
+        lambda x, alpha: softplus(x), lambda dy, y, alpha: -dy * expm1_nonpositive(-y)
+    ),
+    "softsign": Formula(
+        lambda x, alpha: softsign(x),
+        lambda dy, y, alpha: dy * ((constant(y, 1) - abs(y)) * (constant(y, 1) - abs(y))),
+    ),
+    "silu": Formula(
+        lambda x, alpha: silu(x),
+        lambda dy, x, alpha: dy * (sigmoid(x) + bounded(x, 1000) * sigmoid_slope(x)),
+    ),
+    "hard_sigmoid": Formula(
+        lambda x, alpha: hard_sigmoid(x), lambda dy, y, alpha: inside(dy / constant(y, 6), y)
+    ),
+    "exponential": Formula(lambda x, alpha: exp(x), lambda dy, y, alpha: dy * y),
 }
-"""dy * f' of one element, in terms of what ``ACTIVATIONS[kind].saved`` names."""
+
+
+def _gradient(kind: str) -> Any:
+    trainable(kind)
+    gradient = FORMULAS[kind].gradient
+    assert gradient is not None
+    return helper(gradient)
 
 
 @body
@@ -221,7 +243,7 @@ def _add(x: Any, y: Any) -> None:
 @cache
 def activation(kind: str) -> Kernel:
     """Make the kernel ``y = f(x)`` for flat arrays x, y."""
-    f = helper(FORWARD[kind])
+    f = helper(FORMULAS[kind].forward)
 
     @body
     def elements(x: Any, y: Any, alpha: Any) -> None:
@@ -247,8 +269,7 @@ def activation(kind: str) -> Kernel:
 @cache
 def activation_backward(kind: str) -> Kernel:
     """Make the kernel ``dx = dy * f'(saved)`` for flat arrays dy, saved, dx."""
-    trainable(kind)
-    g = helper(GRADIENT[kind])
+    g = _gradient(kind)
 
     @body
     def elements(dy: Any, saved: Any, dx: Any, alpha: Any) -> None:
@@ -279,7 +300,7 @@ def bias_activation(kind: str) -> Kernel:
 
     Where the gradient needs the input, `z` becomes ``z + bias``; otherwise it may be `y`.
     """
-    f = helper(FORWARD[kind])
+    f = helper(FORMULAS[kind].forward)
     keep = ACTIVATIONS[kind].saved == "x"
 
     @body
@@ -318,8 +339,7 @@ def bias_activation_backward(kind: str) -> Kernel:
 
     `sums` (tasks, m) receives what each task adds up.
     """
-    trainable(kind)
-    g = helper(GRADIENT[kind])
+    g = _gradient(kind)
 
     @body
     def elements(dy: Any, saved: Any, dz: Any, alpha: Any, total: Any) -> None:
