@@ -26,7 +26,7 @@ import nnkit
 from bench.launches import counted, kernel_names
 from nnkit import dtypes
 from nnkit.backends import cupy as module
-from nnkit.backends.contract import CaptureError
+from nnkit.backends.contract import CaptureError, Norm, Running
 from nnkit.backends.cupy import CupyBackend, capturing, cublaslt
 from nnkit.backends.cupy.graphs import STEPS_PER_GRAPH, Capture
 from nnkit.backends.cupy.grids import team
@@ -612,6 +612,24 @@ def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
         nnkit.Trainer(model, Peeking()).fit(
             rng.normal(size=(40, 6)), rng.normal(size=(40, 3)), 1, 10
         )
+
+
+def test_an_output_that_is_not_dense_is_refused(usual):
+    """A kernel would write beside it; inputs, and what cuBLAS writes, may lie in any way."""
+    x, wide = usual.zeros((3, 4), np.float32), usual.zeros((3, 8), np.float32)
+    message = (
+        r"^softmax writes y \(shape \(3, 4\), strides \(32, 8\)\), which must be C-contiguous, as "
+    )
+    with pytest.raises(ValueError, match=message):
+        usual.softmax(x, wide[:, ::2])
+    mean, strided = usual.zeros(4, np.float32), usual.zeros(8, np.float32)[::2]
+    norm, running = Norm(mean, mean, 1e-5), Running(mean, strided, 0.1)
+    with pytest.raises(ValueError, match=r"^batch_norm_forward writes running\.var \("):
+        usual.batch_norm_forward(x, norm, running, mean, mean, x)
+    usual.matmul(
+        usual.asarray(np.ones((3, 2), "f")), usual.asarray(np.ones((2, 4), "f")), wide[:, ::2]
+    )
+    assert usual.to_numpy(wide).tolist() == [[2, 0] * 4] * 3
 
 
 def test_copies_of_captured_steps_are_kept(usual):

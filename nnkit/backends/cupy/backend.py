@@ -36,6 +36,8 @@ KERNELS = implementations(
     *(normalization, optimizers, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
+ANY_OUTPUT = {"matmul"}
+"""Operations whose outputs may have any strides: cuBLAS takes them."""
 
 
 class CupyBackend(Backend):
@@ -90,10 +92,17 @@ class CupyBackend(Backend):
     # ------------------------------------------------------------------ operations
 
     def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
-        """By kernels, which are given dense inputs; a graph keeps the arrays that it is about."""
+        """By a kernel, which knows nothing of strides: inputs are made dense, outputs must be.
+
+        A graph that is being captured keeps the arrays.
+        """
         capturing = self.capturing
-        capturing.keep(array for *_, array in operation.arrays(arguments))
-        KERNELS[operation.name](self, *operation.with_inputs(arguments, capturing.dense))
+        if capturing.now is not None:
+            capturing.keep(array for *_, array in operation.arrays(arguments))
+        if not _dense(operation, arguments):
+            _check_outputs(operation, arguments)
+            arguments = operation.with_inputs(arguments, capturing.dense)
+        KERNELS[operation.name](self, *arguments)
 
     def _linear_in_one(self, kind: str, x: Array, weight: Array, bias: Array, y: Out) -> bool:
         epilogue = products.BIAS_EPILOGUES.get(kind)
@@ -118,3 +127,24 @@ class CupyBackend(Backend):
                 capture.launch(times)
 
         return replay
+
+
+def _dense(operation: Operation, arguments: tuple[Any, ...]) -> bool:
+    """Whether all arrays are C-contiguous, but for those of any layout."""
+    for i in operation.dense:
+        if arguments[i] is not None and not arguments[i].flags.c_contiguous:
+            return False
+    for i, j in operation.dense_within:
+        if arguments[i][j] is not None and not arguments[i][j].flags.c_contiguous:
+            return False
+    return True
+
+
+def _check_outputs(operation: Operation, arguments: tuple[Any, ...]) -> None:
+    """Raise ValueError for an output that a kernel would write beside."""
+    for name, kind, array in operation.arrays(arguments):
+        if kind == "Out" and operation.name not in ANY_OUTPUT and not array.flags.c_contiguous:
+            raise ValueError(
+                f"{operation.name} writes {name} (shape {array.shape}, strides {array.strides}), "
+                "which must be C-contiguous, as self.new(name, shape) makes it"
+            )

@@ -27,6 +27,11 @@ class Capturing:
         self._cupy = cupy
         self._thread = _Thread()
 
+    @property
+    def now(self) -> Capture | None:
+        """What this thread is capturing, if it is."""
+        return self._thread.capture
+
     def record(self, step: Callable[[], object]) -> Capture:
         """Capture a step that has run before; raises CaptureError."""
         capture = self._thread.capture = Capture(self._cupy)
@@ -38,13 +43,13 @@ class Capturing:
 
     def keep(self, arrays: Iterable[Array]) -> None:
         """Have a graph that is being captured keep the arrays that it holds the addresses of."""
-        capture = self._thread.capture
+        capture = self.now
         if capture is not None:
             capture.keep(arrays)
 
     def dense(self, array: Array) -> Array:
-        """Make an input contiguous, because a kernel knows nothing of strides."""
+        """Make an input C-contiguous, in memory of the graph's where one is being captured."""
         if array.flags.c_contiguous:
             return array
-        capture = self._thread.capture
+        capture = self.now
         return self._cupy.ascontiguousarray(array) if capture is None else capture.copy(array)
