@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # The CUDA extra that fits the driver: cuda13, cuda12 or none. CUDA 13 dropped GPUs older than compute capability 7.5.
@@ -33,7 +33,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-large lint types format docs bench bench-compare bench-check clean extras
+.PHONY: help train test test-large stress lint types format docs bench bench-compare bench-check clean extras
 
 help: ## show this list
 	@echo "Usage: make TARGET [ARGS='...'] [PYTHON=python3.12]"
@@ -48,6 +48,9 @@ test: lint types ## set up, then lint, types and the whole test suite
 test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the simulator; the GPU check's script
 	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
 	  tests/test_operations.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py $(ARGS)
+
+stress: $(TEST_READY) ## 2,000 random networks, captured against uncaptured
+	NNKIT_STRESS=2000 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/test_stress.py $(ARGS)
 
 lint: $(TEST_READY) ## ruff: rules and formatting
 	$(BIN)/ruff check

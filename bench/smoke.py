@@ -22,7 +22,7 @@ import nnkit
 from bench.launches import counted, kernel_names
 from nnkit import dtypes
 from nnkit.backends import Backend, get_backend
-from nnkit.steps import CaptureWarning
+from nnkit.training.steps import CaptureWarning
 from tests.helpers import REFERENCE, Check
 from tests.operations import linear, operations
 

@@ -12,15 +12,14 @@ from nnkit.backends import (
     set_backend,
     use_backend,
 )
-from nnkit.callbacks import Callback, EarlyStopping
 from nnkit.gradcheck import GradientCheck, gradcheck
-from nnkit.history import History
 from nnkit.layers import (
     ELU,
     GELU,
     SELU,
     Activation,
     BatchNorm1d,
+    Concat,
     Dropout,
     Exponential,
     Flatten,
@@ -34,6 +33,8 @@ from nnkit.layers import (
     Maxout,
     PReLU,
     ReLU,
+    Residual,
+    Sequential,
     Sigmoid,
     SiLU,
     Softmax,
@@ -54,13 +55,13 @@ from nnkit.losses import (
     SigmoidCrossEntropy,
     SoftmaxCrossEntropy,
 )
-from nnkit.model import Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.parameters import Parameter
-from nnkit.training import Trainer
+from nnkit.training import Callback, EarlyStopping, History, Trainer
 
 if TYPE_CHECKING:
-    from nnkit.checkpoint import CheckpointError, load
+    from nnkit.checkpoint import CheckpointError
+    from nnkit.loading import load
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,7 @@ __all__ = [
     "Callback",
     "CategoricalCrossEntropy",
     "CheckpointError",
+    "Concat",
     "Dropout",
     "EarlyStopping",
     "Exponential",
@@ -104,6 +106,7 @@ __all__ = [
     "Parameter",
     "RMSProp",
     "ReLU",
+    "Residual",
     "Sequential",
     "SiLU",
     "Sigmoid",
@@ -131,8 +134,9 @@ def __getattr__(name: str) -> Any:
     """Import what not every program needs when it is first asked for."""
     from importlib import import_module
 
-    if name in ("CheckpointError", "load"):
-        return getattr(import_module("nnkit.checkpoint"), name)
+    places = {"CheckpointError": "checkpoint", "load": "loading"}
+    if name in places:
+        return getattr(import_module(f"nnkit.{places[name]}"), name)
     if name in ("checkpoint", "data", "plotting", "schedules"):
         return import_module(f"nnkit.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,9 +19,8 @@ import numpy as np
 from nnkit.backends import Array, Backend, available_backends, get_backend
 from nnkit.backends.contract import CaptureError, Update
 from nnkit.kernels.cores import usable_cores
-from nnkit.layers import Layer, Linear, ReLU
+from nnkit.layers import Layer, Linear, ReLU, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
-from nnkit.model import Sequential
 from nnkit.optimizers import SGD, Adam, Optimizer
 from nnkit.training import Trainer
 

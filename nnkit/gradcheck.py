@@ -9,8 +9,8 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.dtypes import arithmetic
+from nnkit.layers import Sequential
 from nnkit.losses import Loss
-from nnkit.model import Sequential
 
 
 class GradientCheck(NamedTuple):

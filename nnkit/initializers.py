@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,11 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, A
 
 def constant(value: float) -> Initializer:
     """Make the initialiser that gives every element this value."""
-    return lambda rng, shape: np.full(shape, float(value))
+    return partial(_full, float(value))
+
+
+def _full(value: float, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    return np.full(shape, value)
 
 
 def normal(deviation: float = 0.01) -> Initializer:
@@ -30,7 +35,13 @@ def normal(deviation: float = 0.01) -> Initializer:
 
     The default is what many texts begin with; behind many layers of that all outputs vanish.
     """
-    return lambda rng, shape: rng.normal(0, deviation, shape)
+    return partial(_normal, deviation)
+
+
+def _normal(
+    deviation: float, rng: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    return rng.normal(0, deviation, shape)
 
 
 def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -87,11 +98,12 @@ def get(init: str | Initializer | np.typing.ArrayLike) -> Initializer:
         return INITIALIZERS[init]
     if callable(init):
         return init
-    values = np.array(init, np.float64)
+    return partial(_given, np.array(init, np.float64))
 
-    def given(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        if values.shape != shape:
-            raise ValueError(f"initial values of shape {values.shape} for a parameter of {shape}")
-        return values
 
-    return given
+def _given(
+    values: np.ndarray[Any, Any], rng: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
+    if values.shape != shape:
+        raise ValueError(f"initial values of shape {values.shape} for a parameter of {shape}")
+    return values

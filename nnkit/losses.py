@@ -14,17 +14,17 @@ class Loss:
     """The mean loss of predictions against targets, and its gradient.
 
     ``loss(prediction, target)`` returns a float and keeps the gradient for `backward`. A trainer
-    uses `prepare` once for a whole data set and `run` in every step, which reads nothing back.
+    uses `prepare` once for a whole data set and `measure` in every step, which reads nothing back.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     """Names of the constructor's arguments, which are attributes."""
 
     counts_correct: ClassVar[bool] = False
-    """Whether `run` also logs how many answers were right."""
+    """Whether `measure` also logs how many answers were right."""
 
     capturable: ClassVar[bool] = False
-    """As for layers: whether `run` does nothing but call operations of the backend."""
+    """As for layers: whether `measure` does nothing but call operations of the backend."""
 
     _gradient: Array = None
 
@@ -44,9 +44,9 @@ class Loss:
         if y.ndim != 2:
             raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}")
         t = self.prepare(backend, target, y.shape, y.dtype)
-        gradient = backend.empty(y.shape, y.dtype)
+        self._gradient = gradient = backend.empty(y.shape, y.dtype)
         log, counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
-        self.run(backend, y, t, gradient, log, counters)
+        self.measure(backend, y, t, gradient, log, counters)
         return float(backend.to_numpy(log)[0, 0])
 
     def backward(self) -> Array:
@@ -59,20 +59,14 @@ class Loss:
         """Check targets for predictions of this shape and move them to the backend."""
         raise NotImplementedError
 
-    def run(
+    def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
         """Write the gradient, and the loss into this step's row of `log` (see `Backend`)."""
-        self._gradient = gradient
-        self._compute(backend, y, t, gradient, log, counters)
-
-    def _compute(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
-    ) -> None:
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} does not define measure")
 
     def answers_per_row(self, outputs: int) -> int:
-        """How many of the answers that `run` counts there are in a row of that many outputs."""
+        """How many of the answers that `measure` counts there are in a row of that many outputs."""
         return 1
 
     def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -89,6 +83,9 @@ class Loss:
             "class": type(self).__name__,
             **{name: getattr(self, name) for name in self.options},
         }
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_gradient"}
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
@@ -162,9 +159,10 @@ class SoftmaxCrossEntropy(_Categorical):
             return t
         return _as_rows(backend, t, shape[1], np.dtype(dtype)) * (1 - s) + s / shape[1]
 
-    def _compute(
+    def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.softmax_cross_entropy(y, t, gradient, log, counters)
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
@@ -192,9 +190,10 @@ class CategoricalCrossEntropy(_Categorical):
         t = super().prepare(backend, target, shape, dtype)
         return _as_rows(backend, t, shape[1], np.dtype(dtype))
 
-    def _compute(
+    def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.categorical_cross_entropy(y, t, gradient, log, counters, self.delta)
 
 
@@ -203,9 +202,10 @@ class _Elementwise(Loss):
 
     kind: ClassVar[str]
 
-    def _compute(
+    def measure(
         self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
     ) -> None:
+        """Write gradient and loss, see `Loss`."""
         backend.elementwise_loss(self.kind, y, t, gradient, log, counters, self._alpha())
 
     def _alpha(self) -> float:

@@ -1,7 +1,9 @@
-"""Optimizers: one fused update over a model's flat parameter buffer."""
+"""Optimizers: one fused update over the runs of memory that a model's parameters lie in."""
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,15 +11,20 @@ import numpy as np
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
 from nnkit.dtypes import arithmetic
-from nnkit.model import Sequential
+from nnkit.layers import Layer
+from nnkit.parameters import Parameter, Run, find_runs, total_room, views
+
+State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
+"""Arrays by slot, one per parameter, and the counters."""
 
 
 class Optimizer:
     """Changes parameters along their gradients.
 
     In a hand-written loop, call ``optimizer.step(model)`` after the backward pass. One optimizer
-    serves one model: its state has the model's layout. `lr` may be changed between steps. Frozen
-    parameters (see `Layer.frozen`) are passed over.
+    serves one model, of which it keeps a state for each parameter; a copy serves another. All
+    options may be changed between steps. Frozen parameters (see `Layer.frozen`) are passed over.
+    A subclass writes `apply`.
 
     Parameters
     ----------
@@ -35,6 +42,16 @@ class Optimizer:
     options: ClassVar[tuple[str, ...]]
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the state buffers, each as long as the parameters."""
+
+    capturable: ClassVar[bool] = False
+    """As for layers: whether `apply` does nothing but call operations of the backend."""
+
+    live: ClassVar[tuple[str, ...]] = ("lr",)
+    """Options that a captured step reads from the device: changing them does not need another."""
+
+    def __init_subclass__(cls) -> None:
+        if "capturable" not in cls.__dict__:
+            cls.capturable = False
 
     def __init__(
         self,
@@ -54,69 +71,135 @@ class Optimizer:
         self.weight_decay = float(weight_decay)
         self.l1 = float(l1)
         self.clip_norm = None if clip_norm is None else float(clip_norm)
-        self.state: dict[str, Array] = {}
+        self.slot_arrays: dict[str, Array] = {}
+        """State buffers by slot, each as long as the parameters with their room."""
         self.counters: Array = None
-        self._model: Sequential | None = None
+        self._parameters: list[Parameter] = []
+        self._saved: State | None = None
         self._backend: Backend | None = None
         self._factors = np.ones(1)
         self._rates: Array = None
         self._lr_on_device = 0.0
         self._square: Array = None
 
-    def attach(self, model: Sequential) -> None:
-        """Make the state for a model, or move it where the model has gone.
+    def attach(self, model: Layer) -> None:
+        """Make the state for a model's parameters, or bring it where they have gone.
 
         It is float32 for a model in a half dtype, and then has the parameters in float32 too, as
-        "master": zeros at first, which the first update replaces (see `Backend.sgd`).
+        "master": zeros at first, which the first update replaces (see `Backend.sgd`). Where layers
+        were added or taken out, the state of those that stayed is kept.
 
         Raises ValueError if the optimizer serves another model already.
         """
-        if self._model is not None and self._model is not model:
-            raise ValueError(f"this {type(self).__name__} serves another model: make a new one")
-        if self._backend is model.backend:
+        parameters, backend = model.parameters(), model.backend
+        dtype = np.dtype(model.dtype)
+        half = arithmetic(dtype) != dtype
+        names = (*self.used_slots(), *(("master",) if half else ()))
+        there = backend is self._backend and parameters == self._parameters
+        if there and self._saved is None and self.slot_arrays.keys() >= set(names):
             return
-        old, new = self._backend, model.backend
-        flat = model.flat.values
-        real = arithmetic(flat.dtype)
-        masters = () if flat.dtype == real else ("master",)
-        for name in (*self.used_slots(), *masters):
-            fresh = new.zeros(flat.shape, real)
-            if old is not None:
-                fresh[...] = new.asarray(old.to_numpy(self.state[name]))
-            self.state[name] = fresh
-        counters = np.zeros(3, np.int64) if old is None else old.to_numpy(self.counters)
-        self.counters = new.asarray(counters.copy())
-        self._square = new.zeros(1, np.float64)
-        self._model, self._backend = model, new
-        self._rates = new.zeros(1, np.float64)
-        self.follow(np.ones(1))
+        slots, counters = self._saved_for(parameters)
+        self.slot_arrays = {}
+        for name in {**slots, **dict.fromkeys(names)}:
+            array = backend.zeros(total_room(parameters), arithmetic(dtype))
+            for view, value in zip(views(parameters, array), slots.get(name, ()), strict=False):
+                if value is not None:
+                    view[...] = backend.asarray(value)
+            self.slot_arrays[name] = array
+        self.counters = backend.asarray(counters)
+        self._square = backend.zeros(1, np.float64)
+        self._parameters, self._backend, self._saved = parameters, backend, None
+        self._rates = backend.zeros(len(self._factors), np.float64)
+        self._send_rates()
+
+    def _saved_for(
+        self, parameters: Sequence[Parameter]
+    ) -> tuple[dict[str, list[np.ndarray[Any, Any] | None]], np.ndarray[Any, Any]]:
+        """What is known of these parameters, None where nothing is, and the counters."""
+        slots, counters = self.state()
+        if self._saved is not None:
+            for name, arrays in slots.items():
+                if [a.shape for a in arrays] != [p.shape for p in parameters]:
+                    raise ValueError(
+                        f"this {type(self).__name__} has a state ({name}) for parameters of other "
+                        "shapes: make a new one for this model"
+                    )
+            return {name: list(arrays) for name, arrays in slots.items()}, counters
+        if self._parameters and parameters and not {*self._parameters} & {*parameters}:
+            raise ValueError(f"this {type(self).__name__} serves another model: make a new one")
+        places = {p: i for i, p in enumerate(self._parameters)}
+        found = {
+            name: [arrays[places[p]] if p in places else None for p in parameters]
+            for name, arrays in slots.items()
+        }
+        return found, counters
 
     def used_slots(self) -> tuple[str, ...]:
         """Names of the state buffers this configuration needs."""
         return self.slots
 
-    def step(self, model: Sequential) -> None:
-        """Update the parameters from the gradients of the last backward pass."""
-        self.attach(model)
-        self.refresh()
-        self.update(model, model.flat.grads)
-        model.backend.advance(self.counters, 0, 1, 0)
+    def state(self) -> State:
+        """Copy the state to the host: arrays by slot, one per parameter, and the counters."""
+        if self._saved is not None:
+            return self._saved
+        if self._backend is None:
+            return {}, np.zeros(3, np.int64)
+        to_numpy = self._backend.to_numpy
+        slots = {
+            name: [to_numpy(view).copy() for view in views(self._parameters, array)]
+            for name, array in self.slot_arrays.items()
+        }
+        return slots, to_numpy(self.counters).copy()
 
-    def update(self, model: Sequential, gradients: Array) -> None:
-        """Carry out the update alone, by gradients in the layout of the model's flat buffers.
+    def restore(self, state: State) -> None:
+        """Take over what `state` gave.
 
+        The optimizer serves the next model it is used with, whose parameters must have the same
+        shapes, and goes on where the other was.
+        """
+        self._saved = state
+        self._parameters, self._backend = [], None
+
+    def __getstate__(self) -> dict[str, Any]:
+        passing = ("slot_arrays", "counters", "_rates", "_square", "_saved")
+        rest = {name: value for name, value in vars(self).items() if name not in passing}
+        return {**rest, "_parameters": [], "_backend": None, "_saved": self.state()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, slot_arrays={}, counters=None, _rates=None, _square=None)
+
+    def step(self, model: Layer) -> None:
+        """Update the parameters from the gradients of the last backward pass.
+
+        Warns if the model has dropout or batch normalisation, and nobody has chosen a mode for it:
+        in evaluation mode, in which it is built, these do not train.
+        """
+        _check_mode(model)
+        with model.held():
+            self.attach(model)
+            self.refresh()
+            self.update(find_runs(model.parameters(), trained=True))
+            model.backend.advance(self.counters, 0, 1, 0)
+
+    def update(self, runs: Sequence[Run], gradients: Array = None) -> None:
+        """Carry out the update alone, of the runs that are not frozen.
+
+        `gradients` is a flat buffer for all parameters to take them from; None: the runs' own.
         `refresh` and the counters are left to the trainer.
         """
-        backend, values = model.backend, model.flat.values
-        parts = model.flat.trained()
+        backend = self._backend
+        assert backend is not None
+        grads = [run.grads if gradients is None else run.of(gradients) for run in runs]
         if self.clip_norm is not None:
-            for part in parts:
-                backend.sum_of_squares(gradients[part], self._square, part is parts[0])
-            for part in parts:
-                backend.clip(gradients[part], self._square, self.clip_norm)
-        for part in parts:
-            state = {name: buffer[part] for name, buffer in self.state.items()}
-            self._compute(backend, values[part], gradients[part], state, self._rates)
+            for i, g in enumerate(grads):
+                backend.sum_of_squares(g, self._square, i == 0)
+            for g in grads:
+                backend.clip(g, self._square, self.clip_norm)
+        for run, g in zip(runs, grads, strict=True):
+            state = {name: run.of(array) for name, array in self.slot_arrays.items()}
+            numbers = self.weight_decay, self.l1, state.get("master")
+            update = Update(self._rates, self.counters, *numbers)
+            self.apply(backend, run.values, g, state, update)
 
     def follow(self, factors: np.ndarray[Any, Any]) -> None:
         """Take `lr` times factor i in step i of an epoch from now on; a single one in every step.
@@ -139,14 +222,19 @@ class Optimizer:
         self._rates[...] = self._backend.asarray(self.lr * self._factors)
         self._lr_on_device = self.lr
 
-    def _compute(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
-    ) -> None:
-        raise NotImplementedError
+    def live_arrays(self) -> tuple[Array, ...]:
+        """Arrays on the device that steps read, besides the state."""
+        return self.counters, self._rates, self._square
 
-    def _update(self, state: dict[str, Array], lr: Array) -> Update:
-        master = state.get("master")
-        return Update(lr, self.counters, self.weight_decay, self.l1, master)
+    def apply(
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
+    ) -> None:
+        """Change p by its gradient g: what an optimizer is. All arrays are flat.
+
+        `state` has those of `used_slots`, which the update changes too; `update` has the learning
+        rate and the counters on the device, and the penalties: see `Backend.sgd`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define apply")
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
@@ -167,6 +255,7 @@ class SGD(Optimizer):
     it). `weight_decay`, `l1` and `clip_norm`: see `Optimizer`.
     """
 
+    capturable = True
     options: ClassVar = ("lr", "momentum", "nesterov", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("velocity",)
 
@@ -191,14 +280,15 @@ class SGD(Optimizer):
         """A velocity, if there is momentum."""
         return self.slots if self.momentum else ()
 
-    def _compute(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+    def apply(
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         backend.sgd(
             p,
             g,
-            state.get("velocity"),
-            self._update(state, lr),
+            state["velocity"] if self.momentum else None,
+            update,
             self.momentum,
             self.nesterov,
         )
@@ -211,6 +301,7 @@ class AdaGrad(Optimizer):
     `Optimizer`.
     """
 
+    capturable = True
     options: ClassVar = ("lr", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("squares",)
 
@@ -225,10 +316,11 @@ class AdaGrad(Optimizer):
         super().__init__(lr, weight_decay, l1, clip_norm)
         self.eps = _positive("AdaGrad", "eps", eps)
 
-    def _compute(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+    def apply(
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
-        backend.adaptive(p, g, state["squares"], self._update(state, lr), 1.0, 1.0, self.eps)
+        """Carry out the formula above."""
+        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, self.eps)
 
 
 class RMSProp(Optimizer):
@@ -238,6 +330,7 @@ class RMSProp(Optimizer):
     `clip_norm`: see `Optimizer`.
     """
 
+    capturable = True
     options: ClassVar = ("lr", "alpha", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("squares",)
 
@@ -256,11 +349,12 @@ class RMSProp(Optimizer):
         self.alpha = float(alpha)
         self.eps = _positive("RMSProp", "eps", eps)
 
-    def _compute(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+    def apply(
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         means = self.alpha, 1 - self.alpha
-        backend.adaptive(p, g, state["squares"], self._update(state, lr), *means, self.eps)
+        backend.adaptive(p, g, state["squares"], update, *means, self.eps)
 
 
 class Adam(Optimizer):
@@ -270,6 +364,7 @@ class Adam(Optimizer):
     `clip_norm`: see `Optimizer`.
     """
 
+    capturable = True
     options: ClassVar = ("lr", "beta1", "beta2", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("m", "v")
     decoupled: ClassVar[bool] = False
@@ -291,15 +386,16 @@ class Adam(Optimizer):
         self.beta1, self.beta2 = float(beta1), float(beta2)
         self.eps = _positive(type(self).__name__, "eps", eps)
 
-    def _compute(
-        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], lr: Array
+    def apply(
+        self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
+        """Carry out the formula above."""
         backend.adam(
             p,
             g,
             state["m"],
             state["v"],
-            self._update(state, lr),
+            update,
             self.beta1,
             self.beta2,
             self.eps,
@@ -310,6 +406,7 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay ``p *= 1 - lr weight_decay`` (Loshchilov & Hutter 2019)."""
 
+    capturable = True
     decoupled = True
 
     def __init__(
@@ -329,6 +426,21 @@ def _positive(owner: str, name: str, value: float) -> float:
     if not value > 0:
         raise ValueError(f"{owner}: {name} must be positive, not {value!r}")
     return float(value)
+
+
+def _check_mode(model: Layer) -> None:
+    """Warn of a loop in evaluation mode that nobody has chosen."""
+    if model.training or getattr(model, "mode_chosen", True):
+        return
+    for path, layer in model.walk():
+        if layer.stochastic or layer.buffer_names:
+            model.eval()  # chosen now: one warning is enough
+            warnings.warn(
+                f"the model is trained in evaluation mode, in which layer {path}, {layer!r}, does "
+                "not train: call model.train() before the loop, or model.eval() if that is meant",
+                stacklevel=3,
+            )
+            return
 
 
 OPTIMIZERS = {cls.__name__: cls for cls in (SGD, AdaGrad, RMSProp, Adam, AdamW)}

@@ -1,8 +1,14 @@
-"""Parameters, and the two flat buffers that hold all values and all gradients of a model."""
+"""Parameters, and the memory they lie in: runs of contiguous values and gradients.
+
+A model puts its parameters one after the other into one piece of memory. So a part of a model, an
+encoder inside an autoencoder for instance, is a part of that memory, and a model made of parts of
+others is a few runs: whoever trains it changes the one truth that all of them compute with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -15,11 +21,20 @@ ALIGNMENT = 16
 """Each parameter starts at a multiple of this many elements, for 16-byte vector access."""
 
 
+class Memory:
+    """Two flat arrays of one length: the values of some parameters, and their gradients."""
+
+    def __init__(self, backend: Backend, size: int, dtype: Any) -> None:
+        self.backend = backend
+        self.values = backend.zeros(size, dtype)
+        self.grads = backend.zeros(size, dtype)
+
+
 class Parameter:
     """A trained array: `value` and, after a backward pass, its gradient `grad`, of one shape.
 
-    Both are views into the model's flat buffers. They are None until a model is built around the
-    layer. Assigning to `value` copies into the buffer.
+    Both are views of a `Memory`. They are None until a model is built around the layer. Assigning
+    to `value` copies into the memory.
     """
 
     def __init__(self, shape: tuple[int, ...], init: Initializer) -> None:
@@ -28,8 +43,20 @@ class Parameter:
         self.frozen = False
         """Whether optimizers leave the value as it is."""
         self.grad: Array = None
+        self.memory: Memory | None = None
+        self.start = 0
+        """Where in the memory it begins."""
         self._value: Array = None
-        self._backend: Backend | None = None
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return prod(self.shape)
+
+    @property
+    def room(self) -> int:
+        """How many elements of memory it takes, up to where the next one may begin."""
+        return -(-self.size // ALIGNMENT) * ALIGNMENT
 
     @property
     def value(self) -> Array:
@@ -38,66 +65,131 @@ class Parameter:
 
     @value.setter
     def value(self, new: Any) -> None:
-        if self._backend is None:
+        if self.memory is None:
             raise RuntimeError("put the layer into a Sequential before setting its parameters")
-        array = self._backend.asarray(new, self._value.dtype)
+        array = self.memory.backend.asarray(new, self._value.dtype)
         if array.shape != self.shape:
             raise ValueError(f"a value of shape {array.shape} for a parameter of {self.shape}")
         self._value[...] = array
 
     def to_numpy(self) -> np.ndarray[Any, Any]:
         """Copy the value to a NumPy array; RuntimeError before there is one."""
-        if self._backend is None:
+        if self.memory is None:
             raise RuntimeError("a parameter has no value before its layer is in a Sequential")
-        return self._backend.to_numpy(self._value).copy()
+        return self.memory.backend.to_numpy(self._value).copy()
 
-    def bind(self, backend: Backend, value: Array, grad: Array) -> None:
-        """Make these views the parameter's value and gradient."""
-        self._backend, self._value, self.grad = backend, value, grad
+    def move(self, memory: Memory, start: int) -> None:
+        """Lie at this place of a memory from now on, with the value there was, if there was one."""
+        before = None if self.memory is None else self.to_numpy()
+        self.memory, self.start = memory, start
+        place = slice(start, start + self.size)
+        self._value = memory.values[place].reshape(self.shape)
+        self.grad = memory.grads[place].reshape(self.shape)
+        if before is not None:
+            self.value = before
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Say what a copy has: the value, not the memory, which others lie in too.
+
+        How it was first drawn is of no use to one that has a value, and may be a function that
+        cannot be pickled.
+        """
+        state = {k: v for k, v in vars(self).items() if k not in ("grad", "memory", "_value")}
+        if self.memory is not None:
+            state |= {"init": None, "backend": self.memory.backend, "value": self.to_numpy()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        backend, value = state.pop("backend", None), state.pop("value", None)
+        vars(self).update(state, grad=None, memory=None, _value=None)
+        if backend is not None:
+            self.move(Memory(backend, self.room, value.dtype), 0)
+            self.value = value
 
     def __repr__(self) -> str:
         return f"Parameter{self.shape}"
 
 
-class FlatBuffer:
-    """All parameters of a model in one array, all gradients in another.
+@dataclass(frozen=True)
+class Run:
+    """Parameters that lie one after the other in one memory; some of a list of parameters."""
 
-    One optimizer update per step, one array to move and one to reduce. `values` and `grads` are
-    1-D; `views(buffer)` splits any array of that length as the parameters are.
+    memory: Memory
+    start: int
+    stop: int
+    """Where in the memory the run begins and ends."""
+    offset: int = 0
+    """Where it begins in a buffer that has room for all parameters of the list, in order."""
+
+    @property
+    def values(self) -> Array:
+        """The values, 1-D."""
+        return self.memory.values[self.start : self.stop]
+
+    @property
+    def grads(self) -> Array:
+        """The gradients, 1-D."""
+        return self.memory.grads[self.start : self.stop]
+
+    def of(self, buffer: Array) -> Array:
+        """The part of a flat buffer for all parameters of the list that belongs to this run."""
+        return buffer[self.offset : self.offset + self.stop - self.start]
+
+
+def find_runs(parameters: Sequence[Parameter], trained: bool = False) -> list[Run]:
+    """Join neighbours in memory to runs, in the order of the list.
+
+    All must have a value. If `trained`, the frozen ones are left out.
     """
+    runs: list[Run] = []
+    offset = 0
+    for p in parameters:
+        assert p.memory is not None
+        last = runs[-1] if runs else None
+        if not (trained and p.frozen):
+            end = p.start + p.room
+            if (
+                last is not None
+                and (last.memory, last.stop) == (p.memory, p.start)
+                and (last.offset + last.stop - last.start == offset)
+            ):
+                runs[-1] = Run(last.memory, last.start, end, last.offset)
+            else:
+                runs.append(Run(p.memory, p.start, end, offset))
+        offset += p.room
+    return runs
 
-    def __init__(self, parameters: Sequence[Parameter], backend: Backend, dtype: Any) -> None:
-        self.parameters = list(parameters)
-        self.shapes = [p.shape for p in parameters]
-        self.offsets: list[int] = []
-        size = 0
-        for shape in self.shapes:
-            self.offsets.append(size)
-            size += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
-        self.values = backend.zeros(size, dtype)
-        self.grads = backend.zeros(size, dtype)
-        for p, value, grad in zip(
-            parameters, self.views(self.values), self.views(self.grads), strict=True
-        ):
-            p.bind(backend, value, grad)
 
-    def views(self, buffer: Array) -> list[Array]:
-        """Views into a flat array of this length, one per parameter, in its shape."""
-        return [
-            buffer[start : start + prod(shape)].reshape(shape)
-            for start, shape in zip(self.offsets, self.shapes, strict=True)
-        ]
+def total_room(parameters: Sequence[Parameter]) -> int:
+    """Length of a flat buffer for all parameters."""
+    return sum(p.room for p in parameters)
 
-    def trained(self) -> list[slice]:
-        """Parts of the buffers, in order, whose parameters are not frozen."""
-        parts: list[slice] = []
-        ends = [*self.offsets[1:], len(self.values)]
-        for p, start, end in zip(self.parameters, self.offsets, ends, strict=True):
-            if p.frozen:
-                continue
-            joined = bool(parts) and parts[-1].stop == start
-            parts.append(slice(parts.pop().start if joined else start, end))
-        return parts
+
+def views(parameters: Sequence[Parameter], buffer: Array) -> list[Array]:
+    """Views into such a buffer, one per parameter, in its shape."""
+    starts = np.cumsum([0, *(p.room for p in parameters)]).tolist()
+    return [
+        buffer[start : start + p.size].reshape(p.shape)
+        for start, p in zip(starts, parameters, strict=False)
+    ]
+
+
+def bring_together(parameters: Sequence[Parameter], backend: Backend, dtype: Any) -> None:
+    """Have the parameters lie in one run, in order, on a backend and in a dtype.
+
+    Those that do so already stay where they are. Values are kept; new parameters get zeros.
+    """
+    there = all(
+        p.memory is not None and p.memory.backend is backend and p.value.dtype == dtype
+        for p in parameters
+    )
+    if there and len(find_runs(parameters)) <= 1:
+        return
+    memory = Memory(backend, total_room(parameters), dtype)
+    start = 0
+    for p in parameters:
+        p.move(memory, start)
+        start += p.room
 
 
 def initialize(parameters: Sequence[Parameter], seed: int) -> None:

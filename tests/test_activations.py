@@ -146,7 +146,7 @@ def test_fused_with_linear_or_not_is_the_same(backend, rng, layer):
         model = nnkit.Sequential(
             nnkit.Linear(4, 6), make(layer), seed=1, fuse=fuse, dtype="float64", backend=backend
         )
-        assert len(model.plan) == (1 if fuse and layer != "PReLU()" else 2)
+        assert len(model.steps) == (1 if fuse and layer != "PReLU()" else 2)
         y, dx = model(x), model.backward(dy)
         results.append([host(backend, array) for array in (y, dx, model.flat.grads)])
     for fused, plain in zip(*results, strict=True):

@@ -7,7 +7,8 @@ import pytest
 
 import nnkit
 from nnkit.layers import Workspace
-from nnkit.steps import CaptureWarning, Data, Steps
+from nnkit.training.data import Data
+from nnkit.training.steps import CaptureWarning, Steps
 from tests.device import fake_cupy, simulator
 
 
@@ -276,12 +277,12 @@ def test_a_replayed_step_costs_the_same_launches_and_nothing_else(backend, simul
     steps = Steps(model, loss, optimizer, Data(model, loss, *data), 5, 1, Workspace(), True)
     model.train()
     steps.begin(rng.permutation(50))
-    steps.run(2, [5])
+    steps.make(2, [5])
     launches, products, library = [], [], backend.libraries.multiplier.cublaslt.library
     for n in (1, 2, 4):
         before, products_before = simulator.launch_count, library.calls
         with fake_cupy.count() as made:
-            steps.run(n, [5])
+            steps.make(n, [5])
         launches.append((simulator.launch_count - before) / n)
         products.append((library.calls - products_before) / n)
         transfers = made.host_to_device, made.device_to_host

@@ -93,7 +93,7 @@ def test_load_weights(saved):
 
 def test_weights_of_another_network(saved):
     with pytest.raises(
-        nnkit.CheckpointError, match=r"another network: its model.0.weight has shape \(5, 4\), but"
+        nnkit.CheckpointError, match=r"another network: its 0.weight has shape \(5, 4\), but"
     ):
         network(widths=(5, 6, 3)).load_weights(saved)
     with pytest.raises(nnkit.CheckpointError, match=r"another network: it has no model.1.weight"):

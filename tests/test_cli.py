@@ -19,9 +19,9 @@ import nnkit
 from nnkit import data
 from nnkit.cli import cli
 from nnkit.cli.fitting import _device
-from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
+from nnkit.training.bar import ProgressBar
 
 COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets"]
 CHECKPOINT = "model.safetensors"
@@ -925,7 +925,7 @@ def test_datasets_says_what_a_download_would_take(monkeypatch):
 
 def test_the_bar_shows_loss_accuracy_speed_and_time_left(capsys, monkeypatch):
     digits = data.load("digits")
-    monkeypatch.setattr("nnkit.progress.REFRESH_SECONDS", 0)
+    monkeypatch.setattr("nnkit.training.bar.REFRESH_SECONDS", 0)
     monkeypatch.setenv("COLUMNS", "100")
     bar = ProgressBar("test", live=True)
     trainer = Trainer(network(64, 10))

@@ -351,8 +351,8 @@ def test_problems_with_many_points_are_learned(problem):
 def test_seed_and_epochs_are_heeded(drawn):
     figure = drawn("decision_regions")
     seen = []
-    for options in ((), ("--seed", 1), ("--seed", 1), ("--seed", 1, "--epochs", 2)):
-        plot("boundary", "--problem", "ring", *options)
+    for seed, epochs in ((0, 10), (1, 10), (1, 10), (1, 2)):
+        plot("boundary", "--problem", "ring", "--seed", seed, "--epochs", epochs)
         predict, x, _, _ = figure.args
         seen.append((x.tobytes(), predict(np.random.default_rng(0).uniform(-1, 1, (500, 2)))))
     assert seen[0][0] != seen[1][0] == seen[2][0] == seen[3][0]

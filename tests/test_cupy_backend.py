@@ -32,7 +32,7 @@ from nnkit.backends.cupy.graphs import STEPS_PER_GRAPH, Capture
 from nnkit.backends.cupy.grids import team
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.steps import CaptureWarning
+from nnkit.training.steps import CaptureWarning
 from tests.device import compiler, fake_cublaslt, fake_cupy, simulator
 from tests.helpers import (
     ALWAYS_FLOAT64,
@@ -603,9 +603,9 @@ def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
     class Peeking(nnkit.MeanSquaredError):
         capturable = True
 
-        def run(self, backend, y, *rest):
+        def measure(self, backend, y, *rest):
             float(y[0, 0])
-            super().run(backend, y, *rest)
+            super().measure(backend, y, *rest)
 
     model = nnkit.Sequential(nnkit.Linear(6, 3), backend=usual, seed=0)
     with pytest.warns(CaptureWarning, match=r"loss Peeking\(\): `float\(y\[0, 0\]\)` "):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
@@ -17,6 +18,7 @@ from tests.conftest import BACKENDS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+DRAWING = [path for path in EXAMPLES if "--plot" in path.read_text("utf-8")]
 LINES = 60
 
 PROMISED = {
@@ -50,8 +52,9 @@ PROMISED = {
 RUN_ALL = """
 import contextlib, io, json, pathlib, runpy, sys, traceback
 printed = {}
-for path in map(pathlib.Path, sys.argv[1:]):
-    sys.argv, out = [str(path)], io.StringIO()
+for path, *options in json.loads(sys.argv[1]):
+    path = pathlib.Path(path)
+    sys.argv, out = [str(path), *options], io.StringIO()
     with contextlib.redirect_stdout(out):
         try:
             runpy.run_path(str(path), run_name="__main__")
@@ -82,8 +85,28 @@ def run(*arguments, backend, cwd):
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """Run all examples on a backend, once: the folder, and what each has printed.
+
+    On NumPy they also draw. On the others they do not, as a user would run them.
+    """
+
+    @functools.cache
+    def run_all(backend):
+        folder = tmp_path_factory.mktemp(backend)
+        draw = DRAWING if backend == "numpy" and importlib.util.find_spec("matplotlib") else []
+        jobs = [
+            [str(path), *(["--plot", f"{path.stem}.png"] if path in draw else [])]
+            for path in EXAMPLES
+        ]
+        return folder, json.loads(run("-c", RUN_ALL, json.dumps(jobs), backend=backend, cwd=folder))
+
+    return run_all
+
+
 @pytest.fixture(scope="module", params=BACKENDS)
-def printed(request, tmp_path_factory):
+def printed(request, ran):
     """What each example prints on a backend that really works; simulated, it would take minutes."""
     if request.param == "numba" and importlib.util.find_spec("numba") is None:
         pytest.skip("Numba is not installed")
@@ -91,8 +114,7 @@ def printed(request, tmp_path_factory):
         get_backend(request.param)
     except BackendUnavailableError as error:
         pytest.skip(str(error))
-    folder = tmp_path_factory.mktemp(request.param)
-    return json.loads(run("-c", RUN_ALL, *EXAMPLES, backend=request.param, cwd=folder))
+    return ran(request.param)[1]
 
 
 @pytest.mark.parametrize("example", PROMISED)
@@ -112,15 +134,13 @@ def test_example_is_short_and_begins_with_its_subject(example):
     assert text.startswith('"""')
 
 
-@pytest.mark.parametrize(
-    "example",
-    [path for path in EXAMPLES if "--plot" in path.read_text("utf-8")],
-    ids=lambda path: path.stem,
-)
-def test_example_draws(example, tmp_path):
+@pytest.mark.parametrize("example", DRAWING, ids=lambda path: path.stem)
+def test_example_draws(example, ran):
     pytest.importorskip("matplotlib")
-    run(example, "--plot", "figure.png", backend="numpy", cwd=tmp_path)
-    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+    folder, printed = ran("numpy")
+    drawn = folder / f"{example.stem}.png"
+    assert drawn.is_file(), printed[example.stem]
+    assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_learners_path_lists_every_example_and_files_that_exist():

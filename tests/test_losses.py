@@ -137,7 +137,7 @@ def test_answers_are_what_is_counted_as_right(backend, loss, outputs, answers):
         t = loss.prepare(backend, np.array(answers), y.shape, np.float64)
         log, at = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
         gradient = backend.empty(y.shape, np.float64)
-        loss.run(backend, backend.asarray(y), t, gradient, log, at)
+        loss.measure(backend, backend.asarray(y), t, gradient, log, at)
         assert host(backend, log)[0, 1] == np.size(answers)
 
 

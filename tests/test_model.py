@@ -100,7 +100,7 @@ def test_initial_values_of_another_shape():
 class TestFusion:
     def test_pairs_linear_and_activation(self):
         model = small("numpy")
-        assert [type(layer) for layer in model.plan] == [
+        assert [type(layer) for layer in model.steps] == [
             LinearActivation,
             LinearActivation,
             nnkit.Linear,
@@ -108,7 +108,7 @@ class TestFusion:
 
     def test_step_is_not_fused(self):
         model = nnkit.Sequential(nnkit.Linear(1, 1), nnkit.Step())
-        assert [type(layer) for layer in model.plan] == [nnkit.Linear, nnkit.Step]
+        assert [type(layer) for layer in model.steps] == [nnkit.Linear, nnkit.Step]
 
     def test_fused_and_unfused_agree(self, backend, rng):
         x, dy = rng.normal(size=(6, 7)), rng.normal(size=(6, 3))
@@ -127,7 +127,7 @@ class TestFusion:
         model = nnkit.Sequential(
             nnkit.Linear(7, 5), inner, nnkit.Linear(4, 3), backend=backend, dtype="float64", seed=1
         )
-        assert len(model.plan) == 3
+        assert len(model.steps) == 3
         names = [name for name, _ in model.named_parameters()]
         assert names == ["0.weight", "0.bias", "1.1.weight", "1.1.bias", "2.weight", "2.bias"]
         for (_, p), (_, q) in zip(model.named_parameters(), flat.named_parameters(), strict=True):

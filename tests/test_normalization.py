@@ -201,7 +201,7 @@ def test_a_file_must_have_the_averages_and_no_others(tmp_path):
     layer = nnkit.Sequential(nnkit.LayerNorm(3), backend="numpy")
     batch.save(tmp_path / "batch")
     layer.save(tmp_path / "layer")
-    with pytest.raises(nnkit.CheckpointError, match=r"it has no model\.0\.running_mean"):
+    with pytest.raises(nnkit.CheckpointError, match=r"it has no 0\.running_mean"):
         batch.load_weights(tmp_path / "layer")
     with pytest.raises(nnkit.CheckpointError, match=r"the model has no model\.0\.running_"):
         layer.load_weights(tmp_path / "batch")

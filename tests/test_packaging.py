@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FILES = ["pyproject.toml", "MANIFEST.in", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"]
-FOLDERS = ["nnkit", "kernels", "tests"]
+FILES = [
+    *("pyproject.toml", "MANIFEST.in", "Makefile", ".pre-commit-config.yaml"),
+    *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+]
+FOLDERS = ["nnkit", "kernels", "tests", ".github"]
 SOURCES = {".py", ".cu", ".cuh"}
 
 USE_IT = """
@@ -104,8 +107,9 @@ def test_sdist_holds_the_sources_once(built):
     with tarfile.open(built.sdist) as sdist:
         names = {member.name.partition("/")[2] for member in sdist.getmembers() if member.isfile()}
     assert {path for path, _ in package_files(ROOT)} <= names
-    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} <= names
-    assert not [name for name in names if name.startswith(("tests/", "nnkit/kernels/"))]
+    assert {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "CONTRIBUTING.md"} <= names
+    left_out = "tests/", "nnkit/kernels/", ".github/", ".pre-commit"  # of use in a clone alone
+    assert not [name for name in names if name.startswith(left_out)]
 
 
 def test_metadata(built):
@@ -266,9 +270,17 @@ def test_make_says_that_python_is_missing(tmp_path):
 def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
     listed = make(tmp_path).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [
-        *("help", "train", "test", "test-large", "lint", "types", "format", "docs"),
+        *("help", "train", "test", "test-large", "stress", "lint", "types", "format", "docs"),
         *("bench", "bench-compare", "bench-check", "extras", "clean"),
     ]
+
+
+@needs_make
+@pytest.mark.parametrize(("system", "folder"), [("Windows_NT", "Scripts"), ("", "bin")])
+def test_make_finds_the_programs_where_this_system_puts_them(tmp_path, system, folder):
+    (tmp_path / "pyproject.toml").touch()
+    listed = make(tmp_path, "-n", "lint", f"OS={system}", "CUDA_EXTRA=").stdout
+    assert f".venv/{folder}/ruff check" in listed.splitlines()
 
 
 def test_ci_runs_make_test():

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.history import History
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.optimizers import SGD, AdaGrad
 from nnkit.plotting import (
@@ -18,6 +17,7 @@ from nnkit.plotting import (
     predicted_images,
 )
 from nnkit.plotting.images import even_columns
+from nnkit.training.history import History
 
 pytest.importorskip("matplotlib")
 
@@ -476,7 +476,7 @@ def test_a_title_with_dollars_is_written_as_it_is(tmp_path):
 def test_no_global_state_of_matplotlib_is_touched():
     code = """
 import sys
-from nnkit.history import History
+from nnkit.training.history import History
 from nnkit import plotting
 plotting.learning_curves(History(loss=[1.0]))
 plotting.activation_functions()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import streaming
+from nnkit.training import streaming
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ import click
 import numpy as np
 
 from nnkit.backends import Backend
-from nnkit.callbacks import Callback
 from nnkit.cli.command import Failure, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
-from nnkit.layers import Linear
-from nnkit.model import Sequential
+from nnkit.layers import Linear, Sequential
 from nnkit.plotting import learning_curves
-from nnkit.progress import ProgressBar
 from nnkit.training import Trainer
+from nnkit.training.bar import ProgressBar
+from nnkit.training.callbacks import Callback
 
 
 def fit(run: Run, quiet: bool) -> float:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-from nnkit.callbacks import Callback
 from nnkit.training import Trainer
+from nnkit.training.callbacks import Callback
 
 
 class StopOnSignal(Callback):

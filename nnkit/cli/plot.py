@@ -20,9 +20,9 @@ from nnkit.cli.checkpoints import class_names, dataset_of, input_features, load_
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
-from nnkit.history import History
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training import Trainer
+from nnkit.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

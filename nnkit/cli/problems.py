@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import Backend
-from nnkit.layers import Layer, Linear, Sigmoid
+from nnkit.layers import Layer, Linear, Sequential, Sigmoid
 from nnkit.losses import SigmoidCrossEntropy
-from nnkit.model import Sequential
 from nnkit.optimizers import Adam
 from nnkit.training import Trainer
 

@@ -14,8 +14,7 @@ from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, ge
 from nnkit.cli import checkpoints
 from nnkit.cli.command import Failure, notice
 from nnkit.data import DataError, Dataset, available
-from nnkit.layers import Dropout, Layer, Linear
-from nnkit.model import Sequential
+from nnkit.layers import Dropout, Layer, Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer

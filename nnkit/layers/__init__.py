@@ -18,15 +18,18 @@ from nnkit.layers.activations import (
     Swish,
     Tanh,
 )
-from nnkit.layers.base import Layer, Workspace, as_input
+from nnkit.layers.base import Layer, as_input
+from nnkit.layers.containers import Concat, Residual
 from nnkit.layers.dropout import Dropout
 from nnkit.layers.flatten import Flatten
-from nnkit.layers.fused import LinearActivation, fuse
+from nnkit.layers.fused import LinearActivation
 from nnkit.layers.linear import Linear
 from nnkit.layers.maxout import Maxout
 from nnkit.layers.normalization import BatchNorm1d, LayerNorm
 from nnkit.layers.prelu import PReLU
+from nnkit.layers.sequential import Sequential
 from nnkit.layers.softmax import LogSoftmax, Softmax
+from nnkit.layers.workspace import Workspace
 
 __all__ = [
     "ELU",
@@ -34,6 +37,7 @@ __all__ = [
     "SELU",
     "Activation",
     "BatchNorm1d",
+    "Concat",
     "Dropout",
     "Exponential",
     "Flatten",
@@ -48,6 +52,8 @@ __all__ = [
     "Maxout",
     "PReLU",
     "ReLU",
+    "Residual",
+    "Sequential",
     "SiLU",
     "Sigmoid",
     "Softmax",
@@ -58,5 +64,4 @@ __all__ = [
     "Tanh",
     "Workspace",
     "as_input",
-    "fuse",
 ]

@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend
 from nnkit.dtypes import arithmetic, is_number
-from nnkit.parameters import FlatBuffer, Parameter, initialize
+from nnkit.layers.workspace import Guard, Pass
+from nnkit.parameters import Parameter, bring_together, initialize
 
 
-class Workspace:
-    """Preallocated arrays of a training step, so that no step after the first allocates.
+class Step(Protocol):
+    """What a chain carries out: a layer, or several fused to one."""
 
-    A smaller last batch uses the first rows of the arrays of a full one.
-    """
+    input_gradient: bool
 
-    def __init__(self) -> None:
-        self._arrays: dict[tuple[object, str], Array] = {}
+    def forward(self, x: Array) -> Array: ...  # noqa: D102
 
-    def get(
-        self, owner: object, name: str, shape: tuple[int, ...], dtype: Any, backend: Backend
-    ) -> Array:
-        """Return the array that `owner` keeps under `name`, made anew when it does not fit."""
-        key = (owner, name)
-        array = self._arrays.get(key)
-        if (
-            array is None
-            or array.shape[1:] != shape[1:]
-            or array.shape[0] < shape[0]
-            or array.dtype != dtype
-        ):
-            array = self._arrays[key] = backend.empty(shape, dtype)
-        return array if array.shape[0] == shape[0] else array[: shape[0]]
+    def backward(self, dy: Array) -> Array: ...  # noqa: D102
 
 
 class Layer:
@@ -41,15 +29,17 @@ class Layer:
 
     A subclass writes `forward` and `backward` in operations of `self.backend` or in plain array
     code of `self.xp`, and keeps what the backward pass needs as attributes. Attributes that are
-    `Parameter` objects are trained; `backward` overwrites their `grad`.
+    `Parameter` objects are trained; `backward` overwrites their `grad`. Attributes that are layers,
+    or lists of them, are its sublayers: `forward` calls theirs.
 
     To be saved in a checkpoint, a layer's constructor arguments must be attributes of the same
-    names, listed in `options`.
+    names, listed in `options`. It can be copied and pickled as it is. What a copy leaves out are
+    arrays that were not there when the layer was put into a model: those that passes keep.
     """
 
     options: ClassVar[tuple[str, ...]] = ()
     stochastic: ClassVar[bool] = False
-    """Whether the forward pass in training draws random numbers."""
+    """Whether the forward pass in training draws random numbers: see `draw_from`."""
 
     capturable: ClassVar[bool] = False
     """Whether both passes do nothing but call operations of `self.backend` on arrays made with
@@ -68,7 +58,13 @@ class Layer:
     """Whether `backward` must return dx; the trainer needs none from the first layer."""
     _backend: Backend | None = None
     _dtype: Any = None
-    _workspace: Workspace | None = None
+    _pass: Pass | None = None
+    """The pass of a model that this layer takes part in now."""
+    _computed: object = None
+    """Marks the forward pass that the layer took part in last."""
+    _guard: Guard | None = None
+    _owned: frozenset[str] = frozenset()
+    """Attributes that it had when it was attached first."""
 
     def __init_subclass__(cls) -> None:
         if "capturable" not in cls.__dict__:
@@ -88,16 +84,50 @@ class Layer:
         """Shape of one output example for that of one input; raises ValueError if it is unfit."""
         return shape
 
-    def sublayers(self) -> list[Layer]:
-        """Layers inside this one, in order."""
-        return []
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """Shape of one input example, where the layer determines it."""
+        return None
+
+    def sublayers(self) -> Mapping[str, Layer] | Sequence[Layer]:
+        """Layers inside this one, in order, by name or numbered.
+
+        By default the attributes that are layers or lists of layers, under their names.
+        """
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                found[name] = value
+            elif type(value) in (list, tuple):
+                found |= {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
+        return found
+
+    def plan(self, fuse: bool) -> None:
+        """Prepare how sublayers are carried out; called when a model is built around the layer."""
+
+    def fused_with(self, behind: Layer) -> Step | None:
+        """One operation for this layer and the one behind it, if there is one."""
+        return None
+
+    def opened(self, path: str) -> list[tuple[str, Layer]]:
+        """The layers, with their paths, that a chain carries out in the place of this one."""
+        return [(path, self)]
+
+    def suit(self, behind: Layer) -> None:
+        """Choose initial values that suit the layer right behind this one."""
+
+    def draw_from(self, key: int, counters: Array) -> None:
+        """Draw random numbers from this 64-bit key and the model's counters.
+
+        Called on `stochastic` layers before each pass; see `Backend.dropout`.
+        """
 
     def new(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
         """Make an output array; during `fit` it is the trainer's preallocated one."""
         dtype = self.dtype if dtype is None else dtype
-        if self._workspace is None:
+        if self._pass is None or self._pass.workspace is None:
             return self.backend.empty(shape, dtype)
-        return self._workspace.get(self, name, shape, dtype, self.backend)
+        return self._pass.workspace.get(self, name, shape, dtype, self.backend)
 
     @property
     def suits(self) -> str | None:
@@ -119,21 +149,58 @@ class Layer:
         """The real dtype this layer computes in."""
         return self._dtype or np.dtype(np.float32)
 
-    # ------------------------------------------------------------------ for users
+    # ------------------------------------------------------------------ the tree
 
-    def __call__(self, x: Any) -> Array:
-        """Check x, move it to the backend, and compute y. Building the layer first if need be."""
-        if any(p.value is None for p in self.parameters()):
-            self._build_alone()
-        return self.forward(self._checked(x))
+    def walk(self, path: str = "") -> Iterator[tuple[str, Layer]]:
+        """Go through this layer and all inside it, with paths such as "0.1", the outer ones first.
+
+        Whatever is done to all layers is done along this walk.
+        """
+        yield path, self
+        for name, layer in self.children():
+            yield from layer.walk(f"{path}.{name}" if path else name)
+
+    def children(self) -> list[tuple[str, Layer]]:
+        """The sublayers with their names."""
+        layers = self.sublayers()
+        if isinstance(layers, Mapping):
+            return list(layers.items())
+        return [(str(i), layer) for i, layer in enumerate(layers)]
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Parameters that are attributes of this very layer, by name."""
         return {name: p for name, p in vars(self).items() if isinstance(p, Parameter)}
 
-    def buffers(self) -> dict[str, Array]:
+    def own_buffers(self) -> dict[str, Array]:
         """Arrays of this very layer that are kept but not trained, by name."""
         return {name: getattr(self, name) for name in self.buffer_names}
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Names such as "0.weight" with their parameters (`.value`, `.grad`)."""
+        for path, layer in self.walk():
+            for own, parameter in layer.own_parameters().items():
+                yield f"{path}.{own}" if path else own, parameter
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Names such as "1.running_mean" with arrays that are kept but not trained."""
+        for path, layer in self.walk():
+            for own, array in layer.own_buffers().items():
+                yield f"{path}.{own}" if path else own, array
+
+    def parameters(self) -> list[Parameter]:
+        """All parameters, those of sublayers too."""
+        return [p for _, p in self.named_parameters()]
+
+    def shapes(
+        self, shape: tuple[int, ...] | None, path: str = ""
+    ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
+        """Each layer of the walk with the shape of one output, for one input of `shape`.
+
+        None stands for a shape that nothing determines. Raises ValueError where one does not fit.
+        """
+        yield path, self, None if shape is None else self.output_shape(shape)
+        for name, layer in self.children():
+            yield from layer.shapes(None, f"{path}.{name}" if path else name)
 
     @property
     def frozen(self) -> bool:
@@ -151,42 +218,143 @@ class Layer:
         for p in self.parameters():
             p.frozen = bool(value)
 
-    def parameters(self) -> list[Parameter]:
-        """All parameters, those of sublayers too."""
-        own = list(self.own_parameters().values())
-        return own + [p for layer in self.sublayers() for p in layer.parameters()]
+    def train(self, mode: bool = True) -> Layer:
+        """Switch to training mode (dropout works), sublayers too; returns the layer."""
+        with self.held():
+            for _, layer in self.walk():
+                layer.training = mode
+        return self
+
+    def eval(self) -> Layer:
+        """Switch to evaluation mode; returns the layer."""
+        return self.train(False)
+
+    @contextmanager
+    def in_mode(self, training: bool) -> Iterator[None]:
+        """Be in one mode inside a ``with`` block; each layer is put back into the one it was in."""
+        before = [(layer, layer.training) for _, layer in self.walk()]
+        for layer, _ in before:
+            layer.training = training
+        try:
+            yield
+        finally:
+            for layer, mode in before:
+                layer.training = mode
+
+    # ------------------------------------------------------------------ computing by itself
+
+    def __call__(self, x: Any) -> Array:
+        """Check x, move it to the backend, and compute y. Building the layer first if need be."""
+        if self._guard is None or any(p.value is None for p in self.parameters()):
+            self.build(self._backend or current_backend(), self.dtype, seed=0)
+        with self.held():
+            return self.forward(self._checked(x))
+
+    def held(self) -> AbstractContextManager[None]:
+        """Inside a ``with`` block no other thread computes with this layer."""
+        if self._guard is None:
+            self._guard = Guard()
+        return self._guard.held()
+
+    # ------------------------------------------------------------------ building
+
+    def build(self, backend: Backend, dtype: Any, seed: int, fuse: bool = True) -> None:
+        """Put this layer and all inside it on a backend, with values for all parameters.
+
+        Those that have values keep them. Raises ValueError if a layer is in two places: it keeps
+        what its backward pass needs, so that it can be in one only.
+        """
+        paths: dict[int, str] = {}
+        guard = Guard()
+        for path, layer in self.walk():
+            if id(layer) in paths:
+                raise ValueError(
+                    f"layer {path} is layer {paths[id(layer)]} again: make a second {layer!r}"
+                )
+            paths[id(layer)] = path
+            if layer._guard is not None:
+                layer._guard.join(guard)
+            layer._guard = guard
+            layer.attach(backend, dtype)
+        for _, layer in reversed([*self.walk()]):
+            layer.plan(fuse)
+        parameters = self.parameters()
+        new = [p for p in parameters if p.value is None]
+        bring_together(parameters, backend, self.dtype)
+        initialize(new, seed % 2**64)
+
+    def attach(self, backend: Backend, dtype: Any) -> None:
+        """Compute on `backend` in `dtype` from now on; buffers are moved there.
+
+        Buffers, which small numbers are added to, are float32 where `dtype` is a half one.
+        """
+        dtype = np.dtype(dtype)
+        if self._backend is backend and self._dtype == dtype:
+            return
+        if self._backend is None:
+            self._owned = frozenset(vars(self))
+        for name, array in self.own_buffers().items():
+            host = array if self._backend is None else self._backend.to_numpy(array)
+            setattr(self, name, backend.asarray(host, arithmetic(dtype)))
+        self._backend, self._dtype = backend, dtype
+
+    # ------------------------------------------------------------------ values
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Copies, on the host, of all that training changes: parameters and buffers by name."""
+        with self.held():
+            named = {name: p.value for name, p in self.named_parameters()}
+            arrays = named | dict(self.named_buffers())
+            return {name: self.backend.to_numpy(array).copy() for name, array in arrays.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over what `state` gave, of a layer of the same build, on any backend.
+
+        Raises ValueError, before anything is changed, where a name or a shape differs.
+        """
+        with self.held():
+            named = {name: p.value for name, p in self.named_parameters()}
+            arrays = named | dict(self.named_buffers())
+            fill(self.backend, arrays, state)
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
-        return {
-            "class": type(self).__name__,
-            **{name: getattr(self, name) for name in self.options},
-        }
+        arguments = {name: _encoded(getattr(self, name)) for name in self.options}
+        return {"class": type(self).__name__, **arguments}
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Layer:
+        """Make a layer of the arguments that `config` gave."""
+        return cls(**arguments)
+
+    def __getstate__(self) -> dict[str, Any]:
+        passing = ("_pass", "_computed", "_guard")
+        state = {name: value for name, value in vars(self).items() if name not in passing}
+        if self._backend is not None:
+            for name, value in vars(self).items():
+                if self._backend.owns(value) and name not in self._owned:
+                    del state[name]
+            for name, array in self.own_buffers().items():
+                state[name] = self._backend.to_numpy(array).copy()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._backend is not None:
+            for name, array in self.own_buffers().items():
+                setattr(self, name, self._backend.asarray(array))
+            self.plan(fuse=True)
+
+    @property
+    def title(self) -> str:
+        """What a table calls it, in which the layers inside have lines of their own."""
+        return type(self).__name__ if self.children() else repr(self)
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
         return f"{type(self).__name__}({arguments})"
 
     # ------------------------------------------------------------------ plumbing
-
-    def attach(self, backend: Backend, dtype: Any) -> None:
-        """Compute on `backend` in `dtype` from now on, sublayers too; buffers are moved there.
-
-        Buffers, which small numbers are added to, are float32 where `dtype` is a half one.
-        """
-        for name, array in self.buffers().items():
-            host = array if self._backend is None else self._backend.to_numpy(array)
-            setattr(self, name, backend.asarray(host, arithmetic(dtype)))
-        self._backend, self._dtype = backend, np.dtype(dtype)
-        for layer in self.sublayers():
-            layer.attach(backend, dtype)
-
-    def _build_alone(self) -> None:
-        """Give parameters to a layer that is used outside a model."""
-        self.attach(current_backend(), np.float32)
-        parameters = self.parameters()
-        FlatBuffer(parameters, self.backend, self.dtype)
-        initialize(parameters, seed=0)
 
     def _checked(self, x: Any) -> Array:
         array = as_input(self.backend, x, self.dtype)
@@ -214,3 +382,47 @@ def as_input(backend: Backend, x: Any, dtype: Any) -> Array:
         real = arithmetic(dtype)
         return backend.asarray(backend.asarray(array, real) * real.type(1 / 255), dtype)
     return backend.asarray(array, dtype)
+
+
+def fill(
+    backend: Backend, arrays: Mapping[str, Array], state: Mapping[str, np.ndarray[Any, Any]]
+) -> None:
+    """Copy a state into arrays by name, first checking that it is theirs and nothing else's."""
+    for name, array in arrays.items():
+        if name not in state:
+            raise ValueError(f"it has no {name}")
+        if state[name].shape != tuple(array.shape):
+            raise ValueError(
+                f"its {name} has shape {state[name].shape}, but the model's has "
+                f"{tuple(array.shape)}"
+            )
+    for name in state:
+        if name not in arrays:
+            raise ValueError(f"the model has no {name}")
+    for name, array in arrays.items():
+        array[...] = backend.asarray(state[name], array.dtype)
+
+
+def _encoded(argument: Any) -> Any:
+    """Return an argument with its layers, if there are any, as their configurations."""
+    if isinstance(argument, Layer):
+        return argument.config()
+    if isinstance(argument, list | tuple):
+        return [_encoded(each) for each in argument]
+    return argument
+
+
+def from_config(config: Any, classes: Mapping[str, Any]) -> Any:
+    """Make what a configuration describes, sublayers too.
+
+    Raises ValueError for a class that is not among `classes`, and what constructors raise.
+    """
+    if isinstance(config, list):
+        return [from_config(each, classes) for each in config]
+    if not (isinstance(config, dict) and "class" in config):
+        return config
+    arguments = {name: from_config(value, classes) for name, value in config.items()}
+    name = arguments.pop("class")
+    if name not in classes:
+        raise ValueError(f"unknown class {name!r}; pass your own in custom_layers")
+    return classes[name].from_config(arguments)

@@ -26,13 +26,13 @@ class Dropout(Layer):
         self.key = 0
         self.counters: Array = None
 
-    def seed(self, key: int, counters: Array) -> None:
+    def draw_from(self, key: int, counters: Array) -> None:
         """Draw masks from this 64-bit key and the model's counters (see `Backend.dropout`)."""
         self.key, self.counters = key, counters
 
     def forward(self, x: Array) -> Array:
         """y = x * mask / (1 - p) while training, otherwise x."""
-        self.active = self.training and self.p > 0
+        self._active = self.training and self.p > 0
         return self._mask(x, "y")
 
     def backward(self, dy: Array) -> Array:
@@ -40,7 +40,7 @@ class Dropout(Layer):
         return self._mask(dy, "dx")
 
     def _mask(self, x: Array, name: str) -> Array:
-        if not self.active:
+        if not self._active:
             return x
         if self.counters is None:
             self.counters = self.backend.zeros(3, "int64")

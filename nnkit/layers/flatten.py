@@ -19,9 +19,9 @@ class Flatten(Layer):
 
     def forward(self, x: Array) -> Array:
         """One row per example."""
-        self.shape = x.shape
+        self._shape = x.shape
         return x.reshape(len(x), prod(x.shape[1:]))
 
     def backward(self, dy: Array) -> Array:
         """Back to the input's shape."""
-        return dy.reshape(self.shape)
+        return dy.reshape(self._shape)

@@ -8,7 +8,10 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array
-from nnkit.layers.base import Layer
+from nnkit.kernels.table import ACTIVATIONS
+from nnkit.layers.activations import Activation
+from nnkit.layers.base import Layer, Step
+from nnkit.layers.fused import LinearActivation
 from nnkit.parameters import Parameter
 
 
@@ -59,6 +62,22 @@ class Linear(Layer):
     def weight(self) -> Parameter:
         """The parameter W."""
         return self.W
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(in_features,)."""
+        return (self.in_features,)
+
+    def suit(self, behind: Layer) -> None:
+        """Take the initialiser that suits an activation, if none was chosen."""
+        if self.default_init and behind.suits is not None and self.W.value is None:
+            self.W.init = initializers.get(behind.suits)
+
+    def fused_with(self, behind: Layer) -> Step | None:
+        """Be one operation with an activation that can be trained."""
+        if isinstance(behind, Activation) and ACTIVATIONS[behind.kind].gradient is not None:
+            return LinearActivation(self, behind)
+        return None
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(in_features,) to (out_features,)."""

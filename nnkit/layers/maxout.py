@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -48,8 +49,13 @@ class Maxout(Layer):
         self.pieces = int(pieces)
         width = self.pieces * self.out_features
         one = initializers.get("xavier" if init is None else init)
-        self.weight = Parameter((self.in_features, width), _side_by_side(one, self.pieces))
+        self.weight = Parameter((self.in_features, width), partial(_side_by_side, one, self.pieces))
         self.bias = Parameter((width,), initializers.zeros)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(in_features,)."""
+        return (self.in_features,)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(in_features,) to (out_features,)."""
@@ -80,11 +86,9 @@ class Maxout(Layer):
         return self.backend.matmul(dz, self.weight.value.T, self.new("dx", self.x.shape))
 
 
-def _side_by_side(init: Initializer, pieces: int) -> Initializer:
+def _side_by_side(
+    init: Initializer, pieces: int, rng: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray[Any, Any]:
     """Draw the matrix of each piece by itself, so that `init` sees the true fan-in and fan-out."""
-
-    def drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-        part = shape[0], shape[1] // pieces
-        return np.concatenate([init(rng, part) for _ in range(pieces)], axis=1)
-
-    return drawn
+    part = shape[0], shape[1] // pieces
+    return np.concatenate([init(rng, part) for _ in range(pieces)], axis=1)

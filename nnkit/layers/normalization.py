@@ -91,7 +91,7 @@ class BatchNorm1d(_Normalization):
 
     def forward(self, x: Array) -> Array:
         """Normalise by the batch's statistics in training, otherwise by the running ones."""
-        self.x, self.batch_statistics = x, self.training
+        self.x, self._batch_statistics = x, self.training
         y = self.new("y", x.shape)
         if not self.training:
             self.mean, self.var = self.running_mean, self.running_var
@@ -120,7 +120,7 @@ class BatchNorm1d(_Normalization):
             self.gamma.grad,
             self.beta.grad,
             dx,
-            self.batch_statistics,
+            self._batch_statistics,
         )
         return dx
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from nnkit.history import History
 from nnkit.plotting.style import BLUE, GRID, VERMILLION, new_figure, plain
+from nnkit.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

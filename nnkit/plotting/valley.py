@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.layers import Linear
-from nnkit.model import Sequential
+from nnkit.layers import Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
 from nnkit.plotting.style import BLUE, VERMILLION, headline, new_figure, panels, plain
 

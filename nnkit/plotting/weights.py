@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nnkit.layers import Linear
-from nnkit.model import Sequential
+from nnkit.layers import Linear, Sequential
 from nnkit.plotting.images import Grid, even_columns
 from nnkit.plotting.style import new_figure
 

@@ -14,7 +14,7 @@ import numpy as np
 
 import nnkit
 from nnkit.backends import Backend
-from nnkit.steps import CaptureWarning
+from nnkit.training.steps import CaptureWarning
 from tests.device.stub_driver import faults, graphs, memory, rules, runs
 from tests.device.stub_driver.order import ORDERS, device, order
 from tests.device.stub_driver.queues import PER_THREAD

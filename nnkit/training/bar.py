@@ -6,8 +6,8 @@ import sys
 import time
 from typing import Any
 
-from nnkit.callbacks import Callback
 from nnkit.training import Trainer
+from nnkit.training.callbacks import Callback
 
 REFRESH_SECONDS = 0.2
 """Least time between two looks at a running epoch: each waits for the device."""

@@ -6,10 +6,10 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from nnkit.backends import Array
-from nnkit.history import History
+from nnkit.training.history import History
 
 if TYPE_CHECKING:
-    from nnkit.training import Trainer
+    from nnkit.training.trainer import Trainer
 
 
 class Callback:
@@ -113,4 +113,5 @@ class EarlyStopping(Callback):
 
 def _state(trainer: Trainer) -> list[Array]:
     """All that training changes in the model."""
-    return [trainer.model.flat.values, *(array for _, array in trainer.model.named_buffers())]
+    model = trainer.model
+    return [*(run.values for run in model.runs()), *(array for _, array in model.named_buffers())]

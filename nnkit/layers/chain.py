@@ -1,0 +1,87 @@
+"""Layers carried out one after the other, neighbours fused where they can be."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from nnkit.backends import Array
+from nnkit.dtypes import as_arithmetic
+from nnkit.layers.base import Layer, Step
+
+
+class Chain:
+    """The steps of a forward and of a backward pass through some layers.
+
+    Parameters
+    ----------
+    owner
+        The layer that the others are in.
+    layers
+        The layers with their paths. Those that are chains themselves are opened.
+    fuse
+        Whether to carry out neighbours as one operation where there is one.
+    """
+
+    def __init__(self, owner: Layer, layers: list[tuple[str, Layer]], fuse: bool) -> None:
+        self.owner = owner
+        links = [link for path, layer in layers for link in layer.opened(path)]
+        for (_, layer), (_, behind) in pairwise(links):
+            layer.suit(behind)
+        self.steps: list[Step] = []
+        self._places: list[str] = []
+        last: Layer | None = None
+        for path, layer in links:
+            fused = last.fused_with(layer) if fuse and last is not None else None
+            if fused is not None:
+                self.steps[-1] = fused
+                self._places[-1] += f" + {path}: {layer!r}"
+            else:
+                self.steps.append(layer)
+                self._places.append(f"{path}: {layer!r}")
+            last = layer if fused is None else None
+
+    def forward(self, x: Array) -> Array:
+        """y of the last layer."""
+        current = self.owner._pass
+        debug = current is not None and current.debug
+        for step, place in zip(self.steps, self._places, strict=True):
+            try:
+                x = step.forward(x)
+            except Exception as error:
+                _add_place(error, place)
+                raise
+            if debug and not bool(self.owner.xp.isfinite(as_arithmetic(x)).all()):
+                raise FloatingPointError(f"NaN or infinity first comes out of layer {place}")
+        return x
+
+    def backward(self, dy: Array, input_gradient: bool = True) -> Array:
+        """dx of the first layer, which need not compute it if no `input_gradient` is wanted."""
+        first = self.steps[0]
+        first.input_gradient = input_gradient
+        try:
+            for step, place in zip(reversed(self.steps), reversed(self._places), strict=True):
+                try:
+                    dy = step.backward(dy)
+                except Exception as error:
+                    _add_place(error, f"{place}, backward")
+                    raise
+        finally:
+            first.input_gradient = True
+        return dy
+
+
+def named(error: ValueError, path: str) -> ValueError:
+    """Say in which layer of ours an error of shapes is: "layer 1.0: ..."."""
+    text = str(error)
+    inner = text.removeprefix("layer ")
+    return ValueError(f"layer {path}: {text}" if inner == text else f"layer {path}.{inner}")
+
+
+def _add_place(error: Exception, place: str) -> None:
+    """Note the layer that an error comes from; to one inside it, add where it is."""
+    notes = getattr(error, "__notes__", [])
+    for i, note in enumerate(notes):
+        if note.startswith("layer "):
+            notes[i] = f"layer {place.partition(':')[0]}.{note.removeprefix('layer ')}"
+            return
+    error.add_note(f"layer {place}")

@@ -1,0 +1,229 @@
+"""Layers around layers: beside each other instead of one behind the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nnkit.backends import Array
+from nnkit.layers.base import Layer
+from nnkit.layers.chain import Chain, named
+
+
+class Residual(Layer):
+    """``y = f(x) + x``, where f is the layers in order; with a shortcut ``y = f(x) + shortcut(x)``.
+
+    He et al. 2016, "Deep residual learning for image recognition".
+
+    Parameters
+    ----------
+    layers
+        The layers of f, at least one.
+    shortcut
+        What x goes through on its way around them, where f changes the shape: a `Linear`, say. None
+        leaves x as it is.
+
+    Raises ValueError where the two outputs have not one shape.
+
+    Notes
+    -----
+    Backward, x went two ways, so that two gradients come back: ``dx = df(dy) + dshortcut(dy)``.
+    """
+
+    capturable = True
+
+    def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
+        _check_layers(self, layers if shortcut is None else (*layers, shortcut))
+        self.layers = layers
+        self.shortcut = shortcut
+        self.plan(fuse=True)
+
+    def sublayers(self) -> Mapping[str, Layer]:
+        """The layers of f, numbered, and the shortcut."""
+        layers = {str(i): layer for i, layer in enumerate(self.layers)}
+        return layers if self.shortcut is None else {**layers, "shortcut": self.shortcut}
+
+    def plan(self, fuse: bool) -> None:
+        """Pair the layers that are one operation together."""
+        ways = self.children()
+        around = [] if self.shortcut is None else [ways.pop()]
+        self._through = Chain(self, ways, fuse)
+        self._around = Chain(self, around, fuse) if around else None
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """That of the first layer."""
+        return self.layers[0].input_shape
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of f(x), which the shortcut's must be too."""
+        through = around = shape
+        for name, layer in self.children():
+            try:
+                if name == "shortcut":
+                    around = layer.output_shape(shape)
+                else:
+                    through = layer.output_shape(through)
+            except ValueError as error:
+                raise named(error, name) from None
+        if through != around:
+            raise ValueError(
+                f"{self!r} cannot add x of shape {around} to f(x) of shape {through}: give it a "
+                "shortcut= layer from the one to the other, such as Linear"
+            )
+        return through
+
+    def shapes(
+        self, shape: tuple[int, ...] | None, path: str = ""
+    ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
+        """Each layer of the walk with the shape of one output."""
+        yield path, self, None if shape is None else self.output_shape(shape)
+        current = shape
+        for name, layer in self.children():
+            before = shape if name == "shortcut" else current
+            yield from layer.shapes(before, f"{path}.{name}" if path else name)
+            current = None if before is None else layer.output_shape(before)
+
+    def forward(self, x: Array) -> Array:
+        """y = f(x) + shortcut(x)."""
+        through = self._through.forward(x)
+        around = x if self._around is None else self._around.forward(x)
+        return self.backend.add(through, around, self.new("y", through.shape))
+
+    def backward(self, dy: Array) -> Array:
+        """dx = the gradient through f + the gradient through the shortcut."""
+        wanted = self.input_gradient
+        through = self._through.backward(dy, wanted)
+        around = dy if self._around is None else self._around.backward(dy, wanted)
+        if not self.input_gradient:
+            return None
+        return self.backend.add(through, around, self.new("dx", through.shape))
+
+    def config(self) -> dict[str, Any]:
+        """Class name, the layers' configurations, the shortcut's."""
+        layers = [layer.config() for layer in self.layers]
+        shortcut = None if self.shortcut is None else self.shortcut.config()
+        return {"class": type(self).__name__, "layers": layers, "shortcut": shortcut}
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Residual:
+        """Make a layer of the arguments that `config` gave."""
+        return cls(*arguments["layers"], shortcut=arguments["shortcut"])
+
+    def __repr__(self) -> str:
+        parts = [repr(layer) for layer in self.layers]
+        if self.shortcut is not None:
+            parts.append(f"shortcut={self.shortcut!r}")
+        return f"Residual({', '.join(parts)})"
+
+
+class Concat(Layer):
+    """``y = [f1(x), f2(x), ...]``: each branch computes from x, the outputs lie side by side.
+
+    They are joined along the last axis, the features (Szegedy et al. 2015, Huang et al. 2017).
+
+    Parameters
+    ----------
+    branches
+        A layer each, at least one; a `Sequential` for several layers, `Identity` for x itself.
+
+    Raises ValueError where the outputs differ in another axis than the last.
+
+    Notes
+    -----
+    Backward, each branch gets its columns of dy, and dx is the sum of what comes back.
+    """
+
+    capturable = True
+
+    def __init__(self, *branches: Layer) -> None:
+        _check_layers(self, branches)
+        self.branches = branches
+        self.plan(fuse=True)
+
+    def sublayers(self) -> Mapping[str, Layer]:
+        """The branches, numbered."""
+        return {str(i): branch for i, branch in enumerate(self.branches)}
+
+    def plan(self, fuse: bool) -> None:
+        """Prepare each branch as a chain of its own."""
+        self._chains = [Chain(self, [child], fuse) for child in self.children()]
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """That of the first branch that determines it."""
+        shapes = (branch.input_shape for branch in self.branches)
+        return next((shape for shape in shapes if shape is not None), None)
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(..., the sum of the branches' last axes)."""
+        shapes = []
+        for name, branch in self.children():
+            try:
+                shapes.append(branch.output_shape(shape))
+            except ValueError as error:
+                raise named(error, name) from None
+        if len({each[:-1] for each in shapes}) > 1 or not all(shapes):
+            raise ValueError(
+                f"{self!r} joins along the last axis, but its branches' outputs of shapes "
+                f"{', '.join(map(str, shapes))} differ in another one"
+            )
+        return (*shapes[0][:-1], sum(each[-1] for each in shapes))
+
+    def shapes(
+        self, shape: tuple[int, ...] | None, path: str = ""
+    ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
+        """Each layer of the walk with the shape of one output."""
+        yield path, self, None if shape is None else self.output_shape(shape)
+        for name, branch in self.children():
+            yield from branch.shapes(shape, f"{path}.{name}" if path else name)
+
+    def forward(self, x: Array) -> Array:
+        """y = the branches' outputs side by side."""
+        parts = [chain.forward(x) for chain in self._chains]
+        self._widths = [part.shape[-1] for part in parts]
+        y = self.new("y", (*parts[0].shape[:-1], sum(self._widths)))
+        first = 0
+        for part, width in zip(parts, self._widths, strict=True):
+            self.backend.put_columns(part, first, y)
+            first += width
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """dx = the sum of the branches' gradients, each for its own columns of dy."""
+        dx: Array = None
+        first = 0
+        for i, (chain, width) in enumerate(zip(self._chains, self._widths, strict=True)):
+            part = self.new(f"dy {i}", (*dy.shape[:-1], width))
+            self.backend.take_columns(dy, first, part)
+            gradient = chain.backward(part, self.input_gradient)
+            first += width
+            if not self.input_gradient:
+                continue
+            if dx is None:
+                dx = gradient
+            else:
+                dx = self.backend.add(dx, gradient, self.new(f"dx {i}", gradient.shape))
+        return dx
+
+    def config(self) -> dict[str, Any]:
+        """Class name and the branches' configurations."""
+        branches = [branch.config() for branch in self.branches]
+        return {"class": type(self).__name__, "branches": branches}
+
+    @classmethod
+    def from_config(cls, arguments: dict[str, Any]) -> Concat:
+        """Make a layer of the arguments that `config` gave."""
+        return cls(*arguments["branches"])
+
+    def __repr__(self) -> str:
+        return f"Concat({', '.join(map(repr, self.branches))})"
+
+
+def _check_layers(owner: Layer, layers: tuple[Layer, ...]) -> None:
+    name = type(owner).__name__
+    if not layers:
+        raise ValueError(f"{name} needs at least one layer")
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{name} takes layers, not {layer!r}")

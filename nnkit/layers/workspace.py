@@ -1,0 +1,86 @@
+"""Where a pass through a model takes its arrays and random numbers from, and who may compute."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from nnkit.backends import Array, Backend
+
+
+class Workspace:
+    """Preallocated arrays of a training step, so that no step after the first allocates.
+
+    A smaller last batch uses the first rows of the arrays of a full one.
+    """
+
+    def __init__(self) -> None:
+        self._arrays: dict[tuple[object, str], Array] = {}
+
+    def get(
+        self, owner: object, name: str, shape: tuple[int, ...], dtype: Any, backend: Backend
+    ) -> Array:
+        """Return the array that `owner` keeps under `name`, made anew when it does not fit."""
+        key = (owner, name)
+        array = self._arrays.get(key)
+        if (
+            array is None
+            or array.shape[1:] != shape[1:]
+            or array.shape[0] < shape[0]
+            or array.dtype != dtype
+            or not backend.owns(array)
+        ):
+            array = self._arrays[key] = backend.empty(shape, dtype)
+        return array if array.shape[0] == shape[0] else array[: shape[0]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """What the layers of a model share while it computes."""
+
+    workspace: Workspace | None
+    """Where output arrays come from; None: they are made new."""
+    debug: bool = False
+    """Whether to look for the first layer whose output is not finite."""
+
+
+class Guard:
+    """A lock of all models that share layers: one thread at a time computes with them.
+
+    A thread that holds it may take it again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._joined: Guard | None = None
+
+    def last(self) -> Guard:
+        """The guard that this one has been joined to, or itself."""
+        guard = self
+        while guard._joined is not None:
+            guard = guard._joined
+        return guard
+
+    def join(self, other: Guard) -> None:
+        """Be one lock from now on: a layer of ours is in a model of theirs too."""
+        mine, theirs = self.last(), other.last()
+        if mine is not theirs:
+            with mine._lock, theirs._lock:
+                mine._joined = theirs
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Wait for other threads, and keep them waiting inside a ``with`` block."""
+        guard = self.last()
+        guard._lock.acquire()
+        while guard is not self.last():  # joined while we were waiting
+            guard._lock.release()
+            guard = self.last()
+            guard._lock.acquire()
+        try:
+            yield
+        finally:
+            guard._lock.release()

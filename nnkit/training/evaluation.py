@@ -1,0 +1,58 @@
+"""Losses, accuracies and outputs of a model that is not being trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array
+from nnkit.dtypes import as_arithmetic
+from nnkit.layers import Sequential, Workspace
+from nnkit.losses import Loss
+from nnkit.training.data import Batch, Data, examples
+from nnkit.training.figures import figures
+
+EVALUATION_BATCH = 1000
+"""Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
+
+
+def evaluate(
+    model: Sequential, loss: Loss, data: Data, batch_size: int, workspace: Workspace
+) -> dict[str, float]:
+    """Mean "loss", and "accuracy" where the loss has one, over all examples."""
+    backend = model.backend
+    batch = Batch(model, data, min(batch_size, len(data)))
+    steps = -(-len(data) // batch.size)
+    log = backend.zeros((steps, 2), np.float64)
+    counters = backend.zeros(3, np.int64)
+    order = backend.xp.arange(len(data))
+    if batch.feed is not None:
+        batch.feed.begin(np.arange(len(data)))
+    with model.using(workspace), model.in_mode(training=False):
+        for step in range(steps):
+            if batch.feed is not None:
+                batch.feed.require(step * batch.size)
+            x, t = batch.gather(order, counters, min(batch.size, len(data) - step * batch.size))
+            y = model.run_forward(x)
+            loss.measure(backend, y, t, batch.gradient[: len(y)], log, counters)
+            backend.advance(counters, 1, 0, 0)
+        on_host = backend.to_numpy(log)
+    rows = np.minimum(batch.size, len(data) - batch.size * np.arange(steps))
+    by_name = figures(on_host, rows, loss, loss.answers_per_row(*data.outputs))
+    return {name: float(value) for name, value in by_name.items()}
+
+
+def outputs(
+    model: Sequential, x: Any, batch_size: int, finish: Callable[[Array], Array]
+) -> np.ndarray[Any, Any]:
+    """What `finish` makes of the model's outputs for x, on the host."""
+    array = examples(model, x)
+    with model.held(), model.in_mode(training=False):
+        parts = [
+            model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
+            for start in range(0, len(array), batch_size)
+        ]
+    result: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
+    return result

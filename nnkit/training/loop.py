@@ -1,0 +1,143 @@
+"""The training loop: stretches of steps, and what comes between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nnkit.training.callbacks import Callback
+from nnkit.training.data import Data
+from nnkit.training.evaluation import evaluate
+from nnkit.training.figures import figures
+from nnkit.training.progress import Progress
+from nnkit.training.steps import Steps
+
+if TYPE_CHECKING:
+    from nnkit.training.trainer import Trainer
+
+
+class Loop:
+    """Carries out what is left of a trainer's run.
+
+    A stretch is as many steps as nothing comes between: one where a callback looks at each, else
+    about `StretchLength.SECONDS` of them; several epochs where these are short and nobody is told
+    of them. While a stretch is carried out, other threads wait for the model; between two they may
+    have it.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        steps: Steps,
+        validation: Data | None,
+        callbacks: Sequence[Callback],
+        check: Callable[[], None],
+    ) -> None:
+        assert trainer.progress is not None
+        self.trainer, self.steps, self.validation = trainer, steps, validation
+        self.progress: Progress = trainer.progress
+        self.callbacks, self.check = callbacks, check
+        alone = validation is None and not callbacks and trainer.schedule is None
+        self._most_epochs = steps.most_epochs if alone else 1
+        self._epochs_length = StretchLength(each_step=False)
+        self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
+
+    def finish(self) -> None:
+        """Train to the end of the run, or to the step after which `stop` is set."""
+        while not (self.progress.finished or self.trainer.stop):
+            if self._most_epochs > 1 and self.progress.step == 0:
+                left = self.progress.epochs - self.progress.epoch
+                epochs = self._epochs_length.next(min(left, self._most_epochs))
+                self._train(epochs, epochs * self.progress.steps)
+            else:
+                self._train(1, StretchLength(self._each_step))
+
+    def _train(self, epochs: int, length: int | StretchLength) -> None:
+        """Train to the end of the current epoch, or of several, in stretches of such a length."""
+        trainer, progress, steps = self.trainer, self.progress, self.steps
+        last = epochs * progress.steps
+        steps.begin(progress.orders(epochs), progress.step, trainer.log if progress.step else None)
+        trainer.log = steps.log[:last]
+        if trainer.schedule is not None:
+            trainer.optimizer.follow(progress.factors(trainer.schedule))
+        start = time.perf_counter()
+        for _, layer in trainer.model.walk():
+            layer.training = True
+        while progress.step < last:
+            with trainer.model.held():
+                self._stretch(length)
+            for callback in self.callbacks:
+                callback.on_step_end(trainer)
+                callback.on_progress(trainer)
+            self.check()
+            if trainer.stop and progress.step < last:
+                return
+        self._record(epochs, time.perf_counter() - start)
+        for callback in self.callbacks:
+            callback.on_epoch_end(trainer)
+        self.check()
+
+    def _stretch(self, length: int | StretchLength) -> None:
+        """Make some updates, so many or as many as suit a `StretchLength`."""
+        progress = self.progress
+        batches = progress.next_batches()
+        if isinstance(length, int):
+            updates = length
+        else:
+            full = (progress.examples // progress.batch_size - progress.step) // len(batches)
+            updates = length.next(full) if full else 1
+        self.steps.make(updates, batches)
+        progress.step += updates * len(batches)
+
+    def _record(self, epochs: int, seconds: float) -> None:
+        """Enter finished epochs in the history, with the figures of the validation data."""
+        trainer, progress = self.trainer, self.progress
+        log = trainer.model.backend.to_numpy(trainer.log).reshape(epochs, progress.steps, 2)
+        rows = progress.batch_sizes(progress.steps)
+        by_name = figures(log, rows, trainer.loss, trainer.answers_per_row)
+        by_name["seconds"] = np.full(epochs, seconds / epochs)
+        if self.validation is not None:
+            found = evaluate(
+                trainer.model,
+                trainer.loss,
+                self.validation,
+                progress.batch_size,
+                trainer.workspace,
+            )
+            by_name |= {f"val_{name}": np.array([value]) for name, value in found.items()}
+        for i in range(epochs):
+            trainer.history.append({name: float(values[i]) for name, values in by_name.items()})
+        trainer.history.step_loss += log[..., 0].ravel().tolist()
+        progress.epoch += epochs
+        progress.step = 0
+        trainer.epochs_made += epochs
+
+
+class StretchLength:
+    """How many steps to make at a time: about `SECONDS` of them, so that Ctrl-C is answered."""
+
+    SECONDS = 0.05
+
+    def __init__(self, each_step: bool) -> None:
+        self.each_step = each_step
+        self.steps = 1
+        self.last = time.perf_counter()
+
+    def next(self, left: int) -> int:
+        """How many of the `left` steps to make now."""
+        now = time.perf_counter()
+        elapsed, self.last = now - self.last, now
+        if self.each_step:
+            return 1
+        growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
+        self.steps = max(1, int(self.steps * growth))
+        return min(self.steps, left)
+
+
+def overrides(callback: Callback, hook: str) -> bool:
+    """Whether a callback defines this hook itself."""
+    own: Any = getattr(type(callback), hook)
+    return own is not getattr(Callback, hook)

@@ -1,0 +1,201 @@
+"""The training steps of one run: carried out one by one, or captured once and replayed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array
+from nnkit.backends.contract import STEP, CaptureError
+from nnkit.layers import Layer, Sequential, Workspace
+from nnkit.losses import Loss
+from nnkit.optimizers import Optimizer
+from nnkit.parameters import Run, find_runs, total_room
+from nnkit.training.configuration import Configuration, configuration
+from nnkit.training.data import Batch, Data
+
+STRETCH, MOST_ROWS = 1024, 2**20
+"""Steps of short epochs carried out in one go where nothing comes between, and their examples."""
+
+
+class Steps:
+    """A run's steps over one data set. All arrays they use are made here or in the workspace.
+
+    An update by full batches is captured after it has been carried out once, if `capture` is asked
+    for and every layer, the loss and the optimizer can be captured; one with a smaller last batch
+    never is. It is captured again when anything in it is another than it was captured for.
+    """
+
+    def __init__(
+        self,
+        model: Sequential,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: Data,
+        batch_size: int,
+        accumulate: int,
+        workspace: Workspace,
+        capture: bool,
+    ) -> None:
+        backend = model.backend
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.workspace = workspace
+        _check_least_rows(model, len(data), batch_size)
+        self.batch = Batch(model, data, batch_size, accumulate)
+        steps = -(-len(data) // batch_size)
+        even = len(data) % batch_size == 0 and accumulate == 1 and not data.on_host
+        self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
+        """So many epochs can be carried out in one go."""
+        self.order = backend.empty(self.most_epochs * len(data), np.int64)
+        self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
+        self._capture = capture and capturable(model, loss, optimizer)
+        self._replay: Callable[[int], None] | None = None
+        self._full = [batch_size] * accumulate
+        self._accumulate = accumulate
+        self._configured: Configuration = ()
+        self._runs: list[Run] = []
+        self._total: Array = None
+
+    def begin(self, order: np.ndarray[Any, Any], step: int = 0, log: Any = None) -> None:
+        """Start at a step of one or more epochs in this order, with what was logged before."""
+        backend = self.model.backend
+        self.order[: len(order)] = backend.asarray(order)
+        self.log[...] = 0
+        if log is not None:
+            self.log[: len(log)] = backend.asarray(log)
+        self.optimizer.counters[STEP] = step
+        self._row = step * self.batch.size
+        if self.batch.feed is not None:
+            self.batch.feed.begin(order)
+
+    def close(self) -> None:
+        """Let go of the captured step, which may refer to this run and all its arrays."""
+        self._replay = None
+
+    def make(self, updates: int, batches: list[int]) -> None:
+        """Make so many updates, each by batches of these numbers of examples."""
+        self._follow_changes()
+        self.optimizer.refresh()
+        if self.batch.feed is None:
+            self._make(updates, batches)
+        else:
+            rows = sum(batches)
+            while updates > 0:
+                there = max(1, self.batch.feed.require(self._row) // rows)
+                self._make(min(updates, there), batches)
+                self._row += min(updates, there) * rows
+                updates -= there
+        self._configured = configuration(self.model, self.loss, self.optimizer)
+
+    def _follow_changes(self) -> None:
+        """Forget the captured step if something was changed since the last steps.
+
+        What the steps themselves change does not count.
+        """
+        model = self.model
+        self.optimizer.attach(model)
+        now = configuration(model, self.loss, self.optimizer)
+        if now == self._configured:
+            return
+        self._replay = None
+        self._runs = find_runs(model.parameters(), trained=True)
+        size = total_room(model.parameters()) if self._accumulate > 1 else 0
+        if self._total is None or len(self._total) != size:
+            self._total = model.backend.zeros(size, model.dtype)
+        outputs = model.output_shape(self.batch.x.shape[1:])
+        if outputs != self.batch.data.outputs:
+            raise ValueError(
+                f"the model's outputs were changed from shape {self.batch.data.outputs} to "
+                f"{outputs} in the middle of a run: end it first"
+            )
+
+    def _make(self, updates: int, batches: list[int]) -> None:
+        with self.model.using(self.workspace):
+            if batches != self._full:
+                self._one_by_one(updates, batches)
+                return
+            if self._replay is None:
+                self._update(batches)
+                updates -= 1
+                self._replay = self._captured()
+            self._replay(updates)
+
+    def _captured(self) -> Callable[[int], None]:
+        """Return what repeats an update by full batches."""
+        if self._capture and not self.model.debug:
+            try:
+                return self.model.backend.capture(lambda: self._update(self._full))
+            except CaptureError as error:
+                _warn(str(error))
+                self._capture = False
+        return lambda updates: self._one_by_one(updates, self._full)
+
+    def _one_by_one(self, updates: int, batches: list[int]) -> None:
+        for _ in range(updates):
+            self._update(batches)
+
+    def _update(self, batches: list[int]) -> None:
+        """One update by the mean gradient of some batches. Nothing is read back."""
+        counters, backend = self.optimizer.counters, self.model.backend
+        self._compute_gradients(batches[0])
+        gradients: Array = None
+        if len(batches) > 1:
+            weights = np.array(batches) / sum(batches)
+            self._add_up(float(weights[0]), start=True)
+            for rows, weight in zip(batches[1:], weights[1:], strict=True):
+                backend.advance(counters, 1, 0, 0)
+                self._compute_gradients(rows)
+                self._add_up(float(weight), start=False)
+            gradients = self._total
+        self.optimizer.update(self._runs, gradients)
+        backend.advance(counters, 1, 1, 0)
+
+    def _add_up(self, weight: float, start: bool) -> None:
+        """Add a batch's gradients to those of the update."""
+        for run in self._runs:
+            self.model.backend.accumulate(run.grads, run.of(self._total), weight, start)
+
+    def _compute_gradients(self, rows: int) -> None:
+        """Gather a batch; forward pass, loss, backward pass."""
+        model, counters = self.model, self.optimizer.counters
+        x, t = self.batch.gather(self.order, counters, rows)
+        y, gradient = model.run_forward(x), self.batch.gradient[:rows]
+        try:
+            self.loss.measure(model.backend, y, t, gradient, self.log, counters)
+        except Exception as error:
+            error.add_note(f"loss {self.loss!r}")
+            raise
+        model.run_backward(gradient)
+
+
+def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None:
+    """Raise ValueError if a layer cannot be trained on the batches of an epoch."""
+    rows = examples % batch_size or batch_size
+    for _, layer in model.walk():
+        if rows < layer.least_rows:
+            raise ValueError(
+                f"{layer!r} needs batches of at least {layer.least_rows} rows in training, but "
+                f"{examples} examples in batches of {batch_size} end with one of {rows}: choose "
+                "another batch_size"
+            )
+
+
+class CaptureWarning(UserWarning):
+    """A training step could not be captured, and runs step by step instead."""
+
+
+def capturable(model: Sequential, loss: Loss, optimizer: Optimizer) -> bool:
+    """Whether a step through all these can be captured; says once which part cannot."""
+    parts: list[Layer | Loss | Optimizer] = [*(x for _, x in model.walk()), loss, optimizer]
+    blame = [repr(part) for part in parts if not part.capturable]
+    if blame:
+        _warn(f"{blame[0]} does not say `capturable = True`")
+    return not blame
+
+
+def _warn(reason: str) -> None:
+    message = f"the training step is not captured but run step by step: {reason}"
+    warnings.warn(message, CaptureWarning, stacklevel=3)

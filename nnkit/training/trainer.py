@@ -1,0 +1,368 @@
+"""Trainer: mini-batch training, evaluation and prediction."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from nnkit import checkpoint, schedules
+from nnkit.backends import Array, Backend
+from nnkit.layers import Layer, Sequential, Workspace
+from nnkit.loading import build_model
+from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
+from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnkit.schedules import Schedule
+from nnkit.training.callbacks import Callback
+from nnkit.training.data import Data
+from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
+from nnkit.training.figures import figures
+from nnkit.training.history import History
+from nnkit.training.interrupts import deferred_interrupt
+from nnkit.training.loop import Loop
+from nnkit.training.progress import Progress
+from nnkit.training.steps import Steps
+
+
+class Trainer:
+    """Fits a model to data by mini-batches, and keeps all that is needed to continue.
+
+    Parameters
+    ----------
+    model
+        The model; it is changed in place.
+    loss
+        Default: SoftmaxCrossEntropy().
+    optimizer
+        Default: Adam().
+    """
+
+    def __init__(
+        self, model: Sequential, loss: Loss | None = None, optimizer: Optimizer | None = None
+    ) -> None:
+        self.model = model
+        self.loss = SoftmaxCrossEntropy() if loss is None else loss
+        self.optimizer = Adam() if optimizer is None else optimizer
+        self.history = History()
+        self.progress: Progress | None = None
+        self.schedule: Schedule | None = None
+        self.stop = False
+        self.log: Array = None
+        """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
+        self.epochs_made = 0
+        """Finished epochs of all runs together."""
+        self.answers_per_row = 1
+        """Answers that the loss counts in a row of outputs."""
+        self.workspace = Workspace()
+        self._fitting = threading.Lock()
+
+    # ------------------------------------------------------------------ training
+
+    def fit(
+        self,
+        x: Any,
+        t: Any,
+        epochs: int = 5,
+        batch_size: int = 32,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        seed: int | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
+        accumulate: int = 1,
+        compile: bool = True,
+    ) -> History:
+        """Train for some epochs and return what was recorded.
+
+        Parameters
+        ----------
+        x
+            Examples (n, ...): numbers, or uint8 image bytes that are scaled to 0..1.
+        t
+            Targets as the loss takes them, one per example.
+        epochs, batch_size
+            At least 1; the batch size at most n. The last batch of an epoch may be smaller.
+        validation_data
+            (x, t) to evaluate after every epoch.
+        seed
+            Seed of the order of examples; None takes the model's.
+        shuffle
+            Whether to draw a new order in every epoch.
+        callbacks
+            See `Callback`. One with an `on_step_end` makes each step a call of its own.
+        schedule
+            What the optimizer's `lr` is multiplied with in each step (see `nnkit.schedules`); None
+            leaves it as it is.
+        accumulate
+            Update once in so many batches, by their mean gradient: as if the batches were so many
+            times larger, in less memory. (Batch normalisation and dropout see the small batches.)
+        compile
+            Whether to capture the training step and replay it without Python in between, where the
+            backend can. The result is the same, bit for bit.
+
+        Raises ValueError for data that do not fit the model or the loss; nothing has changed then.
+        Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two
+        steps callbacks may change whatever they like, and other threads may use the model; `fit`
+        or `resume` of this same trainer raises RuntimeError.
+        """
+        n = len(x)
+        counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
+        for name, value in counts.items():
+            if not isinstance(value, int | np.integer) or value < 1:
+                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
+        if batch_size > n:
+            raise ValueError(f"batch_size {batch_size} is more than the {n} examples")
+        seed = self.model.seed if seed is None else int(seed)
+        progress = Progress(
+            int(epochs),
+            int(batch_size),
+            seed,
+            bool(shuffle),
+            n,
+            self.epochs_made,
+            accumulate=int(accumulate),
+        )
+        with self._alone():
+            found = self._checked(x, t, validation_data)
+            self.history, self.progress = History(), progress
+            self.schedule, self.log = schedule, None
+            return self._finish(*found, callbacks, compile)
+
+    def resume(
+        self,
+        x: Any,
+        t: Any,
+        epochs: int | None = None,
+        *,
+        validation_data: tuple[Any, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+        schedule: Schedule | None = None,
+        compile: bool = True,
+    ) -> History:
+        """Continue an interrupted or loaded run on the same data, to its end.
+
+        On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
+        changes the total. `schedule` need only be given if the run was loaded from a file and
+        follows a function of your own. Raises RuntimeError if there is no run, ValueError for other
+        data.
+        """
+        if self.progress is None:
+            raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
+        if len(x) != self.progress.examples:
+            raise ValueError(
+                f"the run was on {self.progress.examples} examples, but x has {len(x)}"
+            )
+        with self._alone():
+            found = self._checked(x, t, validation_data)
+            if epochs is not None:
+                self.progress.epochs = int(epochs)
+            if schedule is not None:
+                self.schedule = schedule
+            return self._finish(*found, callbacks, compile)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Refuse a second run while there is one."""
+        if not self._fitting.acquire(blocking=False):
+            raise RuntimeError(
+                "this Trainer is in fit or resume already, in another thread or around this "
+                "callback: make a second Trainer, or wait for the end"
+            )
+        try:
+            yield
+        finally:
+            self._fitting.release()
+
+    def _checked(
+        self, x: Any, t: Any, validation_data: tuple[Any, Any] | None
+    ) -> tuple[Data, Data | None]:
+        """The data of a run, of which nothing has begun yet."""
+        data = Data(self.model, self.loss, x, t)
+        if validation_data is None:
+            return data, None
+        return data, Data(self.model, self.loss, *validation_data, name="validation x")
+
+    def _finish(
+        self,
+        data: Data,
+        validation: Data | None,
+        callbacks: Sequence[Callback],
+        capture: bool,
+    ) -> History:
+        """Carry out what is left of the run."""
+        assert self.progress is not None
+        model, progress = self.model, self.progress
+        self.answers_per_row = self.loss.answers_per_row(*data.outputs)
+        self.optimizer.attach(model)
+        steps = Steps(
+            model,
+            self.loss,
+            self.optimizer,
+            data,
+            progress.batch_size,
+            progress.accumulate,
+            self.workspace,
+            capture,
+        )
+        self.stop = False
+        for callback in callbacks:
+            callback.on_fit_begin(self)
+        with model.in_mode(model.training):
+            try:
+                with deferred_interrupt() as check:
+                    Loop(self, steps, validation, callbacks, check).finish()
+            finally:
+                steps.close()
+                self.optimizer.follow(np.ones(1))
+                if self.log is not None:
+                    self.log = model.backend.to_numpy(self.log)
+                for callback in callbacks:
+                    callback.on_fit_end(self)
+        return self.history
+
+    def running(self) -> dict[str, float]:
+        """Mean loss and accuracy of the current epoch so far, read from the device."""
+        assert self.progress is not None
+        return self._figures(self.log, self.progress.step)
+
+    def _figures(self, log: Array, steps: int) -> dict[str, float]:
+        assert self.progress is not None
+        log = self.model.backend.to_numpy(log)[:steps]
+        rows = self.progress.batch_sizes(steps)
+        by_name = figures(log, rows, self.loss, self.answers_per_row)
+        return {name: float(value) for name, value in by_name.items()}
+
+    # ------------------------------------------------------------------ using the model
+
+    def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+        """Mean "loss", and "accuracy" where the loss has one, over all examples."""
+        data = Data(self.model, self.loss, x, t)
+        return evaluate(self.model, self.loss, data, batch_size, self.workspace)
+
+    def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
+        """Answers for x as a NumPy array.
+
+        Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
+        outputs themselves (n, outputs) otherwise.
+        """
+        return self.loss.answers(outputs(self.model, x, batch_size, lambda y: y))
+
+    def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
+        """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
+        backend = self.model.backend
+        return outputs(self.model, x, batch_size, lambda y: self.loss.probabilities(backend, y))
+
+    # ------------------------------------------------------------------ saving
+
+    def save(self, path: str | PathLike[str], **extra: Any) -> None:
+        """Write all that `resume` needs to a safetensors file, atomically.
+
+        `extra` is kept in the file as JSON and comes back as ``Trainer.load(path).extra``.
+        """
+        model = self.model
+        with model.held():
+            self.optimizer.attach(model)
+            names = [name for name, _ in model.named_parameters()]
+            slots, counters = self.optimizer.state()
+            of_optimizer = {
+                f"{slot}.{name}": array
+                for slot, arrays in slots.items()
+                for name, array in zip(names, arrays, strict=True)
+            }
+            log = {} if self.log is None else {"log": model.backend.to_numpy(self.log)}
+            tensors = {
+                "model": model.state(),
+                "optimizer": {**of_optimizer, "counters": counters},
+                "training": log,
+            }
+            checkpoint.write(path, tensors, {**self._config(), "extra": extra})
+
+    def _config(self) -> dict[str, Any]:
+        """Everything but the arrays, as JSON can hold it."""
+        return {
+            "model": self.model.config(),
+            "loss": self.loss.config(),
+            "optimizer": self.optimizer.config(),
+            "progress": None if self.progress is None else asdict(self.progress),
+            "schedule": None if self.schedule is None else schedules.config(self.schedule),
+            "epochs_made": self.epochs_made,
+            "history": self.history.to_dict(),
+        }
+
+    @staticmethod
+    def load(
+        path: str | PathLike[str],
+        backend: str | Backend | None = None,
+        custom_layers: Sequence[type[Layer]] = (),
+    ) -> Trainer:
+        """Read a trainer with its model, optimizer and position, onto any backend.
+
+        `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file holds a
+        model only.
+        """
+        tensors, config = checkpoint.read(path)
+        if "optimizer" not in config:
+            raise checkpoint.CheckpointError(
+                f"{path} holds a model without a training state: use nnkit.load"
+            )
+        model = build_model(path, tensors, config, backend, custom_layers)
+        with checkpoint.damaged(path, "its training configuration is damaged"):
+            loss = _build(config["loss"], LOSS_CLASSES)
+            trainer = Trainer(model, loss, _build(config["optimizer"], OPTIMIZERS))
+            trainer.history = History(**config["history"])
+            trainer.extra = config["extra"]
+            trainer.epochs_made = config["epochs_made"]
+            if config["progress"] is not None:
+                trainer.progress = Progress(**config["progress"])
+            if config.get("schedule") is not None:
+                trainer.schedule = schedules.build(config["schedule"])
+        trainer.log = tensors.get("training", {}).get("log")
+        with checkpoint.another_network(path):
+            trainer.optimizer.restore(_slots(model, trainer.optimizer, tensors["optimizer"]))
+            trainer.optimizer.attach(model)
+        return trainer
+
+    extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+    """What was given to `save`, after `load`."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
+        passing = ("workspace", "_fitting", "log")
+        return {**{k: v for k, v in vars(self).items() if k not in passing}, "log": log}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock())
+
+
+def _build(config: dict[str, Any], classes: dict[str, Any]) -> Any:
+    """Make a loss or an optimizer of what its `config` gave."""
+    arguments = dict(config)
+    name = arguments.pop("class")
+    if name not in classes:
+        raise ValueError(f"unknown class {name!r}")
+    return classes[name](**arguments)
+
+
+def _slots(model: Sequential, optimizer: Optimizer, tensors: dict[str, Any]) -> Any:
+    """What `Optimizer.state` gave, from a file's tensors. Raises ValueError if one is missing."""
+    rest = dict(tensors)
+    if "counters" not in rest:
+        raise ValueError("it has no optimizer.counters")
+    counters = rest.pop("counters")
+    names = [name for name, _ in model.named_parameters()]
+    slots = dict.fromkeys(name.partition(".")[0] for name in rest)
+    needed = {**slots, **dict.fromkeys(optimizer.used_slots())}
+    wanted = [f"{slot}.{name}" for slot in needed for name in names]
+    for name in wanted:
+        if name not in rest:
+            raise ValueError(f"it has no optimizer.{name}")
+    for name in rest:
+        if name not in wanted:
+            raise ValueError(f"the model has no optimizer.{name}")
+    return {slot: [rest[f"{slot}.{name}"] for name in names] for slot in slots}, counters
