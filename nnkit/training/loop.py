@@ -63,14 +63,15 @@ class Loop:
         trainer.log = steps.log[:last]
         if trainer.schedule is not None:
             trainer.optimizer.follow(progress.factors(trainer.schedule))
+        whole = isinstance(length, int)
         start = time.perf_counter()
         with trainer.model.held():
             for _, layer in trainer.model.walk():
                 layer.training = True
-            if epochs > 1:  # nobody sees a step of several epochs
-                self._stretch(last)
+            if whole:  # nobody sees a step of several epochs
+                self._stretch(length)
                 self._record(epochs, time.perf_counter() - start)
-        while epochs == 1 and progress.step < last:
+        while not whole and progress.step < last:
             with trainer.model.held():
                 self._stretch(length)
             for callback in self.callbacks:
@@ -79,7 +80,7 @@ class Loop:
             self.check()
             if trainer.stop and progress.step < last:
                 return
-        if epochs == 1:
+        if not whole:
             self._record(1, time.perf_counter() - start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)
