@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -31,6 +31,11 @@ class Dropout(Layer):
     def draw_from(self, key: int, counters: Array) -> None:
         """Draw masks from this 64-bit key and the model's counters (see `Backend.dropout`)."""
         self._key, self.counters = key, counters
+
+    def __getstate__(self) -> dict[str, Any]:
+        there = self._backend is not None and self._backend.owns(self.counters)
+        counters = self.backend.to_numpy(self.counters) if there else self.counters
+        return super().__getstate__() | {"counters": counters.copy()}
 
     def forward(self, x: Array) -> Array:
         """y = x * mask / (1 - p) while training, otherwise x."""
