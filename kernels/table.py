@@ -1,7 +1,7 @@
 """The tables of activations and of losses: the kernels and the tests iterate over them.
 
-To add an activation: a row here, a row in ``nnkit/backends/numpy/activations.py``, a row in
-``kernels/numba/activations.py`` and two lines in ``kernels/cuda/activations.cuh``. A loss of single
+To add an activation: a row here, one in ``nnkit/backends/numpy/activations.py``, one in
+``kernels/numba/formulas.py`` and a line in ``kernels/cuda/activations.cuh``. A loss of single
 elements: the same in ``losses.py`` and ``losses.cu``.
 """
 

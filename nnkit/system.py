@@ -167,8 +167,8 @@ def _describe_blas(library: dict[str, str]) -> str:
 
 
 def _threads() -> Section:
-    from nnkit.kernels.numba.threads import VARIABLE, count
-    from nnkit.kernels.numba.tile import REGISTER_BYTES
+    from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+    from nnkit.kernels.numba.runtime.threads import VARIABLE, count
 
     return {
         "numba backend": f"{count()} ({VARIABLE} changes that)",

@@ -17,13 +17,15 @@ import pytest
 
 from nnkit.backends.contract import Norm, Running, Update
 from nnkit.backends.numba import NumbaBackend, create
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import REFERENCE
 
 numba = pytest.importorskip("numba")
 
-from nnkit.kernels.numba import activations, denormals, maths, tape, tasks  # noqa: E402
-from nnkit.kernels.numba.jit import FAST  # noqa: E402
+from nnkit.kernels.numba import activations, formulas, losses, maths, tiles  # noqa: E402
+from nnkit.kernels.numba.codegen.jit import FAST  # noqa: E402
+from nnkit.kernels.numba.codegen.processor import X86  # noqa: E402
+from nnkit.kernels.numba.runtime import tape  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 LARGE = (300, 1000)
@@ -204,11 +206,11 @@ def test_backward_and_dropout_in_place(backend):
         np.testing.assert_array_equal(dy, z)
 
 
-def test_every_activation_has_its_formulas():
-    assert activations.FORMULAS.keys() == ACTIVATIONS.keys()
-    trainable = {kind for kind, row in ACTIVATIONS.items() if row.gradient is not None}
-    formulas = activations.FORMULAS.items()
-    assert {kind for kind, formula in formulas if formula.gradient is not None} == trainable
+def test_every_activation_and_loss_has_its_formulas():
+    assert formulas.FORMULAS.keys() == ACTIVATIONS.keys()
+    for kind, row in ACTIVATIONS.items():
+        assert (formulas.FORMULAS[kind].gradient is None) == (row.gradient is None)
+    assert losses.FORMULAS.keys() == LOSSES.keys()
 
 
 # ---------------------------------------------------------------------- compiling
@@ -235,9 +237,10 @@ def test_a_second_process_does_not_compile_until_a_source_changes(tmp_path):
 
     assert run(USE, tmp_path).splitlines() == ["0 1", "0 1"]
     assert run(USE, tmp_path).splitlines() == ["1 0", "1 0"]
-    with (kernels / "numba" / "maths.py").open("a") as source:
-        source.write("\nCHANGED = True\n")
-    assert run(USE, tmp_path).splitlines() == ["0 1", "0 1"]
+    for changed in ("maths.py", "codegen/denormals.py", "runtime/tasks.py"):
+        with (kernels / "numba" / changed).open("a") as source:
+            source.write("\nCHANGED = True\n")
+        assert run(USE, tmp_path).splitlines() == ["0 1", "0 1"], changed
 
 
 def test_the_process_that_compiles_computes_what_later_ones_do(tmp_path):
@@ -281,7 +284,7 @@ def test_shapes_do_not_compile_anew(backend):
 
 
 def test_loops_over_exp_are_vector_code():
-    if not denormals.X86:
+    if not X86:
         pytest.skip("the names of the instructions are those of x86")
 
     @numba.njit(**FAST)
@@ -499,7 +502,7 @@ def test_answers_are_counted_as_argmax_finds_them(backend):
 
 # ---------------------------------------------------------------------- denormals
 
-x86_only = pytest.mark.skipif(not denormals.X86, reason="only x86 is told to flush denormals")
+x86_only = pytest.mark.skipif(not X86, reason="only x86 is told to flush denormals")
 
 
 @x86_only
@@ -543,11 +546,11 @@ def test_flushing_ends_with_the_kernel(backend, threads, name):
 def test_tiles(rows, m):
     @numba.njit(**FAST)
     def sums(x, row):
-        tile = np.zeros(tasks.tile_width(x.size, row.size), x.dtype)
+        tile = np.zeros(tiles.tile_width(x.size, row.size), x.dtype)
         flat = x.reshape(x.size)
         for i in range(x.size):
             tile[i % tile.size] += flat[i]
-        tasks.fold_tile(tile, row)
+        tiles.fold_tile(tile, row)
         return tile.size
 
     x, row = np.arange(rows * m, dtype=np.float64).reshape(rows, m), np.empty(m)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from nnkit.kernels.numba.pace import Pace
+from nnkit.kernels.numba.runtime.pace import Pace
 
 
 def carry_out(pace: Pace, times: int, cost: Callable[[int], float]) -> dict[int, int]:

@@ -14,9 +14,10 @@ import pytest
 pytest.importorskip("numba")
 
 from nnkit.backends.numba import create
-from nnkit.kernels.numba import products, tape, threads
-from nnkit.kernels.numba.denormals import X86
-from nnkit.kernels.numba.team import ALONE
+from nnkit.kernels.numba import products
+from nnkit.kernels.numba.codegen.processor import X86
+from nnkit.kernels.numba.runtime import tape, threads
+from nnkit.kernels.numba.runtime.memory import ALONE, SHARERS
 from nnkit.system import cpu_features
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +80,7 @@ def test_bits_do_not_depend_on_the_team(shape, members, dtype):
         one = tape.Tape()
         one.append(products.product.function, (*arguments[:2], together, *arguments[3:]), 2, 0)
         instructions = np.array(one._instructions, np.int64)
-        instructions[:, -1] = members
+        instructions[:, SHARERS] = members
         threads.carry_out(instructions, 1, members)
         np.testing.assert_array_equal(together, alone)
 
@@ -134,7 +135,7 @@ def test_shapes_that_do_not_fit(a, b, out):
 OTHER_PROCESSOR = f"""
 import numpy as np
 from nnkit.backends.numba import create
-from nnkit.kernels.numba import tile
+from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 rng = np.random.default_rng(0)
 backend = create()
 for n, m, depth in {[(1, 1, 1), (5, 3, 4), (17, 33, 9), (70, 600, 530), (8, 100, 30)]}:
@@ -143,7 +144,7 @@ for n, m, depth in {[(1, 1, 1), (5, 3, 4), (17, 33, 9), (70, 600, 530), (8, 100,
         for left in (a, np.ascontiguousarray(a.T).T):
             for right in (b, np.ascontiguousarray(b.T).T):
                 assert np.abs(backend.matmul(left, right) - a @ b).max() < error
-print(tile.REGISTER_BYTES)
+print(REGISTER_BYTES)
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,11 +17,12 @@ import pytest
 pytest.importorskip("numba")
 
 from nnkit.kernels import cores
-from nnkit.kernels.numba import interpreter, threads
+from nnkit.kernels.numba.codegen.jit import kernel
 from nnkit.kernels.numba.gradients import sum_of_squares
-from nnkit.kernels.numba.jit import kernel
-from nnkit.kernels.numba.tape import Tape
-from nnkit.kernels.numba.team import ME, SIZE, barrier
+from nnkit.kernels.numba.runtime import interpreter, threads
+from nnkit.kernels.numba.runtime.memory import ME, PARKED, SIZE, WANTED
+from nnkit.kernels.numba.runtime.tape import Tape
+from nnkit.kernels.numba.runtime.team import barrier
 
 
 @kernel
@@ -38,7 +40,7 @@ def count(values: Any, team: Any) -> None:
     values[0] += 1
 
 
-def run(tape: Tape, times: int, members: int) -> None:
+def carry_out(tape: Tape, times: int, members: int) -> None:
     threads.carry_out(np.array(tape._instructions, np.int64), times, members)
 
 
@@ -52,7 +54,7 @@ def test_members_wait_for_each_other(members):
     expected = values.copy()
     for _ in range(40):
         expected += np.roll(expected, -1)
-    run(tape, 20, members)
+    carry_out(tape, 20, members)
     assert values.tolist() == expected.tolist()
     assert counts.tolist() == [20]
 
@@ -62,7 +64,7 @@ def test_a_kernel_for_fewer_than_the_team():
     tape = Tape()
     tape.append(pass_on, (pair,), 2, 0)
     tape.append(pass_on, (three,), 3, 0)
-    run(tape, 1, 3)
+    carry_out(tape, 1, 3)
     assert (pair.tolist(), three.tolist()) == ([1, 1], [1, 3, 2])
 
 
@@ -70,7 +72,7 @@ def test_more_members_than_threads_are_as_many_as_there_are():
     pair = np.arange(2, dtype=np.int64)
     tape = Tape()
     tape.append(pass_on, (pair,), 5, 0)
-    run(tape, 1, 2)
+    carry_out(tape, 1, 2)
     assert pair.tolist() == [1, 1]
 
 
@@ -78,13 +80,13 @@ def test_threads_sleep_and_are_woken():
     values = np.zeros(1, np.int64)
     tape = Tape()
     tape.append(count, (values,), 1, 0)
-    run(tape, 1, 3)
+    carry_out(tape, 1, 3)
     team = threads._shared.team_of(3)
     for pause in (0, 0.0001, 0.0002, 0.0004, 0.02) * 4:
         time.sleep(pause)
-        run(tape, 5, 3)
+        carry_out(tape, 5, 3)
     deadline = time.monotonic() + 30
-    while not team._requests[1:3, interpreter.PARKED].all():
+    while not team._requests[1:3, PARKED].all():
         assert time.monotonic() < deadline
         time.sleep(0.001)
     assert values[0] == 101
@@ -97,7 +99,7 @@ class Interrupting:
         raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("where", ["before waking", "before running"])
+@pytest.mark.parametrize("where", ["before waking", "before leading"])
 def test_an_interruption_leaves_the_team_in_order(monkeypatch, where):
     values = np.arange(3, dtype=np.int64)
     tape = Tape()
@@ -107,17 +109,17 @@ def test_an_interruption_leaves_the_team_in_order(monkeypatch, where):
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    while not team._requests[1:3, interpreter.PARKED].all():
+    while not team._requests[1:3, PARKED].all():
         time.sleep(0.001)
     with monkeypatch.context() as patch:
         if where == "before waking":
             patch.setattr(team, "_wake", [*team._wake[:2], Interrupting()])
         else:
-            patch.setattr(interpreter, "run", interrupted)
+            patch.setattr(interpreter, "lead", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(tape, 3, 3)
-    assert not team._requests[:, interpreter.WANTED].any()
-    run(tape, 1, 3)
+            carry_out(tape, 3, 3)
+    assert not team._requests[:, WANTED].any()
+    carry_out(tape, 1, 3)
     assert values.tolist() == [1, 3, 2]
 
 
@@ -156,6 +158,16 @@ def test_a_tape_takes_contiguous_arrays_alone():
         Tape().append(count, (np.zeros(4, np.int64)[::2],), 1, 0)
 
 
+def test_the_page_on_states_names_what_there_is():
+    folder = Path(interpreter.__file__).parent
+    page = (folder / "README.md").read_text()
+    assert all((folder / file).exists() for file in re.findall(r"\]\(([^)]+)\)", page))
+    names = set(re.findall(r"`([A-Za-z_]+)`", page))
+    assert {"PARKED", "replay", "lead", "serve"} <= names
+    code = "".join(file.read_text() for file in folder.parent.rglob("*.py"))
+    assert {name for name in names if not re.search(rf"\b(def )?{name}\b", code)} == set()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("max 100000", 8), ("250000 100000", 3), ("1000 100000", 1), ("nothing", 8), (None, 8)],
@@ -179,7 +191,7 @@ def test_a_second_caller_works_alone():
         tape.append(sum_of_squares.function, (x, total, True, sums), 2, 32)
         results = set()
         for _ in range(20):
-            tape.run(1)
+            tape.replay(1)
             results.add(float(total[0]))
         return results
 

@@ -1,4 +1,4 @@
-// Every activation, by its code in kernels/table.py: one line in each function.
+// Every activation, by its code in kernels/table.py.
 #include "common.cuh"
 
 constexpr REAL SELU_SCALE = 1.0507009873554805, SELU_LOWEST = 1.7580993408473769;  // s and s a
@@ -43,43 +43,39 @@ __device__ __forceinline__ REAL gelu_tanh_slope(REAL x) {
     return sigmoid(v) + x * dv * sigmoid_slope(v);
 }
 
-// y = f(x); NaN stays NaN.
-__device__ __forceinline__ REAL forward(int code, REAL x, REAL alpha) {
+// y = f(x), or dx = dy f' in terms of s: what the table says is saved, the input or the output.
+// A row has the code, y and dx. NaN stays NaN.
+template <bool FORWARD>
+__device__ __forceinline__ REAL formula(int code, REAL x, REAL alpha, REAL dy, REAL s) {
+#define CASE(code, y, dx) \
+    case code: return FORWARD ? REAL(y) : REAL(dx)
     switch (code) {
-        case 1: return sigmoid(x);
-        case 2: return tanh(x);
-        case 3: return at_least(0, x);                                                // relu
-        case 4: return x != x ? x : REAL(x > 0);                                      // step
-        case 5: return x > 0 ? x : alpha * x;                                         // leaky_relu
-        case 6: return x > 0 ? x : alpha * expm1(x);                                  // elu
-        case 7: return x > 0 ? SELU_SCALE * x : SELU_LOWEST * expm1(x);               // selu
-        case 8: return at_least(-40, x) * normcdf(x);                                 // gelu
-        case 9: return at_least(-40, x) * sigmoid(gelu_exponent(within(40, x)));      // gelu_tanh
-        case 10: return at_least(0, x) + log1p(exp(-fabs(x)));                        // softplus
-        case 11: return softsign(within(1e30, x));
-        case 12: return at_least(-1000, x) * sigmoid(x);                              // silu
-        case 13: return at_most(6, at_least(0, x + 3)) / 6;                           // hard_sigmoid
-        case 14: return exp(x);                                                       // exponential
-        default: return x;                                                            // identity
+        CASE(1, sigmoid(x), dy * (s * (1 - s)));
+        CASE(2, tanh(x), dy * (1 - s * s));
+        CASE(3, at_least(0, x), s > 0 ? dy : 0);                                    // relu
+        CASE(4, x != x ? x : REAL(x > 0), dy);                                      // step
+        CASE(5, x > 0 ? x : alpha * x, s > 0 ? dy : alpha * dy);                    // leaky_relu
+        CASE(6, x > 0 ? x : alpha * expm1(x), s > 0 ? dy : dy * (s + alpha));       // elu
+        CASE(7, x > 0 ? SELU_SCALE * x : SELU_LOWEST * expm1(x),                    // selu
+             dy * (s > 0 ? SELU_SCALE : s + SELU_LOWEST));
+        CASE(8, at_least(-40, x) * normcdf(x), dy * gelu_slope(within(40, s)));     // gelu
+        CASE(9, at_least(-40, x) * sigmoid(gelu_exponent(within(40, x))),           // gelu_tanh
+             dy * gelu_tanh_slope(within(40, s)));
+        CASE(10, at_least(0, x) + log1p(exp(-fabs(x))), dy * -expm1(-s));           // softplus
+        CASE(11, softsign(within(1e30, x)), dy * ((1 - fabs(s)) * (1 - fabs(s))));
+        CASE(12, at_least(-1000, x) * sigmoid(x),                                   // silu
+             dy * (sigmoid(s) + within(1000, s) * sigmoid_slope(s)));
+        CASE(13, at_most(6, at_least(0, x + 3)) / 6, s > 0 && s < 1 ? dy / 6 : 0);  // hard_sigmoid
+        CASE(14, exp(x), dy * s);                                                   // exponential
+        default: return FORWARD ? x : dy;                                           // identity
     }
+#undef CASE
 }
 
-// dy * f', in terms of what the table says is saved: the activation's input or its output.
+__device__ __forceinline__ REAL forward(int code, REAL x, REAL alpha) {
+    return formula<true>(code, x, alpha, 0, 0);
+}
+
 __device__ __forceinline__ REAL gradient(int code, REAL dy, REAL saved, REAL alpha) {
-    switch (code) {
-        case 1: return dy * (saved * (1 - saved));
-        case 2: return dy * (1 - saved * saved);
-        case 3: return saved > 0 ? dy : 0;
-        case 5: return saved > 0 ? dy : alpha * dy;
-        case 6: return saved > 0 ? dy : dy * (saved + alpha);
-        case 7: return dy * (saved > 0 ? SELU_SCALE : saved + SELU_LOWEST);
-        case 8: return dy * gelu_slope(within(40, saved));
-        case 9: return dy * gelu_tanh_slope(within(40, saved));
-        case 10: return dy * -expm1(-saved);
-        case 11: return dy * ((1 - fabs(saved)) * (1 - fabs(saved)));
-        case 12: return dy * (sigmoid(saved) + within(1000, saved) * sigmoid_slope(saved));
-        case 13: return saved > 0 && saved < 1 ? dy / 6 : 0;
-        case 14: return dy * saved;
-        default: return dy;
-    }
+    return formula<false>(code, 0, alpha, dy, saved);
 }

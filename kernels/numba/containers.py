@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.tasks import same
-from nnkit.kernels.numba.team import my_chunk, my_range
+from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.runtime.team import my_chunk, my_range
+from nnkit.kernels.numba.tiles import same
 
 GRAIN = 1 << 15
 """Elements worth a thread."""

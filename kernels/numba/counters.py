@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.jit import helper, shared
+from nnkit.kernels.numba.codegen.jit import helper, shared
 
 STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""

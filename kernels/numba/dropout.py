@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.kernels.numba.codegen.jit import body, shared
 from nnkit.kernels.numba.counters import FORWARDS
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.tasks import apart, same
-from nnkit.kernels.numba.team import my_range
+from nnkit.kernels.numba.runtime.team import my_range
+from nnkit.kernels.numba.tiles import apart, same
 
 u32, u64 = np.uint32, np.uint64
 

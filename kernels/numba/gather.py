@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from nnkit.kernels.numba.codegen.jit import body, shared
 from nnkit.kernels.numba.counters import STEP
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.team import my_range
+from nnkit.kernels.numba.runtime.team import my_range
 
 GRAIN = 1 << 14
 """Elements worth a thread."""

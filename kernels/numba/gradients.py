@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.tasks import chunk, sum_in_order
-from nnkit.kernels.numba.team import ME, barrier, my_chunk, my_range
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.runtime.memory import ME
+from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
+from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
 
 GRAIN = 1 << 15
 """Elements worth a thread."""

@@ -1,22 +1,23 @@
 """Losses of single elements: value and gradient in one pass, for flat arrays.
 
-To add one: a line in VALUE and a line in GRADIENT. Each is compiled into a kernel of its own when
+To add one: a row in FORMULAS. Each is compiled into a kernel of its own when
 it is first used. Numbers in the formulas are made with `constant`.
 """
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnkit.kernels.numba.activations import sigmoid
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import Kernel, body, helper, shared
 from nnkit.kernels.numba.counters import STEP
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import Kernel, body, helper, shared
+from nnkit.kernels.numba.formulas import sigmoid
 from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
-from nnkit.kernels.numba.tasks import chunk, sum_in_order
-from nnkit.kernels.numba.team import ME, barrier, my_range
+from nnkit.kernels.numba.runtime.memory import ME
+from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
+from nnkit.kernels.numba.runtime.team import barrier, my_range
 from nnkit.kernels.table import LOSSES
 
 GRAIN = 1 << 14
@@ -59,25 +60,40 @@ def _clipped(d: Any, a: Any) -> Any:
     return a if low > a else low
 
 
-VALUE: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "sigmoid_cross_entropy": lambda y, t, a: _sigmoid_cross_entropy(y, t),
-    "binary_cross_entropy": _binary_cross_entropy,
-    "mean_squared_error": lambda y, t, a: (y - t) * (y - t),
-    "half_squared_error": lambda y, t, a: constant(y, 0.5) * (y - t) * (y - t),
-    "hinge": lambda y, t, a: _hinge(y, t),
-    "huber": lambda y, t, a: _huber(y - t, a),
-}
-"""Loss of one element."""
+class Formula(NamedTuple):
+    """A loss of an element y with the target t; a is the loss's number."""
 
-GRADIENT: dict[str, Callable[[Any, Any, Any], Any]] = {
-    "sigmoid_cross_entropy": lambda y, t, a: sigmoid(y) - t,
-    "binary_cross_entropy": _binary_cross_entropy_gradient,
-    "mean_squared_error": lambda y, t, a: constant(y, 2) * (y - t),
-    "half_squared_error": lambda y, t, a: y - t,
-    "hinge": lambda y, t, a: -t if t * y < constant(y, 1) else constant(y, 0),
-    "huber": lambda y, t, a: _clipped(y - t, a),
+    value: Callable[[Any, Any, Any], Any]
+    gradient: Callable[[Any, Any, Any], Any]
+    """The derivative by y."""
+
+
+FORMULAS = {
+    "sigmoid_cross_entropy": Formula(
+        lambda y, t, a: _sigmoid_cross_entropy(y, t),
+        lambda y, t, a: sigmoid(y) - t,
+    ),
+    "binary_cross_entropy": Formula(
+        _binary_cross_entropy,
+        _binary_cross_entropy_gradient,
+    ),
+    "mean_squared_error": Formula(
+        lambda y, t, a: (y - t) * (y - t),
+        lambda y, t, a: constant(y, 2) * (y - t),
+    ),
+    "half_squared_error": Formula(
+        lambda y, t, a: constant(y, 0.5) * (y - t) * (y - t),
+        lambda y, t, a: y - t,
+    ),
+    "hinge": Formula(
+        lambda y, t, a: _hinge(y, t),
+        lambda y, t, a: -t if t * y < constant(y, 1) else constant(y, 0),
+    ),
+    "huber": Formula(
+        lambda y, t, a: _huber(y - t, a),
+        lambda y, t, a: _clipped(y - t, a),
+    ),
 }
-"""Its derivative by y."""
 
 
 @cache
@@ -86,7 +102,7 @@ def elementwise_loss(kind: str) -> Kernel:
 
     `sums` (tasks, 2) of float64 receives each task's loss and right answers.
     """
-    value, gradient = helper(VALUE[kind]), helper(GRADIENT[kind])
+    value, gradient = (helper(f) for f in FORMULAS[kind])
     counts = LOSSES[kind].threshold is not None
     threshold = LOSSES[kind].threshold or 0.0
 

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload
 
-from nnkit.kernels.numba.jit import EXACT
+from nnkit.kernels.numba.codegen.jit import by_type
 
 f32, f64, i32, i64 = np.float32, np.float64, np.int32, np.int64
 
@@ -26,13 +25,9 @@ LN2_HIGH_64, LN2_LOW_64 = 6.93145751953125e-1, 1.42860682030941723212e-6
 """log(2) in two parts; the first has few bits, so that small multiples of it are exact."""
 
 
+@by_type
 def constant(x: Any, value: Any) -> Any:
     """Give `value` the type of `x`; with a plain number, float32 arithmetic becomes float64."""
-    raise NotImplementedError
-
-
-@overload(constant, jit_options=EXACT)
-def _constant(x: Any, value: Any) -> Any:
     kind = f32 if x == types.float32 else f64
 
     def converted(x: Any, value: Any) -> Any:
@@ -41,13 +36,9 @@ def _constant(x: Any, value: Any) -> Any:
     return converted
 
 
-def _expm1_small(r: Any) -> Any:
+@by_type
+def expm1_small(r: Any) -> Any:
     """``exp(r) - 1`` for ``|r| <= log(2) / 2``."""
-    raise NotImplementedError
-
-
-@overload(_expm1_small, jit_options=EXACT)
-def _expm1_small_overload(r: Any) -> Any:
     if r == types.float32:
 
         def single(r: Any) -> Any:
@@ -74,20 +65,16 @@ def _expm1_small_overload(r: Any) -> Any:
     return double
 
 
+@by_type
 def _reduce(x: Any) -> Any:
     """Give ``(exp(r) - 1, t)`` where ``x = n log(2) + r``, n in the last bits of t."""
-    raise NotImplementedError
-
-
-@overload(_reduce, jit_options=EXACT)
-def _reduce_overload(x: Any) -> Any:
     if x == types.float32:
 
         def single(x: Any) -> Any:
             t = x * f32(LOG2_E) + f32(ROUND_32)
             n = t - f32(ROUND_32)
             r = (x - n * f32(LN2_HIGH_32)) - n * f32(LN2_LOW_32)
-            return _expm1_small(r), t
+            return expm1_small(r), t
 
         return single
 
@@ -95,18 +82,14 @@ def _reduce_overload(x: Any) -> Any:
         t = x * LOG2_E + ROUND_64
         n = t - ROUND_64
         r = (x - n * LN2_HIGH_64) - n * LN2_LOW_64
-        return _expm1_small(r), t
+        return expm1_small(r), t
 
     return double
 
 
+@by_type
 def exp_nonpositive(x: Any) -> Any:
     """``exp(x)`` for x <= 0 or NaN, denormal results included."""
-    raise NotImplementedError
-
-
-@overload(exp_nonpositive, jit_options=EXACT)
-def _exp_nonpositive(x: Any) -> Any:
     # 2**n would be denormal for the smallest x: scale by 2**(n + 64), then once by 2**-64.
     if x == types.float32:
 
@@ -125,13 +108,9 @@ def _exp_nonpositive(x: Any) -> Any:
     return double
 
 
+@by_type
 def exp(x: Any) -> Any:
     """``exp(x)`` for any x: infinity, denormal results and NaN included."""
-    raise NotImplementedError
-
-
-@overload(exp, jit_options=EXACT)
-def _exp(x: Any) -> Any:
     # 2**n has no exponent field for the largest and the smallest n: scale by it in two parts.
     if x == types.float32:
 
@@ -158,13 +137,9 @@ def _exp(x: Any) -> Any:
     return double
 
 
+@by_type
 def expm1_nonpositive(x: Any) -> Any:
     """``exp(x) - 1`` for x <= 0 or NaN, exact in proportion near 0 too."""
-    raise NotImplementedError
-
-
-@overload(expm1_nonpositive, jit_options=EXACT)
-def _expm1_nonpositive(x: Any) -> Any:
     if x == types.float32:
 
         def single(x: Any) -> Any:
@@ -182,13 +157,9 @@ def _expm1_nonpositive(x: Any) -> Any:
     return double
 
 
+@by_type
 def log1p_unit(x: Any) -> Any:
     """``log(1 + x)`` for 0 <= x <= 1 or NaN, by the series of ``2 atanh(x / (2 + x))``."""
-    raise NotImplementedError
-
-
-@overload(log1p_unit, jit_options=EXACT)
-def _log1p_unit(x: Any) -> Any:
     if x == types.float32:
 
         def single(x: Any) -> Any:
@@ -216,127 +187,5 @@ def _log1p_unit(x: Any) -> Any:
         p = p * z + 0.3333333333333325
         s = s + s
         return p * z * s + s
-
-    return double
-
-
-def normal_tail(t: Any) -> Any:
-    """``(Phi(-t), exp(-t**2 / 2))`` for t >= 0 or NaN, Phi the normal distribution function.
-
-    ``Phi(-t) = exp(-t**2 / 2) w p(w)`` with ``w = k / (t + k)`` and a polynomial p, fitted so that
-    one formula holds from 0 to where the result is 0 (after Shepherd & Laframboise 1981). As in
-    Cody's, t**2 is the exact square of t rounded to 1/16, and a rest: a rounded square would have
-    an error that the exponential multiplies.
-    """
-    raise NotImplementedError
-
-
-@overload(normal_tail, jit_options=EXACT)
-def _normal_tail(t: Any) -> Any:
-    if t == types.float32:
-
-        def single(t: Any) -> Any:
-            t = f32(14.5) if t > f32(14.5) else t
-            near = (t + f32(ROUND_32 / 16)) - f32(ROUND_32 / 16)
-            high, low = near * near * f32(-0.5), (near - t) * (near + t) * f32(0.5)
-            exponent = (high + low) * f32(LOG2_E) + f32(ROUND_32)
-            n = exponent - f32(ROUND_32)
-            r = ((high - n * f32(LN2_HIGH_32)) - n * f32(LN2_LOW_32)) + low
-            scale = i32((f32(exponent).view(i32) << 23) + ((127 + 64) << 23)).view(f32)
-            e = (_expm1_small(r) + f32(1)) * scale
-            w = f32(3.5) / (t + f32(3.5))
-            p = f32(-0.017509071) * w + f32(0.11064871)
-            p = p * w + f32(-0.26677337)
-            p = p * w + f32(0.2847398)
-            p = p * w + f32(-0.14967926)
-            p = p * w + f32(0.13799757)
-            p = p * w + f32(0.06452939)
-            p = p * w + f32(0.10843617)
-            p = p * w + f32(0.11361055)
-            p = p * w + f32(0.11399953)
-            return e * (p * w) * f32(2.0**-64), e * f32(2.0**-64)
-
-        return single
-
-    def double(t: Any) -> Any:
-        t = 39.0 if t > 39.0 else t
-        near = (t + ROUND_64 / 16) - ROUND_64 / 16
-        high, low = near * near * -0.5, (near - t) * (near + t) * 0.5
-        exponent = (high + low) * LOG2_E + ROUND_64
-        n = exponent - ROUND_64
-        r = ((high - n * LN2_HIGH_64) - n * LN2_LOW_64) + low
-        scale = i64((f64(exponent).view(i64) << 52) + ((1023 + 128) << 52)).view(f64)
-        e = (_expm1_small(r) + 1.0) * scale
-        w = 5.0 / (t + 5.0)
-        p = 0.000486555396156405 * w + -0.00408161647829433
-        p = p * w + 0.012979547353686609
-        p = p * w + -0.012855940602575713
-        p = p * w + -0.0346981671640378
-        p = p * w + 0.14606520938948883
-        p = p * w + -0.26467502617133315
-        p = p * w + 0.31357988222492766
-        p = p * w + -0.275321545948435
-        p = p * w + 0.17976088611575344
-        p = p * w + -0.09213633866318532
-        p = p * w + 0.04511084527164749
-        p = p * w + 0.0027577511869160652
-        p = p * w + 0.028791807892239056
-        p = p * w + 0.03695082902206237
-        p = p * w + 0.04988597237541907
-        p = p * w + 0.0610107578769546
-        p = p * w + 0.07021481569046337
-        p = p * w + 0.07659686108642341
-        p = p * w + 0.0797884580983953
-        p = p * w + 0.07978845604732761
-        return e * (p * w) * 2.0**-128, e * 2.0**-128
-
-    return double
-
-
-def order(x: Any) -> Any:
-    """Map a real to an integer of its size, in the same order, NaN last.
-
-    The largest of integers is found by SIMD code, that of reals is not because of NaN.
-    """
-    raise NotImplementedError
-
-
-@overload(order, jit_options=EXACT)
-def _order(x: Any) -> Any:
-    if x == types.float32:
-
-        def single(x: Any) -> Any:
-            bits = f32(x).view(i32)
-            return i32(bits ^ ((bits >> 31) & 0x7FFFFFFF)) if not np.isnan(x) else i32(0x7FFFFFFF)
-
-        return single
-
-    def double(x: Any) -> Any:
-        bits = f64(x).view(i64)
-        return (
-            bits ^ ((bits >> 63) & 0x7FFFFFFFFFFFFFFF)
-            if not np.isnan(x)
-            else i64(0x7FFFFFFFFFFFFFFF)
-        )
-
-    return double
-
-
-def from_order(key: Any) -> Any:
-    """Invert `order`."""
-    raise NotImplementedError
-
-
-@overload(from_order, jit_options=EXACT)
-def _from_order(key: Any) -> Any:
-    if key == types.int32:
-
-        def single(key: Any) -> Any:
-            return i32(key ^ ((key >> 31) & 0x7FFFFFFF)).view(f32)
-
-        return single
-
-    def double(key: Any) -> Any:
-        return i64(key ^ ((key >> 63) & 0x7FFFFFFFFFFFFFFF)).view(f64)
 
     return double

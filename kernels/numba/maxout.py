@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.team import my_range
+from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.runtime.team import my_range
 
 GRAIN = 1 << 16
 """Elements worth a thread."""

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import body, helper, shared
 from nnkit.kernels.numba.counters import UPDATES, learning_rate
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, helper, shared
 from nnkit.kernels.numba.maths import constant
-from nnkit.kernels.numba.team import my_chunk
+from nnkit.kernels.numba.runtime.team import my_chunk
 
 GRAIN = 1 << 15
 """Elements worth a thread."""

@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, shared
-from nnkit.kernels.numba.tasks import add_rows, fold_tile, repeat_row, share, tile_width
-from nnkit.kernels.numba.team import ME, barrier, my_range
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.runtime.memory import ME
+from nnkit.kernels.numba.runtime.tasks import add_rows, share
+from nnkit.kernels.numba.runtime.team import barrier, my_range
+from nnkit.kernels.numba.tiles import fold_tile, repeat_row, tile_width
 
 GRAIN = 1 << 16
 """Elements worth a thread, and elements that a task of the sum has at least."""

@@ -1,9 +1,9 @@
 """Matrix products, shared by a team.
 
-The result is cut into panels some vectors wide, and these into tiles (see tile.py). Every member
-computes some of the tiles. Of a transposed b, the member first transposes a part that stays in the
-second-level cache, and where vectors are short it copies such a part of b; everything else is read
-where it is.
+The result is cut into panels some vectors wide, and these into tiles (see codegen/tile.py). Every
+member computes some of the tiles. Of a transposed b, the member first transposes a part that stays
+in the second-level cache, and where vectors are short it copies such a part of b; everything else
+is read where it is.
 """
 
 from functools import cache
@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, helper, kernel, shared
-from nnkit.kernels.numba.tasks import share
-from nnkit.kernels.numba.team import ME, SIZE
-from nnkit.kernels.numba.tile import PADDED, REGISTER_BYTES, TILE_ROWS, move, tile, turn
+from nnkit.kernels.numba.codegen.copies import move, turn
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import body, helper, kernel, shared
+from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, tile
+from nnkit.kernels.numba.runtime.memory import ME, SIZE
+from nnkit.kernels.numba.runtime.tasks import share
 
 GRAIN = 1 << 17
 """Multiplications worth a thread."""

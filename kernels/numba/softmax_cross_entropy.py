@@ -1,28 +1,28 @@
-"""Softmax, log-softmax, and cross-entropy of logits and of probabilities, row by row.
-
-Rows are taken a tile at a time, which is read from memory once and stays in the cache until done.
-The exponentials of narrow rows are computed over the tile as a whole: for ten classes too the
-vector loop is long.
-"""
+"""Softmax, log-softmax, and cross-entropy of logits and of probabilities, row by row."""
 
 from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.jit import body, helper, shared
-from nnkit.kernels.numba.maths import exp_nonpositive, from_order, order
-from nnkit.kernels.numba.tasks import share, sum_in_order
-from nnkit.kernels.numba.team import ME, barrier, my_range
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import body, helper, shared
+from nnkit.kernels.numba.counters import STEP
+from nnkit.kernels.numba.maths import exp_nonpositive
+from nnkit.kernels.numba.rows import (
+    add_up,
+    exp_tile,
+    find_largest,
+    find_place,
+    is_answer,
+    scale,
+    tile_rows,
+)
+from nnkit.kernels.numba.runtime.memory import ME
+from nnkit.kernels.numba.runtime.tasks import share, sum_in_order
+from nnkit.kernels.numba.runtime.team import barrier, my_range
 
-STEP = 0
-"""Place of the step in `counters`."""
 GRAIN = 1 << 14
 """Elements worth a thread."""
-TILE = 2048
-"""Elements in a tile of narrow rows."""
-WIDE = 256
-"""Classes from which a row is long enough for vector loops of its own."""
 
 
 @helper
@@ -32,106 +32,14 @@ def _minus(x: Any, a: Any, b: Any) -> Any:
 
 
 @body
-def _largest(row: Any) -> Any:
-    """Give the largest element, NaN if there is one."""
-    largest = order(row.dtype.type(-np.inf))
-    for j in range(row.size):
-        key = order(row[j])
-        largest = key if key > largest else largest
-    return from_order(largest)
-
-
-@body
-def _place(row: Any, value: Any) -> int:
-    """Index of the first element that is `value` or NaN; the row's length if there is none."""
-    for first in range(0, row.size, 256):
-        part = row[first : first + 256]
-        hits = np.int32(0)
-        for j in range(part.size):
-            hits += np.int32((part[j] == value) | (part[j] != part[j]))
-        if hits > 0:
-            for j in range(part.size):
-                if part[j] == value or part[j] != part[j]:
-                    return first + j
-    return row.size  # type: ignore[no-any-return]
-
-
-@body
-def _is_answer(row: Any, label: int, largest: Any) -> bool:
-    """Whether `label` is the place of the row's largest element, the first of equals."""
-    if _place(row[label : label + 1], largest) > 0:
-        return False
-    return bool(_place(row[:label], largest) == label)
-
-
-@body
-def _subtract(row: Any, value: Any, out: Any) -> None:
-    for j in range(row.size):
-        out[j] = row[j] - value
-
-
-@body
-def _exp(y: Any) -> None:
-    for j in range(y.size):
-        y[j] = exp_nonpositive(y[j])
-
-
-@body
-def _sum(row: Any) -> Any:
-    total = row.dtype.type(0)
-    for j in range(row.size):
-        total += row[j]
-    return total
-
-
-@body
-def _exp_row(x: Any, largest: Any, y: Any) -> Any:
-    total = x.dtype.type(0)
-    for j in range(x.size):
-        e = exp_nonpositive(x[j] - largest)
-        y[j] = e
-        total += e
-    return total
-
-
-@body
-def _exp_tile(x: Any, y: Any, largest: Any, total: Any) -> None:
-    """In each row ``y = exp(x - largest)``, with the largest element and the sum of y."""
-    n, m = x.shape
-    for i in range(n):
-        largest[i] = _largest(x[i])
-    if m >= WIDE:
-        for i in range(n):
-            total[i] = _exp_row(x[i], largest[i], y[i])
-    else:
-        for i in range(n):
-            _subtract(x[i], largest[i], y[i])
-        _exp(y.reshape(n * m))
-        for i in range(n):
-            total[i] = _sum(y[i])
-
-
-@body
-def _scale(row: Any, factor: Any) -> None:
-    for j in range(row.size):
-        row[j] *= factor
-
-
-@helper
-def _tile_rows(n: int, m: int) -> int:
-    """Rows in a tile, at least 1."""
-    return max(1, min(n, TILE // max(1, m)))
-
-
-@body
 def _softmax(x: Any, y: Any) -> None:
     n, m = x.shape
-    rows = _tile_rows(n, m)
+    rows = tile_rows(n, m)
     largest, total = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
     for i in range(0, n, rows):
-        _exp_tile(x[i : i + rows], y[i : i + rows], largest, total)
+        exp_tile(x[i : i + rows], y[i : i + rows], largest, total)
         for k in range(min(rows, n - i)):
-            _scale(y[i + k], x.dtype.type(1) / total[k])
+            scale(y[i + k], x.dtype.type(1) / total[k])
 
 
 @shared(GRAIN)
@@ -144,12 +52,12 @@ def softmax(x: Any, y: Any, team: Any) -> None:
 @body
 def _log_softmax(x: Any, y: Any) -> None:
     n, m = x.shape
-    rows = _tile_rows(n, m)
+    rows = tile_rows(n, m)
     largest, total = np.empty(rows, x.dtype), np.empty(rows, x.dtype)
     e = np.empty((rows, m), x.dtype)
     for i in range(0, n, rows):
         last = min(i + rows, n)
-        _exp_tile(x[i:last], e[: last - i], largest, total)
+        exp_tile(x[i:last], e[: last - i], largest, total)
         for k in range(last - i):
             log_total = np.log(total[k])
             for j in range(m):
@@ -186,7 +94,7 @@ def softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
 def _log_softmax_backward(dy: Any, y: Any, dx: Any) -> None:
     state = flush_denormals()
     for i in range(len(y)):
-        total = _sum(dy[i])
+        total = add_up(dy[i])
         for j in range(y.shape[1]):
             dx[i, j] = dy[i, j] - exp_nonpositive(y[i, j]) * total
     restore_denormals(state)
@@ -204,17 +112,17 @@ def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
     """Write the gradient of some rows; `result` receives their loss and right answers."""
     state = flush_denormals()
     n, m = z.shape
-    rows = _tile_rows(n, m)
+    rows = tile_rows(n, m)
     largest, total = np.empty(rows, z.dtype), np.empty(rows, z.dtype)
     loss, correct = 0.0, 0
     for first in range(0, n, rows):
-        _exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
+        exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
         for k in range(min(rows, n - first)):
             i, label = first + k, labels[first + k]
             loss += np.log(np.float64(total[k])) - (z[i, label] - largest[k])
-            correct += _is_answer(z[i], label, largest[k])
+            correct += is_answer(z[i], label, largest[k])
             probability = dz[i, label] / total[k]
-            _scale(dz[i], inverse / total[k])
+            scale(dz[i], inverse / total[k])
             dz[i, label] = (probability - z.dtype.type(1)) * inverse
     result[0], result[1] = loss, correct
     restore_denormals(state)
@@ -245,17 +153,17 @@ def _rows(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
     """Do as `_labels` for targets that are rows of probabilities."""
     state = flush_denormals()
     n, m = z.shape
-    rows = _tile_rows(n, m)
+    rows = tile_rows(n, m)
     largest, total = np.empty(rows, z.dtype), np.empty(rows, z.dtype)
     loss, correct = 0.0, 0
     for first in range(0, n, rows):
-        _exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
+        exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
         for k in range(min(rows, n - first)):
             i = first + k
-            loss += np.log(np.float64(total[k])) * _sum(target[i])
+            loss += np.log(np.float64(total[k])) * add_up(target[i])
             loss -= _weighted_sum(target[i], z[i], largest[k])
-            label = _place(target[i], _largest(target[i]))
-            correct += _is_answer(z[i], label, largest[k])
+            label = find_place(target[i], find_largest(target[i]))
+            correct += is_answer(z[i], label, largest[k])
             factor = inverse / total[k]
             for j in range(m):
                 dz[i, j] = dz[i, j] * factor - target[i, j] * inverse
@@ -291,8 +199,8 @@ def _probabilities(y: Any, target: Any, dy: Any, inverse: Any, delta: Any, resul
             row -= target[i, j] * np.log(y[i, j] + delta)
             dy[i, j] = -target[i, j] / (y[i, j] + delta) * inverse
         loss += row
-        label = _place(target[i], _largest(target[i]))
-        correct += _is_answer(y[i], label, _largest(y[i]))
+        label = find_place(target[i], find_largest(target[i]))
+        correct += is_answer(y[i], label, find_largest(y[i]))
     result[0], result[1] = loss, correct
     restore_denormals(state)
 

@@ -14,7 +14,6 @@ from nnkit.backends.numpy import NumpyBackend
 
 if TYPE_CHECKING:
     from nnkit.backends.numba.calls import Call
-    from nnkit.kernels.numba.jit import Kernel
 
 DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
 """Dtypes that the kernels are compiled for."""
@@ -37,7 +36,7 @@ class _Thread(threading.local):
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
 
-    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``). The
+    `threads` is how many threads the kernels may use (see ``kernels/numba/runtime/threads.py``). The
     results' bits do not depend on it.
     Numba is imported when the object is made. Each kernel is compiled at its first use on a
     machine, and kept on disk.
@@ -46,16 +45,16 @@ class NumbaBackend(NumpyBackend):
     name = "numba"
 
     def __init__(self) -> None:
-        from nnkit.kernels.numba import threads
+        from nnkit.kernels.numba.runtime import threads
 
         self.threads = threads.count()
         threads.limit_blas()
         from nnkit.backends.numba import calls
-        from nnkit.kernels.numba import tape, team
+        from nnkit.kernels.numba.runtime import memory, tape
 
         self._calls: dict[str, Callable[..., Call | None]] = implementations(calls)
         self._tape = tape
-        self._alone = team.ALONE
+        self._alone = memory.ALONE
         self._thread = _Thread()
 
     def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
@@ -66,16 +65,15 @@ class NumbaBackend(NumpyBackend):
         name = operation.name
         call = self._calls[name](*arguments) if _fit(operation, arguments) else None
         if call is not None:
-            self._issue(name, *call)
+            self._issue(name, call)
         elif self._thread.recording is None:
             super()._carry_out(operation, arguments)
         else:
             raise CaptureError(_misfit(operation, arguments))
 
-    def _issue(
-        self, name: str, kernel: Kernel, size: int, arguments: tuple[Any, ...], sums: Any
-    ) -> None:
+    def _issue(self, name: str, call: Call) -> None:
         """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
+        kernel, size, arguments, sums = call
         recording = self._thread.recording
         if recording is not None:
             recording.calls.append((name, *map(_identity, arguments)))
@@ -89,7 +87,7 @@ class NumbaBackend(NumpyBackend):
         members = max(1, min(self.threads, grains))
         tape.append(kernel.function, arguments, members, grains)
         if recording is None:
-            tape.run(1)
+            tape.replay(1)
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the kernel calls of `step` on a tape, without carrying them out.
@@ -104,8 +102,8 @@ class NumbaBackend(NumpyBackend):
                     f"what {(call or again)[0]} is given is made in every step: compute into "
                     "arrays that self.new(name, shape) keeps, by operations of self.backend"
                 )
-        run: Callable[[int], None] = first.tape.run
-        return run
+        replay: Callable[[int], None] = first.tape.replay
+        return replay
 
     def _record(self, step: Callable[[], object]) -> _Recording:
         recording = self._thread.recording = _Recording(self._tape.Tape(), [])

@@ -40,8 +40,8 @@ from nnkit.kernels.numba import (
 from nnkit.kernels.numba import (
     softmax_cross_entropy as rows,
 )
-from nnkit.kernels.numba.jit import Kernel
-from nnkit.kernels.numba.tasks import task_count
+from nnkit.kernels.numba.codegen.jit import Kernel
+from nnkit.kernels.numba.runtime.tasks import task_count
 from nnkit.kernels.table import LOSSES
 
 Call = tuple[Kernel, int, tuple[Any, ...], tuple[tuple[int, ...], Any] | None]

@@ -2,8 +2,8 @@
 
 They are the library's own, because a step of a small network is over sooner than a general pool has
 woken one: while a tape runs they look for the next instruction without sleeping, and soon after it
-they sleep. A process that forks gets new ones. If two Python threads use them at once, one of the
-two works alone; the bits of the results are the same.
+they sleep (README.md has their states). A process that forks gets new ones. If two Python threads
+use them at once, one of the two works alone; the bits of the results are the same.
 """
 
 from __future__ import annotations
@@ -19,14 +19,10 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.cores import usable_cores
-from nnkit.kernels.numba import interpreter
-from nnkit.kernels.numba.team import ALONE
+from nnkit.kernels.numba.runtime import interpreter
+from nnkit.kernels.numba.runtime.memory import ALONE, PARKED, ROW, allocate
 
 VARIABLE = "NNKIT_NUM_THREADS"
-
-_ROW = 16
-_BETWEEN, _WITHIN, _FIRST_ROW = 0, 1, 2
-"""Rows of the shared memory; see interpreter.py."""
 
 
 def count() -> int:
@@ -59,7 +55,7 @@ def carry_out(instructions: np.ndarray[Any, Any], times: int, members: int) -> N
         finally:
             busy.release()
     else:
-        interpreter.run(instructions, times, 1, _NOBODY, 0, ALONE.copy())
+        interpreter.lead(instructions, times, 1, _NOBODY, 0, ALONE.copy())
 
 
 class _Shared:
@@ -98,19 +94,13 @@ class _Team:
 
     def __init__(self, size: int) -> None:
         self.size = size
-        memory = np.zeros(_ROW * (_FIRST_ROW + 2 * size + 1), np.int64)
-        start = -memory.ctypes.data % (8 * _ROW) // 8
-        rows = memory[start : start + _ROW * (_FIRST_ROW + 2 * size)].reshape(-1, _ROW)
-        self._meeting = rows[_BETWEEN].ctypes.data
-        self._requests = rows[_FIRST_ROW : _FIRST_ROW + size]
-        self._teams = rows[_FIRST_ROW + size :, : ALONE.size]
-        give_away = _address_of_yield()
-        for i, team in enumerate(self._teams):
-            team[:] = i, size, rows[_WITHIN].ctypes.data, give_away
+        memory = allocate(size, _address_of_yield())
+        self._meeting = memory.between.ctypes.data
+        self._requests, self._teams = memory.requests, memory.teams
         self._asleep = np.zeros(size, np.int64)
         self._wake = [threading.Semaphore(0) for _ in range(size)]
         interpreter.serve(self._requests[0], self._meeting, self._teams[0])  # compiles, and parks
-        self._requests[:, interpreter.PARKED] = 1
+        self._requests[:, PARKED] = 1
         self._closed = False
         self._threads = [
             threading.Thread(target=self._serve, args=(i,), name=f"nnkit-{i}", daemon=True)
@@ -127,7 +117,7 @@ class _Team:
             for i in range(1, members):
                 if self._asleep[i]:
                     self._wake[i].release()
-            interpreter.run(instructions, times, members, requests, self._meeting, self._teams[0])
+            interpreter.lead(instructions, times, members, requests, self._meeting, self._teams[0])
         finally:
             interpreter.dismiss(requests, members)
 
@@ -157,7 +147,7 @@ def _address_of_yield() -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0 if function else 0
 
 
-_NOBODY = np.zeros((1, _ROW), np.int64)
+_NOBODY = np.zeros((1, ROW), np.int64)
 _shared = _Shared()
 atexit.register(_shared.close)
 if hasattr(os, "register_at_fork"):

@@ -1,13 +1,14 @@
-"""How the kernels are compiled: one set of options, and a disk cache that no edit leaves stale."""
+"""How the kernels are compiled: the options, by what a function is."""
 
-import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from functools import wraps
 from typing import Any, NamedTuple
 
 from numba import njit
-from numba.core.caching import FunctionCache
+from numba.extending import overload
+
+from nnkit.kernels.numba.codegen.cache import KernelCache
 
 Function = Callable[..., Any]
 
@@ -29,33 +30,6 @@ EXACT: dict[str, Any] = {
 """Options of helpers: the order of their operations is kept."""
 
 
-def _fingerprint() -> str:
-    digest = hashlib.sha256()
-    folder = Path(__file__).parent
-    for source in (folder.parent / "table.py", *sorted(folder.glob("*.py"))):
-        digest.update(source.read_bytes())
-    return digest.hexdigest()
-
-
-_FINGERPRINT = _fingerprint()
-
-
-class _KernelCache(FunctionCache):  # type: ignore[misc]
-    """Numba's cache, keyed by the sources of all kernels and by the kernel's variant.
-
-    Numba looks only at the file of the function itself, and would go on using a kernel whose helper
-    in another file has changed (numba issue 1833). And it finds functions made by a factory only if
-    what they close over pickles to the same bytes in every process, which functions do not.
-    """
-
-    def __init__(self, function: Function, variant: str) -> None:
-        super().__init__(function)
-        self._variant = variant
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return sig, codegen.magic_tuple(), _FINGERPRINT, self._variant
-
-
 def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     """Compile a function for Python and for compiled code to call, and cache it on disk.
 
@@ -64,12 +38,12 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     """
     compiled = njit(**FAST, **options)(function)
     with suppress(RuntimeError):  # where no folder can be written, nothing is kept
-        compiled._cache = _KernelCache(function, variant)
+        compiled._cache = KernelCache(function, variant)
     return compiled
 
 
 class Kernel(NamedTuple):
-    """A kernel whose work a team of threads can share; see team.py."""
+    """A kernel whose work a team of threads can share; see ``runtime/team.py``."""
 
     function: Any
     """The compiled function. Its last argument is the team."""
@@ -93,3 +67,14 @@ def body(function: Function) -> Any:
 def helper(function: Function) -> Any:
     """Compile a part of a kernel whose operations must be carried out in the order written."""
     return njit(**EXACT)(function)
+
+
+def by_type(choose: Function) -> Function:
+    """Make a helper of several versions: `choose` returns one, given its arguments' Numba types."""
+
+    @wraps(choose)
+    def version(*_: Any) -> Any:
+        raise NotImplementedError("called from compiled functions only")
+
+    overload(version, jit_options=EXACT)(choose)
+    return version

@@ -7,7 +7,6 @@ gradients or update an optimizer's state therefore flush them, as TensorFlow's d
 below 1.2e-38. ARM processors compute with denormals at full speed, and are left alone.
 """
 
-import platform
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +14,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-X86 = platform.machine().lower() in {"x86_64", "amd64"}
+from nnkit.kernels.numba.codegen.processor import X86
+
 FLUSH_TO_ZERO, DENORMALS_ARE_ZERO = 0x8000, 0x0040
 
 

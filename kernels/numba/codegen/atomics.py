@@ -1,12 +1,16 @@
-"""Reading and writing numbers that other threads write and read meanwhile (int64, at addresses)."""
+"""Reading and writing numbers that other threads write and read meanwhile.
 
-import platform
+They are int64: `place` counts them from an address.
+"""
+
 from typing import Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from nnkit.kernels.numba.codegen.processor import MACHINE
 
 ORDER = "seq_cst"
 
@@ -20,39 +24,41 @@ _RELAX = {
 """What tells a processor that its thread is waiting, and the argument that this takes."""
 
 
-def _pointer(builder: Any, address: Any) -> Any:
-    return builder.inttoptr(address, _I64.as_pointer())
+def _pointer(builder: Any, address: Any, place: Any) -> Any:
+    return builder.gep(builder.inttoptr(address, _I64.as_pointer()), [place])
 
 
 @intrinsic
-def atomic_load(_context: Any, address: Any) -> Any:
+def atomic_load(_context: Any, address: Any, place: Any) -> Any:
     """Read a number."""
 
     def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.load_atomic(_pointer(builder, args[0]), ORDER, 8)
+        return builder.load_atomic(_pointer(builder, *args), ORDER, 8)
 
-    return types.int64(types.int64), generate
+    return types.int64(types.int64, types.int64), generate
 
 
 @intrinsic
-def atomic_store(_context: Any, address: Any, value: Any) -> Any:
+def atomic_store(_context: Any, address: Any, place: Any, value: Any) -> Any:
     """Write a number."""
 
     def generate(target: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        builder.store_atomic(args[1], _pointer(builder, args[0]), ORDER, 8)
+        *where, value = args
+        builder.store_atomic(value, _pointer(builder, *where), ORDER, 8)
         return target.get_dummy_value()
 
-    return types.void(types.int64, types.int64), generate
+    return types.void(types.int64, types.int64, types.int64), generate
 
 
 @intrinsic
-def atomic_add(_context: Any, address: Any, value: Any) -> Any:
+def atomic_add(_context: Any, address: Any, place: Any, value: Any) -> Any:
     """Add to a number; returns what it was."""
 
     def generate(_target: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return builder.atomic_rmw("add", _pointer(builder, args[0]), args[1], ORDER)
+        *where, value = args
+        return builder.atomic_rmw("add", _pointer(builder, *where), value, ORDER)
 
-    return types.int64(types.int64, types.int64), generate
+    return types.int64(types.int64, types.int64, types.int64), generate
 
 
 @intrinsic
@@ -60,7 +66,7 @@ def relax(_context: Any) -> Any:
     """Wait a moment, leaving the core's units to its other thread."""
 
     def generate(target: Any, builder: Any, _signature: Any, _args: Any) -> Any:
-        name, arguments = _RELAX.get(platform.machine().lower(), ("", ()))
+        name, arguments = _RELAX.get(MACHINE, ("", ()))
         if name:
             kind = ir.FunctionType(ir.VoidType(), [ir.IntType(32)] * len(arguments))
             function = cgutils.get_or_insert_function(builder.module, kind, name)

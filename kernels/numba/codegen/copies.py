@@ -1,0 +1,66 @@
+"""Copying parts of matrices a vector at a time, for products to read."""
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from nnkit.kernels.numba.codegen.vectors import I64, Vectors, first_rows, pointer
+
+
+@intrinsic
+def move(_context: Any, source: Any, source_at: Any, columns: Any, out: Any, out_at: Any) -> Any:
+    """Copy a vector between flat arrays. So many elements of it are read; the others are zeros."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        source = pointer(context, builder, kinds[0], args[0], args[1])
+        out = pointer(context, builder, kinds[3], args[3], args[4])
+        vector = Vectors(context, builder, kinds[0], args[2])
+        vector.store(vector.load(source, 0, True), out, 0, False)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, types.int64, out, types.int64), generate
+
+
+@intrinsic
+def turn(
+    _context: Any,
+    source: Any,
+    source_at: Any,
+    source_row: Any,
+    rows: Any,
+    columns: Any,
+    out: Any,
+    out_at: Any,
+    out_row: Any,
+) -> Any:
+    """Transpose a square of a flat array into another, both as wide as a vector.
+
+    Of the source, so many rows and columns are read; all of the result is written.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        source = pointer(context, builder, kinds[0], args[0], args[1])
+        out = pointer(context, builder, kinds[5], args[5], args[6])
+        vector = Vectors(context, builder, kinds[0], args[4])
+        lanes = vector.lanes
+        square = [
+            vector.load(builder.gep(source, [builder.mul(number, args[2])]), 0, True)
+            for number in first_rows(builder, lanes, args[3])
+        ]
+        for _ in range(lanes.bit_length() - 1):
+            half = lanes // 2
+            square = [
+                vector.interleave(square[i], square[i + half], upper)
+                for i in range(half)
+                for upper in (False, True)
+            ]
+        for i in range(lanes):
+            place = builder.gep(out, [builder.mul(I64(i), args[7])])
+            vector.store(square[i], place, 0, False)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(source, whole, whole, whole, whole, out, whole, whole), generate

@@ -1,0 +1,87 @@
+"""Vectors of the processor's, in LLVM's language."""
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+from numba.np.arrayobj import make_array
+
+from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+
+_I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+class Vectors:
+    """Code for vectors of one real type; the last of a row of them may be part of one."""
+
+    def __init__(self, context: Any, builder: Any, array: Any, last: Any) -> None:
+        self.builder = builder
+        self.real = context.get_data_type(array.dtype)
+        self.size = context.get_abi_sizeof(self.real)
+        self.lanes = REGISTER_BYTES // self.size
+        self.kind = ir.VectorType(self.real, self.lanes)
+        self.zero = ir.Constant(self.kind, [0.0] * self.lanes)
+        numbers = ir.VectorType(_I32, self.lanes)
+        count = self.spread(builder.trunc(last, _I32), numbers)
+        self.mask = builder.icmp_signed("<", numbers(list(range(self.lanes))), count)
+
+    def spread(self, value: Any, kind: Any = None) -> Any:
+        """A vector of copies of one value."""
+        kind = kind or self.kind
+        nothing = ir.Constant(kind, ir.Undefined)
+        one = self.builder.insert_element(nothing, value, _I32(0))
+        first = ir.Constant(ir.VectorType(_I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, nothing, first)
+
+    def interleave(self, a: Any, b: Any, upper: bool) -> Any:
+        """Elements of the lower or upper halves of two vectors by turns."""
+        first = self.lanes // 2 if upper else 0
+        pairs = ((first + i, self.lanes + first + i) for i in range(self.lanes // 2))
+        order = ir.Constant(ir.VectorType(_I32, self.lanes), [i for pair in pairs for i in pair])
+        return self.builder.shuffle_vector(a, b, order)
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """``a * b + c``, rounded once by processors that can."""
+        return self._intrinsic("fmuladd", "", self.kind, [a, b, c])
+
+    def load(self, pointer: Any, j: int, masked: bool) -> Any:
+        """Vector j of those that begin at a pointer to a real; zeros where masked."""
+        place = self._place(pointer, j)
+        if masked:
+            arguments = [place, _I32(self.size), self.mask, self.zero]
+            return self._intrinsic("masked.load", ".p0", self.kind, arguments)
+        vector = self.builder.load(place)
+        vector.align = self.size
+        return vector
+
+    def store(self, vector: Any, pointer: Any, j: int, masked: bool) -> None:
+        """Write vector j of those that begin at a pointer to a real, but for what is masked."""
+        place = self._place(pointer, j)
+        if masked:
+            arguments = [vector, place, _I32(self.size), self.mask]
+            self._intrinsic("masked.store", ".p0", ir.VoidType(), arguments)
+        else:
+            self.builder.store(vector, place).align = self.size
+
+    def _place(self, pointer: Any, j: int) -> Any:
+        place = self.builder.gep(pointer, [I64(j * self.lanes)])
+        return self.builder.bitcast(place, self.kind.as_pointer())
+
+    def _intrinsic(self, name: str, suffix: str, result: Any, arguments: list[Any]) -> Any:
+        full = f"llvm.{name}.v{self.lanes}f{8 * self.size}{suffix}"
+        kind = ir.FunctionType(result, [a.type for a in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, full)
+        return self.builder.call(function, arguments)
+
+
+def pointer(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    """Where an element of a flat array is, whose Numba type is `kind`."""
+    return builder.gep(make_array(kind)(context, builder, array).data, [offset])
+
+
+def first_rows(builder: Any, count: int, rows: Any) -> list[Any]:
+    """Numbers 0 to count, the last row's again and again where there are fewer."""
+    last = builder.sub(rows, I64(1))
+    return [
+        builder.select(builder.icmp_signed("<", I64(i), rows), I64(i), last) for i in range(count)
+    ]

@@ -1,0 +1,1 @@
+"""How kernels are recorded, and carried out by a team of threads. README.md has an overview."""
