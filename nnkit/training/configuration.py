@@ -10,7 +10,6 @@ import numpy as np
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
-from nnkit.parameters import find_runs
 
 Configuration = tuple[Any, ...]
 
@@ -20,12 +19,11 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
 
     Two that are equal stand for the same step. It holds the layers, their modes and their
     attributes that are numbers, strings and the like; the loss's and the optimizer's; where the
-    trained parameters lie; which arrays are running averages and optimizer's state.
+    parameters lie, and which are frozen; which arrays are running averages and optimizer's state.
     """
-    layers = [(id(layer), *_settings(layer)) for _, layer in model.walk()]
+    layers = [(layer, *_settings(layer)) for _, layer in model.walk()]
     buffers = [id(array) for _, array in model.named_buffers()]
-    runs = find_runs(model.parameters(), trained=True)
-    places = [(id(run.memory), run.start, run.stop, run.offset) for run in runs]
+    places = [(p.memory, p.start, p.frozen) for p in model.parameters()]
     state = [id(array) for array in (*optimizer.slot_arrays.values(), *optimizer.live_arrays())]
     of_optimizer = [x for x in _settings(optimizer) if x[0] not in optimizer.live]
     return layers, buffers, places, state, of_optimizer, [*_settings(loss)]
