@@ -141,13 +141,18 @@ def there_and_back(trainer: Any, rng: np.random.Generator) -> None:
 
 
 def part(trainer: Any, rng: np.random.Generator) -> None:
-    """A model made of some of the layers, which then lie in its memory."""
-    model = trainer.model
-    chosen = [layer for layer in leaves(trainer) if rng.integers(2)]
+    """A model made of some of the layers, perhaps of frozen ones, which changes their weights."""
+    model, frozen = trainer.model, bool(rng.integers(2))
+    chosen = [x for x in leaves(trainer) if x.own_parameters() and (x.frozen or not frozen)]
+    chosen = [x for x in chosen if rng.integers(3)]
     try:
-        nnkit.Sequential(*chosen, backend=model.backend, dtype=model.dtype.name, fuse=model.fused)
+        other = nnkit.Sequential(
+            *chosen, backend=model.backend, dtype=model.dtype.name, fuse=model.fused
+        )
     except ValueError:  # they do not go together
         return
+    for p in other.parameters():
+        p.value = 0.9 * p.to_numpy()
 
 
 def replace(trainer: Any, rng: np.random.Generator) -> None:

@@ -256,8 +256,9 @@ def train(
     """Carry out the run, and return all that it leaves."""
     trainer = start(case, backend, case.fuse if fuse is None else fuse, nudge)
     record: list[float] = []
-    fit(case, trainer, compile, changing(case, record))
-    return outcome(trainer, record)
+    with np.errstate(invalid="ignore"):  # OpenBLAS multiplies what lies beside small matrices, too
+        fit(case, trainer, compile, changing(case, record))
+        return outcome(trainer, record)
 
 
 def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any]) -> None:
@@ -300,7 +301,9 @@ def outcome(trainer: nnkit.Trainer, record: list[float]) -> dict[str, np.ndarray
     figures = {k: np.array(v) for k, v in history.items() if k != "seconds"}
     return {
         **{f"model {name}": array for name, array in trainer.model.state().items()},
-        **{f"{slot} {i}": array for slot, arrays in slots.items() for i, array in enumerate(arrays)},
+        **{
+            f"{slot} {i}": array for slot, arrays in slots.items() for i, array in enumerate(arrays)
+        },
         "counters": counters[UPDATES:],  # where in an epoch it is belongs to a run
         **figures,
         "record": np.array(record),
@@ -381,7 +384,7 @@ def test_random_networks(dtype: str, rank: int, data: Any) -> None:
     """The same bits captured or not, in one go or with a copy between; close on NumPy, unfused."""
     case = data.draw(cases(dtype, rank))
     captured = train(case, "numba")
-    assert np.isfinite(captured["step_loss"]).all()
+    assert all(np.isfinite(array).all() for array in captured.values())
     assert_same_bits(captured, train(case, "numba", compile=False), "captured or not")
     if case.snapshot is not None:
         for result in train_copied(case):
