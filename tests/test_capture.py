@@ -150,6 +150,28 @@ def test_full_batch_training_of_many_epochs(backend):
     np.testing.assert_array_equal(trainer.predict(x)[:, 0], t)
 
 
+def test_frozen_layers_that_move_into_the_memory_of_another_model(backend, data):
+    class Share(nnkit.Callback):
+        def on_epoch_end(self, trainer):
+            model = trainer.model
+            if len(trainer.history) == 1:
+                self.part = nnkit.Sequential(model[0], model[4], backend=backend)
+                model[0].W.value = -model[0].W.to_numpy()
+
+    results = []
+    for compile in (True, False):
+        model = nnkit.Sequential(
+            *(nnkit.Linear(6, 4), nnkit.Tanh(), nnkit.Linear(4, 6), nnkit.Tanh()),
+            *(nnkit.Linear(6, 3),),
+            seed=0,
+            backend=backend,
+        )
+        model[0].frozen = model[4].frozen = True
+        history = nnkit.Trainer(model).fit(*data, 3, 10, callbacks=[Share()], compile=compile)
+        results.append((model[2].W.to_numpy().tobytes(), history.step_loss))
+    assert results[0] == results[1]
+
+
 def test_another_batch_size_and_evaluation_in_between(backend, data):
     x, t = data
 

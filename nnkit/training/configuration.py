@@ -10,7 +10,6 @@ import numpy as np
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
-from nnkit.parameters import find_runs
 
 Configuration = tuple[Any, ...]
 
@@ -20,13 +19,12 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
 
     Two that are equal stand for the same step. It holds the layers, their modes and their
     attributes that are numbers, strings and the like; the loss's and the optimizer's; where the
-    trained parameters lie; which arrays are running averages and optimizer's state. What is known
-    by its id is kept too, so that nothing else gets this id.
+    parameters lie, and which are frozen; which arrays are running averages and optimizer's state.
+    Arrays are known by their ids, and kept, so that nothing else gets the same.
     """
-    layers = [(id(layer), layer, *_settings(layer)) for _, layer in model.walk()]
+    layers = [(layer, *_settings(layer)) for _, layer in model.walk()]
     buffers = [(id(array), array) for _, array in model.named_buffers()]
-    runs = find_runs(model.parameters(), trained=True)
-    places = [(id(run.memory), run.memory, run.start, run.stop, run.offset) for run in runs]
+    places = [(p.memory, p.start, p.frozen) for p in model.parameters()]
     of_state = *optimizer.slot_arrays.values(), *optimizer.live_arrays()
     state = [(id(array), array) for array in of_state]
     of_optimizer = [x for x in _settings(optimizer) if x[0] not in optimizer.live]
