@@ -7,7 +7,7 @@ import pytest
 
 import nnkit
 from nnkit import initializers
-from nnkit.layers import LinearActivation
+from nnkit.layers.fused import LinearActivation
 
 
 def host(backend, array):
