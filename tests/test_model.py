@@ -250,6 +250,12 @@ def test_gradcheck_finds_a_wrong_gradient(rng):
     assert "DO NOT agree" in str(check)
 
 
+def test_gradcheck_aligns_long_names():
+    errors = {"input": 1e-9, "4.shortcut.weight": 2e-9}
+    first, second, _ = str(nnkit.GradientCheck(errors, 1e-5)).splitlines()
+    assert first.index("1.00e-09") == second.index("2.00e-09") == len("4.shortcut.weight ")
+
+
 class TestMoving:
     def test_to_keeps_values_and_mode(self, backend, rng):
         model = small("numpy").train()
