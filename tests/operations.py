@@ -112,7 +112,6 @@ def operations(
             column_scale,
         ),
         "add": (lambda b, a: b.add(a.x, a.other, a.y), {"x": x, "other": y}, {"y": shape}),
-        "add in place": (lambda b, a: b.add(a.x, a.y, a.y), {"x": x}, {"y": y}),
         "put_columns": (
             lambda b, a: b.put_columns(a.x, 3, a.wide),
             {"x": x},

@@ -1879,7 +1879,7 @@ def test_large_arrays(backend, small, monkeypatch, operation, large_arrays):
     inputs, outputs, call = LARGE[operation]
     rows = len(large_arrays["x"])
     if small:
-        monkeypatch.setattr(backend, "_most_blocks", 2)
+        monkeypatch.setattr(backend.launcher, "most_blocks", 2)
     with simulator.thread_order("shuffled", seed=1):
         Check(backend, np.float32)(
             call,
