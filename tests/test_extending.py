@@ -178,8 +178,19 @@ def test_activation_and_operation_work_in_the_sources(tree):
     tests = "extended.py", "test_operations.py::test_cube", "test_registries.py"
     tables = "test_kernel_table.py", "test_contract.py"
     paths = [f"tests/{name}" for name in (*tests, *tables)]
-    about = "arctan or cube or registr or extended or table"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", about, *paths]
+    about = "extended or cube or registries or arctan or kernel_table"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--durations=8",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        about,
+        *paths,
+    ]
     environment = os.environ | {"PYTHONPATH": str(tree), "NNKIT_TEST_DTYPES": "float64"}
     done = subprocess.run(
         command, cwd=tree, env=environment, check=False, capture_output=True, text=True
