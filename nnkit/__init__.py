@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from nnkit import activations
+from nnkit import activations, layers, losses, optimizers
 from nnkit.backends import (
     Backend,
     BackendUnavailableError,
@@ -13,49 +13,10 @@ from nnkit.backends import (
     use_backend,
 )
 from nnkit.gradcheck import GradientCheck, gradcheck
-from nnkit.layers import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    BatchNorm1d,
-    Concat,
-    Dropout,
-    Exponential,
-    Flatten,
-    HardSigmoid,
-    Identity,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    Linear,
-    LogSoftmax,
-    Maxout,
-    PReLU,
-    ReLU,
-    Residual,
-    Sequential,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Step,
-    Swish,
-    Tanh,
-)
-from nnkit.losses import (
-    BinaryCrossEntropy,
-    CategoricalCrossEntropy,
-    HalfSquaredError,
-    HingeLoss,
-    HuberLoss,
-    Loss,
-    MeanSquaredError,
-    SigmoidCrossEntropy,
-    SoftmaxCrossEntropy,
-)
-from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
+from nnkit.layers import *
+from nnkit.layers.activations import *
+from nnkit.losses import *
+from nnkit.optimizers import *
 from nnkit.parameters import Parameter
 from nnkit.training import Callback, EarlyStopping, History, Trainer
 
@@ -66,58 +27,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "ELU",
-    "GELU",
-    "SELU",
-    "SGD",
-    "Activation",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
     "Backend",
     "BackendUnavailableError",
-    "BatchNorm1d",
-    "BinaryCrossEntropy",
     "Callback",
-    "CategoricalCrossEntropy",
     "CheckpointError",
-    "Concat",
-    "Dropout",
     "EarlyStopping",
-    "Exponential",
-    "Flatten",
     "GradientCheck",
-    "HalfSquaredError",
-    "HardSigmoid",
-    "HingeLoss",
     "History",
-    "HuberLoss",
-    "Identity",
-    "Layer",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LogSoftmax",
-    "Loss",
-    "Maxout",
-    "MeanSquaredError",
-    "Optimizer",
-    "PReLU",
     "Parameter",
-    "RMSProp",
-    "ReLU",
-    "Residual",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "SigmoidCrossEntropy",
-    "Softmax",
-    "SoftmaxCrossEntropy",
-    "Softplus",
-    "Softsign",
-    "Step",
-    "Swish",
-    "Tanh",
     "Trainer",
     "activations",
     "available_backends",
@@ -128,6 +45,9 @@ __all__ = [
     "set_backend",
     "use_backend",
 ]
+__all__ += layers.__all__
+__all__ += losses.__all__
+__all__ += optimizers.__all__
 
 
 def __getattr__(name: str) -> Any:

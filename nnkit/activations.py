@@ -15,6 +15,8 @@ functions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,55 +24,31 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.dtypes import is_number
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.layers import (
-    ELU,
-    GELU,
-    SELU,
-    Activation,
-    Exponential,
-    HardSigmoid,
-    Identity,
-    Layer,
-    LeakyReLU,
-    LogSoftmax,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Step,
-    Tanh,
-)
+from nnkit.layers import GELU, Identity, Layer, LogSoftmax, PReLU, Softmax
+from nnkit.layers import activations as elementwise
+from nnkit.layers.activations import ELU, Activation, LeakyReLU
 
+_DECLARED = {
+    cls.kind: cls
+    for cls in map(vars(elementwise).__getitem__, elementwise.__all__)
+    if cls is not Activation
+}
+_ELEMENTWISE: dict[str, type[Activation]] = {
+    kind: _DECLARED[kind] for kind in ACTIVATIONS if kind in _DECLARED
+}
+"""nnkit's own classes, in the table's order: one that a user declares is no name of `get`."""
 _LAYERS: dict[str, type[Layer]] = {
-    "identity": Identity,
-    "step": Step,
-    "sigmoid": Sigmoid,
-    "tanh": Tanh,
-    "relu": ReLU,
-    "leaky_relu": LeakyReLU,
+    **_ELEMENTWISE,
     "prelu": PReLU,
-    "elu": ELU,
-    "selu": SELU,
-    "gelu": GELU,
-    "softplus": Softplus,
-    "softsign": Softsign,
-    "silu": SiLU,
-    "hard_sigmoid": HardSigmoid,
-    "exponential": Exponential,
     "softmax": Softmax,
     "log_softmax": LogSoftmax,
 }
+_VARIANTS = {"gelu_tanh": partial(GELU, approximate=True)}
 _ALIASES = {"linear": "identity", "swish": "silu"}
-NAMES = (*_LAYERS, "gelu_tanh", *_ALIASES)
+NAMES = (*_LAYERS, *_VARIANTS, *_ALIASES)
 """What `get` takes. Keras's names, and "gelu_tanh" for ``GELU(approximate=True)``."""
 
-HIDDEN = (
-    *("relu", "leaky_relu", "prelu", "elu", "selu", "gelu", "gelu_tanh", "silu", "softplus"),
-    *("softsign", "tanh", "sigmoid", "hard_sigmoid"),
-)
+HIDDEN = (*(kind for kind, cls in _ELEMENTWISE.items() if cls.hidden), *_VARIANTS, "prelu")
 """Those that suit a hidden layer: they have a useful gradient and are no linear function."""
 
 
@@ -97,8 +75,8 @@ def get(activation: Any) -> Layer:
         activation = activation.__name__
     if not isinstance(activation, str):
         raise TypeError(f"an activation is a name, a layer or its class, not {activation!r}")
-    if activation == "gelu_tanh":
-        return GELU(approximate=True)
+    if activation in _VARIANTS:
+        return _VARIANTS[activation]()
     name = _ALIASES.get(activation, activation)
     if name not in _LAYERS:
         raise ValueError(f"unknown activation {activation!r}: choose one of {', '.join(NAMES)}")
@@ -111,7 +89,7 @@ def serialize(activation: Any) -> str | dict[str, Any]:
     `activation` is whatever `get` takes. Both can be written as JSON and are read by `deserialize`.
     """
     config = get(activation).config()
-    for name in (*_LAYERS, "gelu_tanh"):
+    for name in (*_LAYERS, *_VARIANTS):
         if get(name).config() == config:
             return name
     return config
@@ -250,3 +228,19 @@ def log_softmax(x: Any) -> Array:
 
 
 linear, swish = identity, silu
+
+
+def __getattr__(name: str) -> Callable[..., Array]:
+    """Make the function of an activation that is declared, but not written out above."""
+    if name not in _ELEMENTWISE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    cls = _ELEMENTWISE[name]
+
+    def function(x: Any, *options: Any, **named: Any) -> Array:
+        layer = cls(*options, **named)
+        return _apply(layer.kind, x, layer.alpha)
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"``{ACTIVATIONS[name].formula}``; see `nnkit.{cls.__name__}`."
+    globals()[name] = function
+    return function

@@ -28,7 +28,8 @@ class GradientCheck(NamedTuple):
         return self.ok
 
     def __str__(self) -> str:
-        lines = [f"{name:<16} {error:.2e}" for name, error in self.errors.items()]
+        width = max(16, *map(len, self.errors), 0)
+        lines = [f"{name:<{width}} {error:.2e}" for name, error in self.errors.items()]
         verdict = "agree" if self.ok else "DO NOT agree"
         return "\n".join([*lines, f"gradients {verdict} within {self.tolerance:g}"])
 

@@ -9,6 +9,18 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.kernels.table import LOSSES
 
+__all__ = [
+    "BinaryCrossEntropy",
+    "CategoricalCrossEntropy",
+    "HalfSquaredError",
+    "HingeLoss",
+    "HuberLoss",
+    "Loss",
+    "MeanSquaredError",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+]
+
 
 class Loss:
     """The mean loss of predictions against targets, and its gradient.
@@ -371,16 +383,5 @@ def _checked_smoothing(loss: Loss, value: float) -> float:
     return float(value)
 
 
-LOSS_CLASSES = {
-    cls.__name__: cls
-    for cls in (
-        SoftmaxCrossEntropy,
-        CategoricalCrossEntropy,
-        SigmoidCrossEntropy,
-        BinaryCrossEntropy,
-        MeanSquaredError,
-        HalfSquaredError,
-        HingeLoss,
-        HuberLoss,
-    )
-}
+LOSS_CLASSES: dict[str, type[Loss]] = {name: globals()[name] for name in __all__ if name != "Loss"}
+"""What a checkpoint may name: those of this file, not a user's."""

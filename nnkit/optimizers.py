@@ -14,6 +14,8 @@ from nnkit.dtypes import arithmetic
 from nnkit.layers import Layer, Sequential
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
+__all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"]
+
 State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
 """Arrays by slot, one per parameter, and the counters."""
 
@@ -445,4 +447,7 @@ def _check_mode(model: Layer) -> None:
             return
 
 
-OPTIMIZERS = {cls.__name__: cls for cls in (SGD, AdaGrad, RMSProp, Adam, AdamW)}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    name: globals()[name] for name in __all__ if name != "Optimizer"
+}
+"""What a checkpoint may name: those of this file, not a user's."""

@@ -476,7 +476,7 @@ def test_get():
 @pytest.mark.parametrize(
     ("wrong", "error", "message"),
     [
-        ("relo", ValueError, "unknown activation 'relo': choose one of identity, step, sigmoid,"),
+        ("relo", ValueError, "unknown activation 'relo': choose one of identity, sigmoid, tanh,"),
         ("_apply", ValueError, "unknown activation '_apply'"),
         (activations.get, ValueError, "unknown activation 'get'"),
         ({"class": "Linear"}, ValueError, "unknown activation class 'Linear': choose one of Iden"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.layers import Workspace
+from nnkit.layers.workspace import Workspace
 from nnkit.training.data import Data
 from nnkit.training.steps import CaptureWarning, Steps
 from tests.device import fake_cupy, simulator

@@ -7,7 +7,7 @@ import pytest
 
 import nnkit
 from nnkit import initializers
-from nnkit.layers import LinearActivation
+from nnkit.layers.fused import LinearActivation
 
 
 def host(backend, array):
@@ -248,6 +248,12 @@ def test_gradcheck_finds_a_wrong_gradient(rng):
     assert not check
     assert check.errors["0.weight"] == pytest.approx(0.01 / 2.01, rel=1e-3)
     assert "DO NOT agree" in str(check)
+
+
+def test_gradcheck_aligns_long_names():
+    errors = {"input": 1e-9, "4.shortcut.weight": 2e-9}
+    first, second, _ = str(nnkit.GradientCheck(errors, 1e-5)).splitlines()
+    assert first.index("1.00e-09") == second.index("2.00e-09") == len("4.shortcut.weight ")
 
 
 class TestMoving:

@@ -4,17 +4,9 @@ import re
 from functools import cache
 from importlib.resources import files
 
-FILES = (
-    "activations",
-    "softmax_cross_entropy",
-    "losses",
-    "optimizers",
-    "gradients",
-    "normalization",
-    "dropout",
-    "gather",
-    "containers",
-)
+_FOLDER = files("nnkit.kernels") / "cuda"
+FILES = sorted(file.name[:-3] for file in _FOLDER.iterdir() if file.name.endswith(".cu"))
+"""The files of kernels."""
 
 _TYPES = {
     "float32": ("float", "float", None),
@@ -47,7 +39,7 @@ def source(name: str) -> str:
 
 
 def _expand(file: str, included: set[str]) -> list[str]:
-    text = (files("nnkit.kernels") / "cuda" / file).read_text(encoding="utf-8")
+    text = (_FOLDER / file).read_text(encoding="utf-8")
     lines = [f'#line 1 "{file}"']
     for number, line in enumerate(text.splitlines(), 1):
         include = _INCLUDE.match(line)

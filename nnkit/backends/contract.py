@@ -23,8 +23,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial, wraps
+from importlib import import_module
 from inspect import Parameter, signature
 from math import inf
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any, ClassVar, ForwardRef, NamedTuple, TypeVar, cast
 
@@ -185,6 +187,12 @@ def operation(declared: Declared) -> Declared:
         return arguments[result]
 
     return cast(Declared, method)
+
+
+def modules_in(package: ModuleType) -> list[ModuleType]:
+    """Import all modules of a package."""
+    found = iter_modules(package.__path__, f"{package.__name__}.")
+    return [import_module(module.name) for module in found]
 
 
 def implementations(*modules: ModuleType) -> dict[str, Implementation]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nnkit import activations
 from nnkit.backends import get_backend
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.layers import activations as layers
+from nnkit.layers import Activation
 from nnkit.plotting.style import BLUE, GRAY, GRID, VERMILLION, headline, new_figure, panels, plain
 
 if TYPE_CHECKING:
@@ -64,10 +65,8 @@ def values(name: str, x: Curve) -> tuple[Curve, Curve | None]:
 
 def _parameter(name: str) -> float:
     """Return the number `a` in the formula, as the function's layer has it by default."""
-    for layer in vars(layers).values():
-        if isinstance(layer, type) and getattr(layer, "kind", None) == name:
-            return float(layer().alpha)
-    return 0.0
+    layer = activations.get(name)
+    return float(layer.alpha) if isinstance(layer, Activation) else 0.0
 
 
 def _draw(axes: Axes, name: str) -> None:

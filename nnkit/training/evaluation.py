@@ -9,7 +9,8 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.dtypes import as_arithmetic
-from nnkit.layers import Sequential, Workspace
+from nnkit.layers import Sequential
+from nnkit.layers.workspace import Workspace
 from nnkit.losses import Loss
 from nnkit.training.data import Batch, Data, examples
 from nnkit.training.figures import figures

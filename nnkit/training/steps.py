@@ -10,7 +10,8 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.backends.contract import STEP, CaptureError
-from nnkit.layers import Layer, Sequential, Workspace
+from nnkit.layers import Layer, Sequential
+from nnkit.layers.workspace import Workspace
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room

@@ -13,7 +13,8 @@ import numpy as np
 
 from nnkit import checkpoint, schedules
 from nnkit.backends import Array, Backend
-from nnkit.layers import Layer, Sequential, Workspace
+from nnkit.layers import Layer, Sequential
+from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
 from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
 from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer

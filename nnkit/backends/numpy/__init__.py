@@ -5,31 +5,14 @@ The formulas lie in files named as those of the kernels. Arrays may have any str
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Backend, Operation, implementations
-from nnkit.backends.numpy import (
-    activations,
-    containers,
-    counters,
-    dropout,
-    gather,
-    gradients,
-    losses,
-    maxout,
-    normalization,
-    optimizers,
-    prelu,
-    products,
-    softmax_cross_entropy,
-)
+from nnkit.backends.contract import Array, Backend, Operation, implementations, modules_in
 
-FORMULAS = implementations(
-    *(activations, containers, counters, dropout, gather, gradients, losses, maxout),
-    *(normalization, optimizers, prelu, products, softmax_cross_entropy),
-)
+FORMULAS = implementations(*modules_in(sys.modules[__name__]))
 """The function of each operation, which takes the operation's arguments."""
 
 
