@@ -12,7 +12,7 @@ from nnkit.backends import contract, get_backend, numpy
 from nnkit.backends.contract import OPERATIONS, CaptureError, Norm, Update
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import LAYOUTS, place
-from tests.operations import linear, operations, products
+from tests.operations.samples import linear, operations, products
 
 SHAPE = 12, 7
 
