@@ -29,17 +29,19 @@ def kernel_names() -> set[str]:
 def counted(backend: Backend) -> Iterator[Counter[str]]:
     """Count how often each kernel is launched inside a with statement; none on a CPU."""
     launches: Counter[str] = Counter()
-    launch = getattr(backend, "_launch", None)
-    if launch is None:
+    launcher = getattr(backend, "launcher", None)
+    if launcher is None:
         yield launches
         return
+
+    launch = launcher.launch
 
     def count_and_launch(file: str, name: str, *others: Any) -> None:
         launch(file, name, *others)
         launches[name] += 1
 
-    backend._launch = count_and_launch  # type: ignore[attr-defined]
+    launcher.launch = count_and_launch
     try:
         yield launches
     finally:
-        del backend._launch  # type: ignore[attr-defined]
+        del launcher.launch

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import nnkit
-from nnkit.backends import cublaslt
+from nnkit.backends.cupy import cublaslt
 from nnkit.bench import thread_count
 from nnkit.openblas import loaded_kernels
 from nnkit.system import cuda_version

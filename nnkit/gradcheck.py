@@ -72,24 +72,24 @@ def gradcheck(
     single = model.dtype == np.float32
     delta = (1e-2 if single else 1e-6) if delta is None else delta
     tolerance = (2e-2 if single else 1e-5) if tolerance is None else tolerance
-    was_training = model.training
-    model.eval()
     inputs = model._checked(x).copy()
 
     def loss_value() -> float:
         return loss(model(inputs), t)
 
-    loss_value()
-    arrays = {"input": (inputs, model.backward(loss.backward()).copy())}
-    arrays |= {name: (p.value, p.grad.copy()) for name, p in model.named_parameters()}
-    rng = np.random.default_rng(seed)
-    errors = {}
-    for name, (array, gradient) in arrays.items():
-        analytic = model.backend.to_numpy(gradient).ravel()
-        chosen = rng.permutation(analytic.size)[:samples]
-        numeric = np.array([_difference(array.reshape(-1), i, delta, loss_value) for i in chosen])
-        errors[name] = _relative_error(analytic[chosen], numeric, np.abs(analytic).max(initial=0))
-    model.train(was_training)
+    with model.in_mode(training=False):
+        loss_value()
+        arrays = {"input": (inputs, model.backward(loss.backward()).copy())}
+        arrays |= {name: (p.value, p.grad.copy()) for name, p in model.named_parameters()}
+        rng = np.random.default_rng(seed)
+        errors = {}
+        for name, (array, gradient) in arrays.items():
+            analytic = model.backend.to_numpy(gradient).ravel()
+            chosen = rng.permutation(analytic.size)[:samples]
+            flat = array.reshape(-1)
+            numeric = np.array([_difference(flat, i, delta, loss_value) for i in chosen])
+            largest = np.abs(analytic).max(initial=0)
+            errors[name] = _relative_error(analytic[chosen], numeric, largest)
     return GradientCheck(errors, tolerance)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
 from nnkit.dtypes import arithmetic
-from nnkit.layers import Layer
+from nnkit.layers import Layer, Sequential
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
 State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]]
@@ -106,7 +106,7 @@ class Optimizer:
                 if value is not None:
                     view[...] = backend.asarray(value)
             self.slot_arrays[name] = array
-        self.counters = backend.asarray(counters)
+        self.counters = backend.asarray(counters.copy())
         self._square = backend.zeros(1, np.float64)
         self._parameters, self._backend, self._saved = parameters, backend, None
         self._rates = backend.zeros(len(self._factors), np.float64)
@@ -163,7 +163,8 @@ class Optimizer:
     def __getstate__(self) -> dict[str, Any]:
         passing = ("slot_arrays", "counters", "_rates", "_square", "_saved")
         rest = {name: value for name, value in vars(self).items() if name not in passing}
-        return {**rest, "_parameters": [], "_backend": None, "_saved": self.state()}
+        alone: dict[str, Any] = {"_parameters": [], "_backend": None, "_factors": np.ones(1)}
+        return {**rest, **alone, "_saved": self.state()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, slot_arrays={}, counters=None, _rates=None, _square=None)
@@ -176,6 +177,7 @@ class Optimizer:
         """
         _check_mode(model)
         with model.held():
+            model.settle()
             self.attach(model)
             self.refresh()
             self.update(find_runs(model.parameters(), trained=True))
@@ -194,11 +196,11 @@ class Optimizer:
             for i, g in enumerate(grads):
                 backend.sum_of_squares(g, self._square, i == 0)
             for g in grads:
-                backend.clip(g, self._square, self.clip_norm)
+                backend.clip(g, self._square, float(self.clip_norm))
         for run, g in zip(runs, grads, strict=True):
             state = {name: run.of(array) for name, array in self.slot_arrays.items()}
-            numbers = self.weight_decay, self.l1, state.get("master")
-            update = Update(self._rates, self.counters, *numbers)
+            penalties = float(self.weight_decay), float(self.l1)
+            update = Update(self._rates, self.counters, *penalties, state.get("master"))
             self.apply(backend, run.values, g, state, update)
 
     def follow(self, factors: np.ndarray[Any, Any]) -> None:
@@ -289,8 +291,8 @@ class SGD(Optimizer):
             g,
             state["velocity"] if self.momentum else None,
             update,
-            self.momentum,
-            self.nesterov,
+            float(self.momentum),
+            bool(self.nesterov),
         )
 
 
@@ -320,7 +322,7 @@ class AdaGrad(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, self.eps)
+        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, float(self.eps))
 
 
 class RMSProp(Optimizer):
@@ -353,8 +355,8 @@ class RMSProp(Optimizer):
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        means = self.alpha, 1 - self.alpha
-        backend.adaptive(p, g, state["squares"], update, *means, self.eps)
+        alpha = float(self.alpha)
+        backend.adaptive(p, g, state["squares"], update, alpha, 1 - alpha, float(self.eps))
 
 
 class Adam(Optimizer):
@@ -396,9 +398,9 @@ class Adam(Optimizer):
             state["m"],
             state["v"],
             update,
-            self.beta1,
-            self.beta2,
-            self.eps,
+            float(self.beta1),
+            float(self.beta2),
+            float(self.eps),
             self.decoupled,
         )
 
@@ -430,11 +432,11 @@ def _positive(owner: str, name: str, value: float) -> float:
 
 def _check_mode(model: Layer) -> None:
     """Warn of a loop in evaluation mode that nobody has chosen."""
-    if model.training or getattr(model, "mode_chosen", True):
+    if model.training or not isinstance(model, Sequential) or model.mode_chosen:
         return
     for path, layer in model.walk():
-        if layer.stochastic or layer.buffer_names:
-            model.eval()  # chosen now: one warning is enough
+        if not layer.training and (layer.stochastic or layer.buffer_names):
+            model.mode_chosen = True  # one warning is enough
             warnings.warn(
                 f"the model is trained in evaluation mode, in which layer {path}, {layer!r}, does "
                 "not train: call model.train() before the loop, or model.eval() if that is meant",

@@ -79,14 +79,19 @@ class Parameter:
         return self.memory.backend.to_numpy(self._value).copy()
 
     def move(self, memory: Memory, start: int) -> None:
-        """Lie at this place of a memory from now on, with the value there was, if there was one."""
-        before = None if self.memory is None else self.to_numpy()
+        """Lie at this place of a memory from now on, with the value and gradient there were."""
+        old, before = self.memory, (self._value, self.grad)
         self.memory, self.start = memory, start
         place = slice(start, start + self.size)
         self._value = memory.values[place].reshape(self.shape)
         self.grad = memory.grads[place].reshape(self.shape)
-        if before is not None:
-            self.value = before
+        if old is not None:
+            for array, there in zip((self._value, self.grad), before, strict=True):
+                array[...] = memory.backend.asarray(old.backend.to_numpy(there), array.dtype)
+
+    def forget(self) -> None:
+        """Have no value, as before it was in a model."""
+        self.memory = self.grad = self._value = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Say what a copy has: the value, not the memory, which others lie in too.
@@ -193,7 +198,15 @@ def bring_together(parameters: Sequence[Parameter], backend: Backend, dtype: Any
 
 
 def initialize(parameters: Sequence[Parameter], seed: int) -> None:
-    """Draw all initial values in order from one generator, Philox keyed by `seed`."""
+    """Draw all initial values in order from one generator, Philox keyed by `seed`.
+
+    Where one cannot be drawn, none of the parameters has a value.
+    """
     rng = np.random.Generator(np.random.Philox(seed))
-    for p in parameters:
-        p.value = p.init(rng, p.shape)
+    try:
+        for p in parameters:
+            p.value = p.init(rng, p.shape)
+    except BaseException:
+        for p in parameters:
+            p.forget()
+        raise

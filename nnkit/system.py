@@ -192,7 +192,7 @@ def _gpu() -> Section:
     backend = get_backend("cupy")
     assert isinstance(backend, CupyBackend)
     found: Section = {
-        "products": backend.products_by,
+        "products": str(backend.libraries),
         "driver": f"{_driver_version(Path('/proc/driver/nvidia/version'))}, for CUDA up to {cuda}",
         "runtime": f"CUDA {cuda_version(runtime.runtimeGetVersion())}",
     }

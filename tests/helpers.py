@@ -144,7 +144,7 @@ class Check:
         in `scratch` may hold anything afterwards.
         """
         inputs = {name: self._rounded(name, value) for name, value in inputs.items()}
-        initial = {name: self._rounded(name, _poison(value)) for name, value in outputs.items()}
+        initial = {name: self._rounded(name, poison(value)) for name, value in outputs.items()}
         want = _execute(REFERENCE, run, _double(inputs), _double(initial), "contiguous")
         got = _execute(self.backend, run, inputs, initial, self.layout)
         again = _execute(self.backend, run, inputs, initial, self.layout)
@@ -167,7 +167,7 @@ class Check:
         return half.astype(dtypes.arithmetic(self.dtype)) if name in NEVER_HALF else half
 
 
-def _poison(output: tuple[int, ...] | np.ndarray) -> np.ndarray:
+def poison(output: tuple[int, ...] | np.ndarray) -> np.ndarray:
     return output if isinstance(output, np.ndarray) else np.full(output, np.nan)
 
 

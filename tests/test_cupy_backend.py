@@ -25,11 +25,11 @@ import pytest
 import nnkit
 from bench.launches import counted, kernel_names
 from nnkit import dtypes
-from nnkit.backends import cublaslt
 from nnkit.backends import cupy as module
-from nnkit.backends.contract import CaptureError
-from nnkit.backends.cupy import CupyBackend
-from nnkit.backends.graphs import STEPS_PER_GRAPH, Capture
+from nnkit.backends.contract import CaptureError, Norm, Running
+from nnkit.backends.cupy import CupyBackend, capturing, cublaslt
+from nnkit.backends.cupy.graphs import STEPS_PER_GRAPH, Capture
+from nnkit.backends.cupy.grids import team
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training.steps import CaptureWarning
@@ -69,7 +69,7 @@ def gpu(request: pytest.FixtureRequest) -> tuple[CupyBackend, str]:
     backend = _create()
     if request.param == "usual grids":
         return backend, "contiguous"
-    backend._most_blocks = 3
+    backend.launcher.most_blocks = 3
     return backend, "offset"
 
 
@@ -102,8 +102,8 @@ def test_operations_in_every_thread_order(gpu, dtype, shape):
 
 def test_every_kernel_runs_in_those_tests(usual, monkeypatch):
     with counted(usual) as launches:
-        for blocks, shape in product((3, usual._most_blocks), SHAPES):
-            monkeypatch.setattr(usual, "_most_blocks", blocks)
+        for blocks, shape in product((3, usual.launcher.most_blocks), SHAPES):
+            monkeypatch.setattr(usual.launcher, "most_blocks", blocks)
             for run, inputs, outputs, *_ in operations(np.random.default_rng(7), shape).values():
                 hosts = {
                     k: v if isinstance(v, np.ndarray) else np.zeros(v) for k, v in outputs.items()
@@ -161,7 +161,7 @@ def _team_borders() -> Iterator[tuple[str, int, str]]:
 @pytest.mark.parametrize(("dtype", "columns", "suffix"), list(_team_borders()))
 def test_rows_at_the_borders_of_the_teams(usual, dtype, columns, suffix):
     """One pack for each lane, eight packs, a block: each takes over where the one before ends."""
-    assert usual._team(5, columns, np.dtype(dtype))[0] == suffix
+    assert team(5, columns, np.dtype(dtype), usual.launcher.most_blocks)[0] == suffix
     rng = np.random.default_rng(columns)
     z = random_array(rng, (3, columns)) * 4
     z[1, rng.integers(columns)] = -np.inf
@@ -319,7 +319,7 @@ def test_one_launch_does_what_the_library_can(with_library, dtype):
         run(with_library, SimpleNamespace(**arrays))
         if simulator.launch_count == before:
             fused.add(name)
-    assert fused == FUSED[type(with_library._products._library)]
+    assert fused == FUSED[type(with_library.libraries.multiplier.cublaslt.library)]
 
 
 @pytest.mark.parametrize("rows", [1, 40])
@@ -360,7 +360,7 @@ def test_layers_of_the_same_shape_do_not_disturb_each_other(usual):
             usual.linear_forward("identity", x, weight, bias, y, y)
 
     step()
-    plans = len(usual._products._plans)
+    plans = len(usual.libraries.multiplier.plans)
     replay = usual.capture(step)
     for values in ([1, 2], [3, 4]):
         for bias, value in zip(biases, values, strict=True):
@@ -369,7 +369,7 @@ def test_layers_of_the_same_shape_do_not_disturb_each_other(usual):
         usual.linear_forward("identity", x, weight, biases[0], outputs[1], outputs[1])
         replay(1)
         assert [usual.to_numpy(y).tolist() for y in outputs] == [[[v] * 4] * 2 for v in values]
-    assert len(usual._products._plans) == plans
+    assert len(usual.libraries.multiplier.plans) == plans
 
 
 def test_plans_depend_on_the_alignment(usual, dtype):
@@ -424,8 +424,8 @@ def test_cublas_carries_out_what_cublaslt_does_not(library, layout, dtype, rng):
 def test_a_dtype_that_cublaslt_gets_wrong_is_left_to_cublas():
     backend = _create(_Wrong16BitProducts)
     name = "cuBLASLt 12.9.1, /fake/libcublasLt.so.12"
-    assert backend.products_by == f"{name}; cuBLAS for float16, bfloat16"
-    assert _create().products_by == name
+    assert str(backend.libraries) == f"{name}; cuBLAS for float16, bfloat16"
+    assert str(_create().libraries) == name
 
 
 def test_without_cublaslt_it_is_said_why():
@@ -433,7 +433,7 @@ def test_without_cublaslt_it_is_said_why():
         raise OSError(f"libcublasLt.so.{major}: cannot open shared object file")
 
     backend = _create(missing)
-    assert backend.products_by == (
+    assert str(backend.libraries) == (
         "cuBLAS (cuBLASLt cannot be used: OSError: libcublasLt.so.12: cannot open shared object "
         "file)"
     )
@@ -616,6 +616,24 @@ def test_a_loss_that_cannot_be_captured_is_named(usual, rng):
         )
 
 
+def test_an_output_that_is_not_dense_is_refused(usual):
+    """A kernel would write beside it; inputs, and what cuBLAS writes, may lie in any way."""
+    x, wide = usual.zeros((3, 4), np.float32), usual.zeros((3, 8), np.float32)
+    message = (
+        r"^softmax writes y \(shape \(3, 4\), strides \(32, 8\)\), which must be C-contiguous, as "
+    )
+    with pytest.raises(ValueError, match=message):
+        usual.softmax(x, wide[:, ::2])
+    mean, strided = usual.zeros(4, np.float32), usual.zeros(8, np.float32)[::2]
+    norm, running = Norm(mean, mean, 1e-5), Running(mean, strided, 0.1)
+    with pytest.raises(ValueError, match=r"^batch_norm_forward writes running\.var \("):
+        usual.batch_norm_forward(x, norm, running, mean, mean, x)
+    usual.matmul(
+        usual.asarray(np.ones((3, 2), "f")), usual.asarray(np.ones((2, 4), "f")), wide[:, ::2]
+    )
+    assert usual.to_numpy(wide).tolist() == [[2, 0] * 4] * 3
+
+
 def test_copies_of_captured_steps_are_kept(usual):
     """A view is made contiguous in each step, in memory that the graph alone writes to."""
     x, y = usual.asarray(np.arange(12.0).reshape(3, 4)), usual.empty((4, 3), np.float64)
@@ -689,7 +707,7 @@ def test_the_memory_of_a_graph_is_given_back(usual, monkeypatch):
 def test_a_graph_keeps_what_it_was_given_and_not_its_copies(usual, monkeypatch):
     """The copies of one step may lie where those of the step before have been."""
     made = []
-    monkeypatch.setattr(module, "Capture", lambda cupy: made.append(Capture(cupy)) or made[0])
+    monkeypatch.setattr(capturing, "Capture", lambda cupy: made.append(Capture(cupy)) or made[0])
     x, y = usual.zeros((3, 4), np.float64), usual.zeros((4, 3), np.float64)
     w, z = usual.zeros((3, 8), np.float64)[:, ::2], usual.zeros((4, 4), np.float64)
 
@@ -710,7 +728,7 @@ def test_a_signal_may_come_at_any_time(usual, call):
     x = usual.zeros((2, 3), np.float64)
 
     def handler() -> None:
-        with usual._turn:
+        with usual.turns.lock:
             getattr(usual, call)(x)
 
     thread = threading.Thread(target=handler, daemon=True)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ import pytest
 from nnkit.backends.contract import Norm, Running, Update
 from nnkit.backends.numba import NumbaBackend, create
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
-from tests.helpers import REFERENCE
+from tests.helpers import ALWAYS_FLOAT64, REFERENCE, poison
+from tests.operations.samples import operations
 
 numba = pytest.importorskip("numba")
 
@@ -167,6 +169,38 @@ def test_bits_do_not_depend_on_the_number_of_threads(backend, threads, name):
     for other in results[1:]:
         for key, value in results[0].items():
             np.testing.assert_array_equal(value, other[key], err_msg=key)
+
+
+@pytest.mark.parametrize("shape", [(1, 8), (5, 1), (3, 17)], ids=str)
+def test_bits_do_not_depend_on_where_arrays_lie(backend, dtype, shape):
+    """In any order, with little or nothing between them, as small arrays lie in memory."""
+    for name, (call, inputs, outputs, *_) in operations(np.random.default_rng(0), shape).items():
+        rng = np.random.default_rng(1)
+        arrays = inputs | {name: poison(value) for name, value in outputs.items()}
+        arrays = {
+            name: a if a.dtype.kind != "f" or name in ALWAYS_FLOAT64 else a.astype(dtype)
+            for name, a in arrays.items()
+        }
+        found = set()
+        for _ in range(12):
+            placed = _close_together(arrays, rng)
+            call(backend, SimpleNamespace(**placed))
+            found.add(tuple(placed[output].tobytes() for output in outputs))
+        assert len(found) == 1, name
+
+
+def _close_together(
+    arrays: dict[str, np.ndarray], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    memory = np.zeros(sum(a.nbytes + 512 for a in arrays.values()), np.uint8)
+    at = -memory.ctypes.data % 16
+    placed = {}
+    for name in rng.permutation([*arrays]):
+        array = arrays[name]
+        placed[name] = memory[at : at + array.nbytes].view(array.dtype).reshape(array.shape)
+        placed[name][...] = array
+        at += -(-array.nbytes // 16) * 16 + int(rng.choice([0, 16, 64, 256]))
+    return placed
 
 
 @every_operation

@@ -17,8 +17,7 @@ import pytest
 import nnkit
 from nnkit import streaming
 from nnkit.backends import cupy as module
-from nnkit.backends import graphs
-from nnkit.backends.cupy import CupyBackend
+from nnkit.backends.cupy import CupyBackend, graphs
 from tests.device import fake_cupy, queues, simulator
 
 pytestmark = pytest.mark.skipif(
@@ -158,7 +157,7 @@ def in_turns(backend: CupyBackend, tmp_path: Path) -> Result:
         return log
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend, "_buffers", {})
+        patch.setattr(backend.launcher, "_buffers", {})
         first = issue()
         with backend.xp.cuda.Stream(non_blocking=True):
             second = backend.to_numpy(issue()).tolist()
@@ -278,7 +277,7 @@ class GivesPinnedMemoryBack(CupyBackend):
 
     def copy_from_host(self, host: np.ndarray, out: Any) -> Any:
         self._side.wait_event(self.xp.cuda.get_current_stream().record())
-        pinned = self._empty_pinned(host.shape, host.dtype)
+        pinned = self.copies.empty_pinned(host.shape, host.dtype)
         pinned[...] = host
         out.set(pinned, stream=self._side)
         return self._side.record()
@@ -293,8 +292,13 @@ class KeepsPinnedMemory(GivesPinnedMemoryBack):
     def __init__(self) -> None:
         super().__init__()
         self._kept: list[np.ndarray] = []
-        allocate = self._empty_pinned
-        self._empty_pinned = lambda *args: self._kept.append(allocate(*args)) or self._kept[-1]
+        allocate = self.copies.empty_pinned
+
+        def keep(*args: Any) -> np.ndarray:
+            self._kept.append(allocate(*args))
+            return self._kept[-1]
+
+        self.copies.empty_pinned = keep
 
 
 class CopiesTooSoon(KeepsPinnedMemory):
@@ -315,15 +319,17 @@ class DoesNotWait(KeepsPinnedMemory):
 class TakesNoTurns(CupyBackend):
     """Streams share scratch memory, and do not wait for each other."""
 
-    def _take_turn(self) -> None:
-        pass
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns.take = lambda: None
 
 
 class KeepsNothing(CupyBackend):
     """A graph does not keep the arrays that it writes to."""
 
-    def _keep(self, arrays: Any) -> None:
-        pass
+    def __init__(self) -> None:
+        super().__init__()
+        self.capturing.keep = lambda arrays: None
 
 
 class LaunchesElsewhere(CupyBackend):
@@ -384,7 +390,7 @@ def test_which_orders_find_a_fault(
 ) -> None:
     with fake_cupy.installed():
         backend = kind()
-        backend.use_cublaslt()
+        backend.libraries.use_cublaslt()
     found, want = [], wanted[scenario.__name__]
     for order in queues.ORDERS:
         try:

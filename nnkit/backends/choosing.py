@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
+from typing import Any
 
 from nnkit.backends.contract import Backend
 from nnkit.reasons import named_reason
@@ -34,6 +36,7 @@ def _load(name: str) -> Backend:
             try:
                 module = importlib.import_module(f"nnkit.backends.{name}")
                 _loaded[name] = module.create()
+                copyreg.pickle(type(_loaded[name]), _by_name)
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # a broken library may raise anything
@@ -42,6 +45,11 @@ def _load(name: str) -> Backend:
                 message = f"the {name} backend is not available: {why}"
                 raise BackendUnavailableError(message) from error
         return _loaded[name]
+
+
+def _by_name(backend: Backend) -> tuple[Any, ...]:
+    """Pickle a backend as the one of its name, which is made where it is needed."""
+    return get_backend, (backend.name,)
 
 
 def get_backend(name: str | Backend | None = None) -> Backend:

@@ -206,12 +206,6 @@ class Backend(ABC):
     xp: Any
     """The array namespace (numpy or cupy), for layers and losses written in plain array code."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle as the one backend of this name, which is made where it is needed."""
-        from nnkit.backends import get_backend
-
-        return get_backend, (self.name,)
-
     def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
         return self
 

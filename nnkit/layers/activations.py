@@ -30,14 +30,14 @@ class Activation(Layer):
     def forward(self, x: Array) -> Array:
         """y = f(x)."""
         y = self.new("y", x.shape)
-        self.backend.activation(self.kind, x, y, self.alpha)
+        self.backend.activation(self.kind, x, y, float(self.alpha))
         self.saved = x if ACTIVATIONS[self.kind].saved == "x" else y
         return y
 
     def backward(self, dy: Array) -> Array:
         """dx = dy * f'."""
         dx = self.new("dx", dy.shape)
-        return self.backend.activation_backward(self.kind, dy, self.saved, dx, self.alpha)
+        return self.backend.activation_backward(self.kind, dy, self.saved, dx, float(self.alpha))
 
 
 class Identity(Activation):

@@ -63,8 +63,12 @@ class Layer:
     _computed: object = None
     """Marks the forward pass that the layer took part in last."""
     _guard: Guard | None = None
-    _owned: frozenset[str] = frozenset()
-    """Attributes that it had when it was attached first."""
+    _fits = 0
+    """Training runs that the layer is in."""
+    _mode_before = False
+    """Its mode before the first of them."""
+    _at_first: Mapping[str, bool] = {}
+    """Attributes that it had when it was attached first, and whether each held arrays."""
 
     def __init_subclass__(cls) -> None:
         if "capturable" not in cls.__dict__:
@@ -98,9 +102,8 @@ class Layer:
         for name, value in vars(self).items():
             if isinstance(value, Layer):
                 found[name] = value
-            elif isinstance(value, list | tuple):
-                layers = {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
-                found |= layers
+            elif type(value) in (list, tuple):
+                found |= {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
         return found
 
     def plan(self, fuse: bool) -> None:
@@ -233,29 +236,63 @@ class Layer:
     @contextmanager
     def in_mode(self, training: bool) -> Iterator[None]:
         """Be in one mode inside a ``with`` block; each layer is put back into the one it was in."""
-        before = [(layer, layer.training) for _, layer in self.walk()]
-        for layer, _ in before:
-            layer.training = training
+        with self.held():
+            before = {layer: layer.training for _, layer in self.walk()}
+            for layer in before:
+                layer.training = training
         try:
             yield
         finally:
-            for layer, mode in before:
-                layer.training = mode
+            with self.held():
+                for layer, mode in before.items():
+                    layer.training = mode
+
+    @contextmanager
+    def fitted(self) -> Iterator[None]:
+        """Be in training mode inside a ``with`` block that others may enter meanwhile.
+
+        With the end of the last one each layer is put back into the mode it was in; those that were
+        added get this one's.
+        """
+        with self.held():
+            layers = [layer for _, layer in self.walk()]
+            for layer in layers:
+                if not layer._fits:
+                    layer._mode_before = layer.training
+                layer._fits += 1
+                layer.training = True
+        try:
+            yield
+        finally:
+            with self.held():
+                for layer in layers:
+                    layer._fits -= 1
+                    if not layer._fits:
+                        layer.training = layer._mode_before
+                for _, layer in self.walk():
+                    if not layer._fits and layer not in layers:
+                        layer.training = self.training
 
     # ------------------------------------------------------------------ computing by itself
 
     def __call__(self, x: Any) -> Array:
         """Check x, move it to the backend, and compute y. Building the layer first if need be."""
-        if self._guard is None or any(p.value is None for p in self.parameters()):
-            self.build(self._backend or current_backend(), self.dtype, seed=0)
+        self.settle()
         with self.held():
+            if self._pass is None:
+                for _, layer in self.walk():
+                    layer._computed = None
             return self.forward(self._checked(x))
+
+    def settle(self) -> None:
+        """Build the layer if that has not been done, or layers inside it were changed since."""
+        if any(x._guard is None or x._backend is None for _, x in self.walk()):
+            self.build(self._backend or current_backend(), self.dtype, seed=0)
 
     def held(self) -> AbstractContextManager[None]:
         """Inside a ``with`` block no other thread computes with this layer."""
-        if self._guard is None:
-            self._guard = Guard()
-        return self._guard.held()
+        guard: Guard = vars(self).setdefault("_guard", Guard())
+        return guard.held()
 
     # ------------------------------------------------------------------ building
 
@@ -263,26 +300,32 @@ class Layer:
         """Put this layer and all inside it on a backend, with values for all parameters.
 
         Those that have values keep them. Raises ValueError if a layer is in two places: it keeps
-        what its backward pass needs, so that it can be in one only.
+        what its backward pass needs, so that it can be in one only. Nor can a parameter, whose
+        gradient each backward pass overwrites.
         """
-        paths: dict[int, str] = {}
-        guard = Guard()
+        paths: dict[object, str] = {}
         for path, layer in self.walk():
-            if id(layer) in paths:
+            if layer in paths:
                 raise ValueError(
-                    f"layer {path} is layer {paths[id(layer)]} again: make a second {layer!r}"
+                    f"layer {path} is layer {paths[layer]} again: make a second {layer!r}"
                 )
-            paths[id(layer)] = path
-            if layer._guard is not None:
-                layer._guard.join(guard)
-            layer._guard = guard
-            layer.attach(backend, dtype)
-        for _, layer in reversed([*self.walk()]):
-            layer.plan(fuse)
-        parameters = self.parameters()
-        new = [p for p in parameters if p.value is None]
-        bring_together(parameters, backend, self.dtype)
-        initialize(new, seed % 2**64)
+            paths[layer] = path
+        for name, parameter in self.named_parameters():
+            if parameter in paths:
+                raise ValueError(f"parameter {name} is parameter {paths[parameter]} again")
+            paths[parameter] = name
+        layers = [layer for _, layer in self.walk()]
+        guards = [layer._guard for layer in layers if layer._guard is not None]
+        with Guard.united(guards or [Guard()]) as guard:
+            for layer in layers:
+                layer._guard = guard
+                layer.attach(backend, dtype)
+            for layer in reversed(layers):
+                layer.plan(fuse)
+            parameters = self.parameters()
+            new = [p for p in parameters if p.value is None]
+            bring_together(parameters, backend, self.dtype)
+            initialize(new, seed % 2**64)
 
     def attach(self, backend: Backend, dtype: Any) -> None:
         """Compute on `backend` in `dtype` from now on; buffers are moved there.
@@ -293,7 +336,8 @@ class Layer:
         if self._backend is backend and self._dtype == dtype:
             return
         if self._backend is None:
-            self._owned = frozenset(vars(self))
+            first = vars(self).items()
+            self._at_first = {name: _holds_arrays(backend, value) for name, value in first}
         for name, array in self.own_buffers().items():
             host = array if self._backend is None else self._backend.to_numpy(array)
             setattr(self, name, backend.asarray(host, arithmetic(dtype)))
@@ -304,8 +348,7 @@ class Layer:
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
         """Copies, on the host, of all that training changes: parameters and buffers by name."""
         with self.held():
-            named = {name: p.value for name, p in self.named_parameters()}
-            arrays = named | dict(self.named_buffers())
+            arrays = self._arrays()
             return {name: self.backend.to_numpy(array).copy() for name, array in arrays.items()}
 
     def restore(self, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
@@ -314,9 +357,11 @@ class Layer:
         Raises ValueError, before anything is changed, where a name or a shape differs.
         """
         with self.held():
-            named = {name: p.value for name, p in self.named_parameters()}
-            arrays = named | dict(self.named_buffers())
-            fill(self.backend, arrays, state)
+            fill(self.backend, self._arrays(), state)
+
+    def _arrays(self) -> dict[str, Array]:
+        self.settle()
+        return {name: p.value for name, p in self.named_parameters()} | dict(self.named_buffers())
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
@@ -329,12 +374,16 @@ class Layer:
         return cls(**arguments)
 
     def __getstate__(self) -> dict[str, Any]:
-        passing = ("_pass", "_computed", "_guard")
+        passing = ("_pass", "_computed", "_guard", "_fits", "_mode_before")
         state = {name: value for name, value in vars(self).items() if name not in passing}
+        if self._fits:  # which the copy is not in
+            state["training"] = self._mode_before
         if self._backend is not None:
             for name, value in vars(self).items():
-                if self._backend.owns(value) and name not in self._owned:
+                if _holds_arrays(self._backend, value) and not self._at_first.get(name, False):
                     del state[name]
+                    if name in self._at_first:
+                        state[name] = type(value)() if isinstance(value, list | dict) else None
             for name, array in self.own_buffers().items():
                 state[name] = self._backend.to_numpy(array).copy()
         return state
@@ -369,6 +418,15 @@ class Layer:
         except ValueError as error:
             raise ValueError(f"input of shape {array.shape}: {error}") from None
         return array
+
+
+def _holds_arrays(backend: Backend, value: Any) -> bool:
+    """Whether it is an array, or a collection with one in it."""
+    if isinstance(value, dict):
+        value = [*value.values()]
+    if isinstance(value, list | tuple):
+        return any(_holds_arrays(backend, each) for each in value)
+    return isinstance(value, np.ndarray) or backend.owns(value)
 
 
 def as_input(backend: Backend, x: Any, dtype: Any) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
+
+import numpy as np
 
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
@@ -23,12 +25,17 @@ class Dropout(Layer):
         if not 0 <= p < 1:
             raise ValueError(f"Dropout: p must be at least 0 and below 1, not {p!r}")
         self.p = float(p)
-        self.key = 0
-        self.counters: Array = None
+        self._key = 0
+        self.counters: Array = np.zeros(3, np.int64)
 
     def draw_from(self, key: int, counters: Array) -> None:
         """Draw masks from this 64-bit key and the model's counters (see `Backend.dropout`)."""
-        self.key, self.counters = key, counters
+        self._key, self.counters = key, counters
+
+    def __getstate__(self) -> dict[str, Any]:
+        there = self._backend is not None and self._backend.owns(self.counters)
+        counters = self.backend.to_numpy(self.counters) if there else self.counters
+        return super().__getstate__() | {"counters": counters.copy()}
 
     def forward(self, x: Array) -> Array:
         """y = x * mask / (1 - p) while training, otherwise x."""
@@ -42,8 +49,7 @@ class Dropout(Layer):
     def _mask(self, x: Array, name: str) -> Array:
         if not self._active:
             return x
-        if self.counters is None:
-            self.counters = self.backend.zeros(3, "int64")
+        self.counters = self.backend.asarray(self.counters)
         out = self.new(name, x.shape)
-        self.backend.dropout(x, self.p, self.key, self.counters, out)
+        self.backend.dropout(x, float(self.p), self._key, self.counters, out)
         return out

@@ -30,7 +30,7 @@ class LinearActivation:
 
     def forward(self, x: Array) -> Array:
         """z = x @ W + b, y = f(z); z shares y's memory unless the gradient needs it."""
-        linear, kind, alpha = self.linear, self.activation.kind, self.activation.alpha
+        linear, kind, alpha = self.linear, self.activation.kind, float(self.activation.alpha)
         shape = (len(x), linear.out_features)
         y = linear.new("y", shape)
         z = y if ACTIVATIONS[kind].saved == "y" else linear.new("z", shape)
@@ -41,7 +41,7 @@ class LinearActivation:
 
     def backward(self, dy: Array) -> Array:
         """dz = dy * f'(z), dW = x.T @ dz, db = sum of dz over rows, dx = dz @ W.T."""
-        linear, kind, alpha = self.linear, self.activation.kind, self.activation.alpha
+        linear, kind, alpha = self.linear, self.activation.kind, float(self.activation.alpha)
         dx = linear.new("dx", linear.x.shape) if linear.input_gradient else None
         linear.backend.linear_backward(
             kind,

@@ -37,7 +37,7 @@ class _Normalization(Layer):
     @property
     def norm(self) -> Norm:
         """What the backend's operations take of this layer."""
-        return Norm(self.gamma.value, self.beta.value, self.eps)
+        return Norm(self.gamma.value, self.beta.value, float(self.eps))
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(num_features,) as it is."""
@@ -104,7 +104,7 @@ class BatchNorm1d(_Normalization):
             )
         shape, real = (self.num_features,), arithmetic(self.dtype)
         self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
-        running = Running(self.running_mean, self.running_var, self.momentum)
+        running = Running(self.running_mean, self.running_var, float(self.momentum))
         self.backend.batch_norm_forward(x, self.norm, running, self.mean, self.var, y)
         return y
 

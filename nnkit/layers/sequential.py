@@ -76,16 +76,21 @@ class Sequential(Layer):
 
     def _rebuild(self, layers: Iterable[Layer], backend: Backend, dtype: Any) -> None:
         """Have these layers; where they do not go together, raise and have those before."""
-        before, self._layers = self._layers, tuple(layers)
+        wanted = tuple(layers)
+        if not wanted:
+            raise ValueError("Sequential needs at least one layer")
+        for layer in wanted:
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential takes layers, not {layer!r}")
+            if any(inner is self for _, inner in layer.walk()):
+                raise ValueError("a Sequential cannot be inside itself")
+        before, self._layers = self._layers, wanted
         try:
-            if not self._layers:
-                raise ValueError("Sequential needs at least one layer")
-            for layer in self._layers:
-                if not isinstance(layer, Layer):
-                    raise TypeError(f"Sequential takes layers, not {layer!r}")
             self.build(backend, dtype, self.seed, self.fused)
         except BaseException:
             self._layers = before
+            if before:
+                self.build(self.backend, self.dtype, self.seed, self.fused)
             raise
 
     def build(self, backend: Backend, dtype: Any, seed: int, fuse: bool = True) -> None:
@@ -97,8 +102,8 @@ class Sequential(Layer):
         self._keys = [
             (layer, (self.seed + i * NEXT_KEY) % 2**64) for i, layer in enumerate(stochastic)
         ]
-        counters = np.zeros(3, np.int64) if self.counters is None else self._counters_on_host()
-        self.counters = backend.asarray(counters)
+        if self.counters is None:
+            self.counters = backend.zeros(3, np.int64)
 
     def plan(self, fuse: bool) -> None:
         """Pair the layers that are one operation together."""
@@ -156,9 +161,11 @@ class Sequential(Layer):
 
     def _change(self, layers: Iterable[Layer]) -> None:
         with self.held():
+            before = {layer for _, layer in self.walk()}
             self._rebuild(layers, self.backend, self.dtype)
             for _, layer in self.walk():
-                layer.training = self.training
+                if layer not in before:
+                    layer.training = self.training
 
     @overload
     def __getitem__(self, index: int) -> Layer: ...
@@ -252,7 +259,7 @@ class Sequential(Layer):
         need. `mark` is left in the layers, to know whether they have been used since.
         """
         with self.held():
-            self._settle()
+            self.settle()
             now = Pass(workspace, self.debug)
             for layer in self._built:
                 layer._pass, layer._computed = now, mark
@@ -264,7 +271,7 @@ class Sequential(Layer):
                 for layer in self._built:
                     layer._pass = None
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Take note of changes inside our layers; refuse those that went to another backend."""
         layers = [layer for _, layer in self.walk()]
         if layers != self._built:
@@ -332,6 +339,7 @@ class Sequential(Layer):
 
     def runs(self) -> list[Run]:
         """Where the parameters lie: contiguous runs of values and gradients, usually one."""
+        self.settle()
         return find_runs(self.parameters())
 
     @property

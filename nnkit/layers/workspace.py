@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +54,11 @@ class Guard:
     A thread that holds it may take it again.
     """
 
+    _numbers = itertools.count()
+
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._number = next(self._numbers)
         self._joined: Guard | None = None
 
     def last(self) -> Guard:
@@ -64,12 +68,25 @@ class Guard:
             guard = guard._joined
         return guard
 
-    def join(self, other: Guard) -> None:
-        """Be one lock from now on: a layer of ours is in a model of theirs too."""
-        mine, theirs = self.last(), other.last()
-        if mine is not theirs:
-            with mine._lock, theirs._lock:
-                mine._joined = theirs
+    @staticmethod
+    @contextmanager
+    def united(guards: Sequence[Guard]) -> Iterator[Guard]:
+        """Hold several inside a ``with`` block; from then on the first stands for all of them.
+
+        All threads take them in one order, so that none waits for one that waits for it.
+        """
+        while True:
+            now = {guard.last() for guard in guards}
+            with ExitStack() as stack:
+                for guard in sorted(now, key=lambda guard: guard._number):
+                    stack.enter_context(guard._lock)
+                if any(guard._joined is not None for guard in now):  # while we were waiting
+                    continue
+                first = guards[0].last()
+                for guard in now - {first}:
+                    guard._joined = first
+                yield first
+                return
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ import numpy as np
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
-from nnkit.parameters import find_runs
 
 Configuration = tuple[Any, ...]
 
@@ -20,27 +19,34 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
 
     Two that are equal stand for the same step. It holds the layers, their modes and their
     attributes that are numbers, strings and the like; the loss's and the optimizer's; where the
-    trained parameters lie; which arrays are running averages and optimizer's state.
+    parameters lie, and which are frozen; which arrays are running averages and optimizer's state.
+    Arrays are known by their ids, and kept, so that nothing else gets the same.
     """
-    layers = [(id(layer), *_settings(layer)) for _, layer in model.walk()]
-    buffers = [id(array) for _, array in model.named_buffers()]
-    runs = find_runs(model.parameters(), trained=True)
-    places = [(id(run.memory), run.start, run.stop, run.offset) for run in runs]
-    state = [id(array) for array in (*optimizer.slot_arrays.values(), *optimizer.live_arrays())]
+    layers = [(layer, *_settings(layer)) for _, layer in model.walk()]
+    buffers = [(id(array), array) for _, array in model.named_buffers()]
+    places = [(p.memory, p.start, p.frozen) for p in model.parameters()]
+    of_state = *optimizer.slot_arrays.values(), *optimizer.live_arrays()
+    state = [(id(array), array) for array in of_state]
     of_optimizer = [x for x in _settings(optimizer) if x[0] not in optimizer.live]
     return layers, buffers, places, state, of_optimizer, [*_settings(loss)]
 
 
 def _settings(thing: Any) -> Iterator[tuple[str, Any]]:
     """Attributes that are plain values; those with an underscore are a thing's own business."""
-    for name, value in vars(thing).items():
+    for name, given in vars(thing).items():
+        value = given.item() if isinstance(given, np.ndarray) and given.ndim == 0 else given
         if not name.startswith("_") and _is_plain(value):
             yield name, value if not isinstance(value, list | dict) else repr(value)
 
 
+PLAIN = frozenset((bool, int, float, str, type(None)))
+
+
 def _is_plain(value: Any) -> bool:
+    if type(value) in PLAIN:
+        return True
     if isinstance(value, list | tuple):
         return all(map(_is_plain, value))
     if isinstance(value, dict):
         return all(map(_is_plain, value.values()))
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
+    return isinstance(value, int | float | str | np.generic)

@@ -29,8 +29,8 @@ class Data:
                 f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
                 "there must be one target per example"
             )
-        with model.held(), model.in_mode(training=False):
-            self.outputs = model.forward(self.x[:1]).shape[1:]
+        with model.using(None), model.in_mode(training=False):
+            self.outputs = model.run_forward(model._checked(self.x[:1])).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}"

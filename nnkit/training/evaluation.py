@@ -49,10 +49,9 @@ def outputs(
 ) -> np.ndarray[Any, Any]:
     """What `finish` makes of the model's outputs for x, on the host."""
     array = examples(model, x)
-    with model.held(), model.in_mode(training=False):
-        parts = [
-            model.backend.to_numpy(finish(model.forward(array[start : start + batch_size])))
-            for start in range(0, len(array), batch_size)
-        ]
+    with model.using(None), model.in_mode(training=False):
+        batches = (array[start : start + batch_size] for start in range(0, len(array), batch_size))
+        results = (finish(model.run_forward(model._checked(batch))) for batch in batches)
+        parts = [model.backend.to_numpy(y) for y in results]
     result: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
     return result

@@ -48,41 +48,54 @@ class Loop:
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
         while not (self.progress.finished or self.trainer.stop):
-            epochs = 1
             if self._most_epochs > 1 and self.progress.step == 0:
                 left = self.progress.epochs - self.progress.epoch
                 epochs = self._epochs_length.next(min(left, self._most_epochs))
-            self._train(epochs)
+                self._train(epochs, epochs * self.progress.steps)
+            else:
+                self._train(1, StretchLength(self._each_step))
 
-    def _train(self, epochs: int) -> None:
-        """Train to the end of the current epoch, and of those after it that belong together."""
+    def _train(self, epochs: int, length: int | StretchLength) -> None:
+        """Train to the end of the current epoch, or of several, in stretches of such a length."""
         trainer, progress, steps = self.trainer, self.progress, self.steps
         last = epochs * progress.steps
         steps.begin(progress.orders(epochs), progress.step, trainer.log if progress.step else None)
         trainer.log = steps.log[:last]
         if trainer.schedule is not None:
             trainer.optimizer.follow(progress.factors(trainer.schedule))
-        length = StretchLength(self._each_step)
+        whole = isinstance(length, int)
         start = time.perf_counter()
-        for _, layer in trainer.model.walk():
-            layer.training = True
-        while progress.step < last:
+        with trainer.model.held():
+            for _, layer in trainer.model.walk():
+                layer.training = True
+            if whole:  # nobody sees a step of several epochs
+                self._stretch(length)
+                self._record(epochs, time.perf_counter() - start)
+        while not whole and progress.step < last:
             with trainer.model.held():
-                self._stretch(last if epochs > 1 else length)
+                self._stretch(length)
             for callback in self.callbacks:
                 callback.on_step_end(trainer)
                 callback.on_progress(trainer)
             self.check()
             if trainer.stop and progress.step < last:
                 return
-        self._record(epochs, time.perf_counter() - start)
+        if not whole:
+            self._record(1, time.perf_counter() - start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)
         self.check()
 
     def _stretch(self, length: int | StretchLength) -> None:
         """Make some updates, so many or as many as suit a `StretchLength`."""
-        progress = self.progress
+        trainer, steps, progress = self.trainer, self.steps, self.progress
+        for name in ("model", "loss", "optimizer", "progress"):
+            mine = progress if name == "progress" else getattr(steps, name)
+            if getattr(trainer, name) is not mine:
+                raise RuntimeError(
+                    f"trainer.{name} was replaced in the middle of a run: end it first, with "
+                    "trainer.stop = True, and resume"
+                )
         batches = progress.next_batches()
         if isinstance(length, int):
             updates = length
@@ -108,12 +121,13 @@ class Loop:
                 trainer.workspace,
             )
             by_name |= {f"val_{name}": np.array([value]) for name, value in found.items()}
-        for i in range(epochs):
-            trainer.history.append({name: float(values[i]) for name, values in by_name.items()})
-        trainer.history.step_loss += log[..., 0].ravel().tolist()
-        progress.epoch += epochs
-        progress.step = 0
-        trainer.epochs_made += epochs
+        with trainer.model.held():
+            for i in range(epochs):
+                trainer.history.append({name: float(x[i]) for name, x in by_name.items()})
+            trainer.history.step_loss += log[..., 0].ravel().tolist()
+            progress.epoch += epochs
+            progress.step = 0
+            trainer.epochs_made += epochs
 
 
 class StretchLength:

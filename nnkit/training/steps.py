@@ -51,7 +51,9 @@ class Steps:
         """So many epochs can be carried out in one go."""
         self.order = backend.empty(self.most_epochs * len(data), np.int64)
         self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
-        self._capture = capture and capturable(model, loss, optimizer)
+        self._wanted = capture
+        self._capture = False
+        self._blamed: object = None
         self._replay: Callable[[int], None] | None = None
         self._full = [batch_size] * accumulate
         self._accumulate = accumulate
@@ -74,6 +76,7 @@ class Steps:
     def close(self) -> None:
         """Let go of the captured step, which may refer to this run and all its arrays."""
         self._replay = None
+        self._configured = ()
 
     def make(self, updates: int, batches: list[int]) -> None:
         """Make so many updates, each by batches of these numbers of examples."""
@@ -96,11 +99,18 @@ class Steps:
         What the steps themselves change does not count.
         """
         model = self.model
+        model.settle()
+        if model.backend is not self.batch.backend:
+            raise RuntimeError(
+                f"the model was moved to {model.backend.name} in the middle of a run on "
+                f"{self.batch.backend.name}: end it first, and resume"
+            )
         self.optimizer.attach(model)
         now = configuration(model, self.loss, self.optimizer)
         if now == self._configured:
             return
         self._replay = None
+        self._capture = self._wanted and self._capturable()
         self._runs = find_runs(model.parameters(), trained=True)
         size = total_room(model.parameters()) if self._accumulate > 1 else 0
         if self._total is None or len(self._total) != size:
@@ -130,8 +140,18 @@ class Steps:
                 return self.model.backend.capture(lambda: self._update(self._full))
             except CaptureError as error:
                 _warn(str(error))
-                self._capture = False
+                self._wanted = self._capture = False
         return lambda updates: self._one_by_one(updates, self._full)
+
+    def _capturable(self) -> bool:
+        """Whether all parts of a step can be captured; says once which cannot."""
+        parts: list[Layer | Loss | Optimizer] = [layer for _, layer in self.model.walk()]
+        parts += [self.loss, self.optimizer]
+        blamed = next((part for part in parts if not part.capturable), None)
+        if blamed is not None and blamed is not self._blamed:
+            _warn(f"{blamed!r} does not say `capturable = True`")
+        self._blamed = blamed
+        return blamed is None
 
     def _one_by_one(self, updates: int, batches: list[int]) -> None:
         for _ in range(updates):
@@ -185,15 +205,6 @@ def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None
 
 class CaptureWarning(UserWarning):
     """A training step could not be captured, and runs step by step instead."""
-
-
-def capturable(model: Sequential, loss: Loss, optimizer: Optimizer) -> bool:
-    """Whether a step through all these can be captured; says once which part cannot."""
-    parts: list[Layer | Loss | Optimizer] = [*(x for _, x in model.walk()), loss, optimizer]
-    blame = [repr(part) for part in parts if not part.capturable]
-    if blame:
-        _warn(f"{blame[0]} does not say `capturable = True`")
-    return not blame
 
 
 def _warn(reason: str) -> None:

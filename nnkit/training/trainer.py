@@ -119,20 +119,20 @@ class Trainer:
         if batch_size > n:
             raise ValueError(f"batch_size {batch_size} is more than the {n} examples")
         seed = self.model.seed if seed is None else int(seed)
-        progress = Progress(
-            int(epochs),
-            int(batch_size),
-            seed,
-            bool(shuffle),
-            n,
-            self.epochs_made,
-            accumulate=int(accumulate),
-        )
         with self._alone():
-            found = self._checked(x, t, validation_data)
+            progress = Progress(
+                int(epochs),
+                int(batch_size),
+                seed,
+                bool(shuffle),
+                n,
+                self.epochs_made,
+                accumulate=int(accumulate),
+            )
+            steps, validation = self._prepared(progress, x, t, validation_data, compile)
             self.history, self.progress = History(), progress
             self.schedule, self.log = schedule, None
-            return self._finish(*found, callbacks, compile)
+            return self._finish(steps, validation, callbacks)
 
     def resume(
         self,
@@ -159,12 +159,12 @@ class Trainer:
                 f"the run was on {self.progress.examples} examples, but x has {len(x)}"
             )
         with self._alone():
-            found = self._checked(x, t, validation_data)
+            steps, validation = self._prepared(self.progress, x, t, validation_data, compile)
             if epochs is not None:
                 self.progress.epochs = int(epochs)
             if schedule is not None:
                 self.schedule = schedule
-            return self._finish(*found, callbacks, compile)
+            return self._finish(steps, validation, callbacks)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -179,49 +179,42 @@ class Trainer:
         finally:
             self._fitting.release()
 
-    def _checked(
-        self, x: Any, t: Any, validation_data: tuple[Any, Any] | None
-    ) -> tuple[Data, Data | None]:
-        """The data of a run, of which nothing has begun yet."""
-        data = Data(self.model, self.loss, x, t)
-        if validation_data is None:
-            return data, None
-        return data, Data(self.model, self.loss, *validation_data, name="validation x")
+    def _prepared(
+        self,
+        progress: Progress,
+        x: Any,
+        t: Any,
+        validation_data: tuple[Any, Any] | None,
+        capture: bool,
+    ) -> tuple[Steps, Data | None]:
+        """Check all that a run needs; nothing of it has begun yet."""
+        model, loss, optimizer = self.model, self.loss, self.optimizer
+        data, validation = Data(model, loss, x, t), None
+        if validation_data is not None:
+            validation = Data(model, loss, *validation_data, name="validation x")
+        with model.held():
+            optimizer.attach(model)
+        sizes = progress.batch_size, progress.accumulate
+        steps = Steps(model, loss, optimizer, data, *sizes, self.workspace, capture)
+        return steps, validation
 
     def _finish(
-        self,
-        data: Data,
-        validation: Data | None,
-        callbacks: Sequence[Callback],
-        capture: bool,
+        self, steps: Steps, validation: Data | None, callbacks: Sequence[Callback]
     ) -> History:
         """Carry out what is left of the run."""
-        assert self.progress is not None
-        model, progress = self.model, self.progress
-        self.answers_per_row = self.loss.answers_per_row(*data.outputs)
-        self.optimizer.attach(model)
-        steps = Steps(
-            model,
-            self.loss,
-            self.optimizer,
-            data,
-            progress.batch_size,
-            progress.accumulate,
-            self.workspace,
-            capture,
-        )
+        self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
         self.stop = False
         for callback in callbacks:
             callback.on_fit_begin(self)
-        with model.in_mode(model.training):
+        with steps.model.fitted():
             try:
                 with deferred_interrupt() as check:
                     Loop(self, steps, validation, callbacks, check).finish()
             finally:
                 steps.close()
-                self.optimizer.follow(np.ones(1))
+                steps.optimizer.follow(np.ones(1))
                 if self.log is not None:
-                    self.log = model.backend.to_numpy(self.log)
+                    self.log = steps.batch.backend.to_numpy(self.log)
                 for callback in callbacks:
                     callback.on_fit_end(self)
         return self.history
@@ -332,6 +325,7 @@ class Trainer:
     """What was given to `save`, after `load`."""
 
     def __getstate__(self) -> dict[str, Any]:
+        self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
         passing = ("workspace", "_fitting", "log")
         return {**{k: v for k, v in vars(self).items() if k not in passing}, "log": log}

@@ -1,7 +1,7 @@
 """A stand-in for libcublasLt on the CPU: descriptions are checked, products are NumPy's.
 
-It is called as `nnkit.backends.cublaslt` calls the real library, with ctypes arguments, and reads
-the matrices column by column as the real one does. So transposes, leading dimensions, alignments,
+It is called as `nnkit.backends.cupy` calls the real library, with ctypes arguments, and reads the
+matrices column by column as the real one does. So transposes, leading dimensions, alignments,
 epilogues and the order of arguments are tested; algorithms and speed are not. A description is read
 when a product is called, and what it does then is recorded while a stream captures.
 """

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends import cublaslt
+from nnkit.backends.cupy import cublaslt
 from tests.device import (
     fake_cublaslt,
     fake_errors,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnkit.backends.cublaslt import WORKSPACE_BYTES, _Heuristic
+from nnkit.backends.cupy.cublaslt import Heuristic
+from nnkit.backends.cupy.plans import WORKSPACE_BYTES
 from tests.device.fake_cublaslt import (
     BGRADA,
     BGRADB,
@@ -61,7 +62,7 @@ class Product:
         return self.set(8, c_uint64(self.vector.ctypes.data))
 
     def choose(self, alignment: int = 8) -> int:
-        preference, self.result, found = c_void_p(), _Heuristic(), c_int()
+        preference, self.result, found = c_void_p(), Heuristic(), c_int()
         self.library.cublasLtMatmulPreferenceCreate(byref(preference))
         for attribute in (5, 6, 7, 8):
             self.library.cublasLtMatmulPreferenceSetAttribute(

@@ -207,7 +207,7 @@ def test_large_arrays(backend, small, monkeypatch, sample, large):
     threads in a random order.
     """
     if small:
-        monkeypatch.setattr(backend, "_most_blocks", 2)
+        monkeypatch.setattr(backend.launcher, "most_blocks", 2)
     if backend.name == "numba":
         monkeypatch.setattr(backend._tape, "WORTH_A_TEAM", 1)
     with simulator.thread_order("shuffled", seed=1):

@@ -14,7 +14,6 @@ from nnkit.backends.numpy import NumpyBackend
 
 if TYPE_CHECKING:
     from nnkit.backends.numba.calls import Call
-    from nnkit.kernels.numba.codegen.jit import Kernel
 
 DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
 """Dtypes that the kernels are compiled for."""
@@ -37,10 +36,9 @@ class _Thread(threading.local):
 class NumbaBackend(NumpyBackend):
     """NumPy arrays, and the kernels of ``nnkit.kernels.numba``.
 
-    `threads` is how many threads the kernels may use (see ``nnkit/kernels/numba/threads.py``). The
-    results' bits do not depend on it.
-    Numba is imported when the object is made. Each kernel is compiled at its first use on a
-    machine, and kept on disk.
+    `threads` is how many threads the kernels may use (see ``kernels/numba/runtime/threads.py``);
+    the results' bits do not depend on it. Numba is imported when the object is made. Each kernel is
+    compiled at its first use on a machine, and kept on disk.
     """
 
     name = "numba"
@@ -66,16 +64,15 @@ class NumbaBackend(NumpyBackend):
         name = operation.name
         call = self._calls[name](*arguments) if _fit(operation, arguments) else None
         if call is not None:
-            self._issue(name, *call)
+            self._issue(name, call)
         elif self._thread.recording is None:
             super()._carry_out(operation, arguments)
         else:
             raise CaptureError(_misfit(operation, arguments))
 
-    def _issue(
-        self, name: str, kernel: Kernel, size: int, arguments: tuple[Any, ...], sums: Any
-    ) -> None:
+    def _issue(self, name: str, call: Call) -> None:
         """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
+        kernel, size, arguments, sums = call
         recording = self._thread.recording
         if recording is not None:
             recording.calls.append((name, *map(_identity, arguments)))

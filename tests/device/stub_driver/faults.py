@@ -49,17 +49,17 @@ def _launch_on_another_stream(backend: Any) -> None:
 
 def _take_no_turns(backend: Any) -> None:
     """Have streams share scratch memory without waiting for each other."""
-    backend._take_turn = lambda: None
+    backend.turns.take = lambda: None
 
 
 def _do_not_lock(backend: Any) -> None:
     """Have threads come between a turn that is taken and the work that it is for."""
-    backend._turn = nullcontext()
+    backend.turns.lock = nullcontext()
 
 
 def _keep_nothing(backend: Any) -> None:
     """Have graphs write to memory that others may get."""
-    backend._keep = lambda arrays: None
+    backend.capturing.keep = lambda arrays: None
 
 
 FAULTS: dict[str, tuple[Callable[[Any], None], Callable[[Any], Any], str, str]] = {
@@ -80,14 +80,16 @@ def unnoticed(backend: Any) -> list[str]:
         want = run(backend)
         functions.failures.clear()
         device.races.found.clear()
-        before = dict(vars(backend))
+        parts = backend, backend.turns, backend.capturing
+        before = [dict(vars(part)) for part in parts]
         break_(backend)
         try:
             with order(chosen), runs.STREAMS[stream]():
                 same = run(backend) == want
         finally:
-            vars(backend).clear()
-            vars(backend).update(before)
+            for part, values in zip(parts, before, strict=True):
+                vars(part).clear()
+                vars(part).update(values)
         if same and not functions.failures and not device.races.found:
             found.append(name)
     return found

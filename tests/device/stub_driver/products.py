@@ -12,7 +12,7 @@ from typing import Any
 import cupy
 import numpy as np
 
-from nnkit.backends import cublaslt
+from nnkit.backends.cupy import cublaslt
 from tests.device import fake_cublaslt
 from tests.device.stub_driver import functions
 from tests.device.stub_driver.cupy_kernels import view

@@ -20,7 +20,8 @@ import numpy as np
 
 import nnkit
 from nnkit import streaming
-from nnkit.backends import Backend, graphs
+from nnkit.backends import Backend
+from nnkit.backends.cupy import graphs
 from tests.device.stub_driver import functions
 
 FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 2
@@ -147,7 +148,7 @@ def side_by_side(backend: Any) -> dict[str, Fingerprint]:
 
     A thread that has taken its turn dawdles: only the lock keeps others from coming in between.
     """
-    start, take_turn = Barrier(len(STREAMS)), backend._take_turn
+    start, take_turn = Barrier(len(STREAMS)), backend.turns.take
 
     def dawdle() -> None:
         take_turn()
@@ -159,7 +160,7 @@ def side_by_side(backend: Any) -> dict[str, Fingerprint]:
             return resident(backend)
 
     sys.setswitchinterval(1e-5)
-    with patch.object(backend, "_take_turn", dawdle), ThreadPoolExecutor(len(STREAMS)) as pool:
+    with patch.object(backend.turns, "take", dawdle), ThreadPoolExecutor(len(STREAMS)) as pool:
         return dict(zip(STREAMS, pool.map(train_on, STREAMS.values()), strict=True))
 
 

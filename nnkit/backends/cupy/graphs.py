@@ -20,7 +20,7 @@ from nnkit.reasons import named_reason, reason
 STEPS_PER_GRAPH = 16
 """Steps launched at once when a captured step is replayed: a launch costs Python microseconds."""
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 class Capture:
@@ -34,7 +34,6 @@ class Capture:
         self._stream = cupy.cuda.Stream(non_blocking=True)
         self._pool = cupy.cuda.MemoryPool()
         self._kept: dict[int, Any] = {}
-        self._copies: set[int] = set()
         # A pool that is forgotten keeps its memory; freeing it waits for the graphs' last launch.
         weakref.finalize(self, self._pool.free_all_blocks).atexit = False
         self._one: Any = None
@@ -54,10 +53,8 @@ class Capture:
             raise CaptureError(_blame(error)) from error
 
     def keep(self, arrays: Iterable[Any]) -> None:
-        """Keep arrays whose addresses the graphs hold as long as these, but not our own copies."""
-        for array in arrays:
-            if isinstance(array, self._cupy.ndarray) and array.data.ptr not in self._copies:
-                self._kept[id(array)] = array
+        """Keep arrays whose addresses the graphs hold as long as these."""
+        self._kept.update((id(array), array) for array in arrays)
 
     def _graph(self, step: Callable[[], object], times: int) -> Any:
         with self._cuda.using_allocator(_refuse), self._stream:
@@ -76,11 +73,8 @@ class Capture:
 
         The steps of a graph run one after the other, so that what one frees the next may take.
         """
-        self.keep([array])
         with self._cuda.using_allocator(self._pool.malloc):
-            copy = self._cupy.ascontiguousarray(array)
-        self._copies.add(copy.data.ptr)
-        return copy
+            return self._cupy.ascontiguousarray(array)
 
     def launch(self, times: int) -> None:
         """Issue the step so many times to the current stream."""

@@ -1,0 +1,63 @@
+"""How the work of a kernel is divided: the sizes of its grid and of its blocks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends.cupy.launching import BLOCKS_PER_MULTIPROCESSOR
+from nnkit.dtypes import arithmetic
+from nnkit.kernels.cuda import THREADS
+
+ACCESS_BYTES = 16
+LANES = 32
+"""Threads of a warp."""
+ROWS_PER_THREAD = 16
+"""Rows that one thread adds up before a column sum is worth dividing among blocks."""
+LARGEST_BLOCK_BYTES = 4096
+"""One number to compute with for each thread of a block that works on a wide row."""
+
+
+def packs(size: int, dtype: np.dtype[Any]) -> int:
+    """Accesses of 16 bytes that `size` elements take."""
+    return -(-size * dtype.itemsize // ACCESS_BYTES)
+
+
+def power_of_two(n: int) -> int:
+    """Return the smallest power of two that is not below n (n >= 1)."""
+    return 1 << (n - 1).bit_length()
+
+
+def blocks(threads: int, most: int) -> int:
+    """Blocks for so many threads, `most` at most; kernels go on to what is left."""
+    return max(1, min(-(-threads // THREADS), most))
+
+
+def team(rows: int, columns: int, dtype: np.dtype[Any], most: int) -> tuple[str, int, int]:
+    """Choose who works on a row (see rows.cuh): the kernel's suffix, blocks and threads."""
+    of_row = packs(columns, dtype)
+    lanes = min(LANES, power_of_two(of_row))
+    if of_row <= min(8, 2 * dtype.itemsize) * lanes:
+        return "" if of_row <= lanes else "_long", blocks(rows * lanes, most), THREADS
+    largest = LARGEST_BLOCK_BYTES // arithmetic(dtype).itemsize
+    threads = min(largest, power_of_two(-(-of_row // 4)))  # four packs or more for each thread
+    return "_wide", max(1, min(rows, most)), threads
+
+
+def tiles(
+    rows: int, columns: int, dtype: np.dtype[Any], most: int, narrow: bool = False
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Grid and block for work on columns: blocks as wide as the matrix, up to a warp.
+
+    Where `narrow`, tall ones if those were too few. Two packs, 32 bytes, are the least that memory
+    is read by.
+    """
+    of_row = packs(columns, dtype)
+    width = min(LANES, power_of_two(of_row))
+    multiprocessors = most // BLOCKS_PER_MULTIPROCESSOR
+    while narrow and width > 2 and THREADS // width < rows and of_row // width < multiprocessors:
+        width //= 2
+    height, across = THREADS // width, -(-of_row // width)
+    groups = min(-(-rows // (height * ROWS_PER_THREAD)), most // across)
+    return (across, max(1, groups)), (width, height)

@@ -1,0 +1,67 @@
+"""The kinds of kernels there are, and how each is launched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends.contract import Array
+from nnkit.backends.cupy.grids import blocks, packs, team, tiles
+from nnkit.backends.cupy.launching import Launcher
+from nnkit.dtypes import arithmetic
+from nnkit.kernels.cuda import THREADS
+
+
+def real(like: Array, number: float) -> np.generic:
+    """Return a number as the kernels for arrays like this one compute with it."""
+    scalar: np.generic = arithmetic(like.dtype).type(number)
+    return scalar
+
+
+def flat(launcher: Launcher, file: str, name: str, array: Array, *args: Any) -> None:
+    """Launch a kernel on a flat array, if it has elements, with its size as last argument."""
+    size = array.size
+    if size:
+        grid = (blocks(packs(size, array.dtype), launcher.most_blocks),)
+        launcher.launch(file, name, array.dtype, grid, (THREADS,), (*args, np.int64(size)))
+
+
+def rows(launcher: Launcher, file: str, name: str, out: Array, *args: Any) -> None:
+    """Launch a kernel of rows.cuh that leaves nothing but `out`."""
+    if out.size:
+        columns = out.shape[-1]
+        count = out.size // columns
+        suffix, grid, threads = team(count, columns, out.dtype, launcher.most_blocks)
+        sizes = np.int64(count), np.int32(columns)
+        launcher.launch(file, name + suffix, out.dtype, (grid,), (threads,), args + sizes)
+
+
+def column_sums(
+    launcher: Launcher, name: str, head: tuple[Any, ...], shape: tuple[int, int], sums: Array
+) -> None:
+    """Launch a kernel of activations.cu that ends with column_sums() of columns.cuh."""
+    count, columns = shape
+    if columns:
+        grid, block = tiles(count, columns, sums.dtype, launcher.most_blocks)
+        partial = launcher.scratch(grid[1] * columns, arithmetic(sums.dtype))
+        done = launcher.scratch(grid[0], np.uint32)
+        tail = sums, np.int64(count), np.int64(columns), partial, done
+        launcher.launch("activations", name, sums.dtype, grid, block, head + tail)
+
+
+def loss(
+    launcher: Launcher,
+    file: str,
+    name: str,
+    dy: Array,
+    grid: int,
+    threads: int,
+    args: tuple[Any, ...],
+    log: Array,
+    counters: Array,
+) -> None:
+    """Launch a kernel that ends with write_log() of reduce.cuh."""
+    scratch = launcher.scratch(2 * grid, np.float64), launcher.scratch(1, np.uint32)
+    tail = *scratch, log, counters
+    launcher.launch(file, name, dy.dtype, (grid,), (threads,), args + tail)

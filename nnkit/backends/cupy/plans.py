@@ -1,0 +1,159 @@
+"""Plans of products: for one shape all that cuBLASLt is told, and the algorithm that it chose."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any, NamedTuple
+
+from nnkit.backends.contract import Array
+from nnkit.backends.cupy.cublaslt import (
+    REALS,
+    Algorithm,
+    CublasLt,
+    Epilogue,
+    Heuristic,
+    Real,
+    RefusedError,
+)
+
+WORKSPACE_BYTES = 32 << 20
+"""What NVIDIA recommends for Hopper; smaller GPUs use less of it."""
+
+_OPERATION_N, _OPERATION_T = 0, 1
+_DESCRIPTION_TRANSPOSE_A, _DESCRIPTION_TRANSPOSE_B = 3, 4
+_DESCRIPTION_EPILOGUE, _DESCRIPTION_BIAS_POINTER = 7, 8
+_PREFERENCE_MAX_WORKSPACE = 1
+_PREFERENCE_MIN_ALIGNMENTS = 5, 6, 7, 8
+"""Of cuBLASLt's A, B, C and D."""
+_MOST_ALIGNMENT = 256
+
+
+class Plan(NamedTuple):
+    """All that a product of one shape needs."""
+
+    description: ctypes.c_void_p
+    a: ctypes.c_void_p
+    b: ctypes.c_void_p
+    out: ctypes.c_void_p
+    algorithm: Algorithm
+
+
+def key(a: Array, b: Array, out: Array, *epilogue: Any) -> tuple[Any, ...]:
+    """All that the plan of a product depends on; `epilogue` is empty, or an epilogue and vector."""
+    arrays = a, b, out, *epilogue[1:]
+    alignments = tuple(map(_alignment, arrays))
+    layouts = _is_transposed(a), _is_transposed(b)
+    return a.shape, b.shape, out.dtype.name, layouts, alignments, *epilogue[:1]
+
+
+def make_plan(
+    cublaslt: CublasLt,
+    a: Array,
+    b: Array,
+    out: Array,
+    epilogue: Epilogue | None = None,
+    vector: Array | None = None,
+) -> Plan:
+    """Describe a product and choose the algorithm, which depends on the arrays' alignment."""
+    real = REALS[out.dtype.name]
+    description = ctypes.c_void_p()
+    cublaslt.call(
+        "cublasLtMatmulDescCreate",
+        ctypes.byref(description),
+        ctypes.c_int(real.compute),
+        ctypes.c_int(real.scale),
+    )
+    for attribute, array in ((_DESCRIPTION_TRANSPOSE_A, b), (_DESCRIPTION_TRANSPOSE_B, a)):
+        operation = _OPERATION_T if _is_transposed(array) else _OPERATION_N
+        _describe(cublaslt, description, attribute, ctypes.c_int32(operation))
+    if epilogue is not None and vector is not None:
+        _describe(cublaslt, description, _DESCRIPTION_EPILOGUE, ctypes.c_uint32(epilogue))
+        point_to(cublaslt, description, vector)
+    layouts = (
+        _layout(cublaslt, a, real),
+        _layout(cublaslt, b, real),
+        _layout(cublaslt, out, real),
+    )
+    alignments = tuple(map(_alignment, (b, a, out, out)))
+    return Plan(description, *layouts, _choose(cublaslt, description, *layouts, alignments))
+
+
+def point_to(cublaslt: CublasLt, description: ctypes.c_void_p, vector: Array) -> None:
+    """Have a described product add this vector, or write it."""
+    address = ctypes.c_uint64(vector.data.ptr)
+    _describe(cublaslt, description, _DESCRIPTION_BIAS_POINTER, address)
+
+
+def _describe(cublaslt: CublasLt, description: ctypes.c_void_p, attribute: int, value: Any) -> None:
+    cublaslt.call(
+        "cublasLtMatmulDescSetAttribute",
+        description,
+        ctypes.c_int(attribute),
+        ctypes.byref(value),
+        ctypes.c_size_t(ctypes.sizeof(value)),
+    )
+
+
+def _layout(cublaslt: CublasLt, array: Array, real: Real) -> ctypes.c_void_p:
+    """Describe a matrix as its columns lie in memory: a row of ours is a column."""
+    columns, rows = array.shape[::-1] if _is_transposed(array) else array.shape
+    layout = ctypes.c_void_p()
+    cublaslt.call(
+        "cublasLtMatrixLayoutCreate",
+        ctypes.byref(layout),
+        ctypes.c_int(real.data),
+        ctypes.c_uint64(rows),
+        ctypes.c_uint64(columns),
+        ctypes.c_int64(rows),
+    )
+    return layout
+
+
+def _choose(
+    cublaslt: CublasLt,
+    description: ctypes.c_void_p,
+    a: ctypes.c_void_p,
+    b: ctypes.c_void_p,
+    out: ctypes.c_void_p,
+    alignments: tuple[int, ...],
+) -> Algorithm:
+    preference, found, result = ctypes.c_void_p(), ctypes.c_int(), Heuristic()
+    cublaslt.call("cublasLtMatmulPreferenceCreate", ctypes.byref(preference))
+    limits: dict[int, Any] = {_PREFERENCE_MAX_WORKSPACE: ctypes.c_uint64(WORKSPACE_BYTES)}
+    for attribute, alignment in zip(_PREFERENCE_MIN_ALIGNMENTS, alignments, strict=True):
+        limits[attribute] = ctypes.c_uint32(alignment)
+    for attribute, value in limits.items():
+        cublaslt.call(
+            "cublasLtMatmulPreferenceSetAttribute",
+            preference,
+            ctypes.c_int(attribute),
+            ctypes.byref(value),
+            ctypes.c_size_t(ctypes.sizeof(value)),
+        )
+    cublaslt.call(
+        "cublasLtMatmulAlgoGetHeuristic",
+        cublaslt.handle,
+        description,
+        b,
+        a,
+        out,
+        out,
+        preference,
+        ctypes.c_int(1),
+        ctypes.byref(result),
+        ctypes.byref(found),
+    )
+    cublaslt.call("cublasLtMatmulPreferenceDestroy", preference)
+    if not found.value or result.state:
+        raise RefusedError("cuBLASLt knows no algorithm for this product")
+    return result.algorithm  # type: ignore[no-any-return]
+
+
+def _is_transposed(array: Array) -> bool:
+    return not array.flags.c_contiguous
+
+
+def _alignment(array: Array) -> int:
+    """Bytes that the address is a multiple of; more than cuBLASLt asks for do not count."""
+    address: int = array.data.ptr
+    return min(address & -address, _MOST_ALIGNMENT)

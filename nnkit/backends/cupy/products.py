@@ -1,0 +1,43 @@
+"""Products of matrices, and what one launch can do besides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nnkit.backends.contract import Array, Out, View
+from nnkit.backends.cupy.cublaslt import Epilogue
+
+if TYPE_CHECKING:
+    from nnkit.backends.cupy.backend import CupyBackend
+
+
+BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
+"""Activations that cuBLASLt can carry out together with a product."""
+
+
+def matmul(backend: CupyBackend, a: View, b: View, out: Out) -> None:
+    libraries = backend.libraries
+    done = False
+    if libraries.fit(a, b, out):
+        left, right = _dense_or_transposed(backend, a), _dense_or_transposed(backend, b)
+        done = libraries.multiply(left, right, out)
+    if not done:
+        backend.xp.matmul(a, b, out=out)
+
+
+def in_one(
+    backend: CupyBackend, epilogue: Epilogue, a: View, b: View, out: Out, vector: Array
+) -> bool:
+    """Carry out a product and what goes with it in one launch, if cuBLASLt can do that."""
+    libraries = backend.libraries
+    if not libraries.fit(a, b, out, epilogue, vector):
+        return False
+    backend.capturing.keep((a, b, out, vector))
+    a, b = _dense_or_transposed(backend, a), _dense_or_transposed(backend, b)
+    return libraries.multiply_in_one(epilogue, a, b, out, backend.capturing.dense(vector))
+
+
+def _dense_or_transposed(backend: CupyBackend, array: View) -> View:
+    flags = array.flags
+    whole = flags.c_contiguous or flags.f_contiguous
+    return array if whole else backend.capturing.dense(array)

@@ -1,0 +1,277 @@
+"""Random networks, losses, optimizers and schedules of every class there is, for Hypothesis.
+
+The classes are those of nnkit's registries, their arguments those of their `options`: a new class
+is drawn at once, and one with an argument of a new name fails until the tables here have values.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from nnkit import layers, schedules
+from nnkit.kernels.table import ACTIVATIONS
+from nnkit.layers import (
+    Activation,
+    Concat,
+    Exponential,
+    Flatten,
+    Identity,
+    Layer,
+    Linear,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from nnkit.losses import LOSS_CLASSES
+from nnkit.optimizers import OPTIMIZERS
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Make:
+    """A call of a class, made anew for each run. Its repr is its code."""
+
+    cls: type
+    arguments: tuple[Any, ...] = ()
+    named: tuple[tuple[str, Any], ...] = ()
+
+    def __call__(self) -> Any:
+        arguments = [x() if isinstance(x, Make) else x for x in self.arguments]
+        return self.cls(*arguments, **{k: x() if isinstance(x, Make) else x for k, x in self.named})
+
+    def __repr__(self) -> str:
+        named = [f"{name}={value!r}" for name, value in self.named]
+        return f"{self.cls.__name__}({', '.join([*map(repr, self.arguments), *named])})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Have Hypothesis print the code, too."""
+        printer.text(repr(self))
+
+
+def make(draw: Any, cls: type, values: dict[str, Any], names: Iterable[str]) -> Make:
+    """Draw arguments; each shrinks to the first of its values."""
+    return Make(cls, (), tuple((name, draw(st.sampled_from(values[name]))) for name in names))
+
+
+# ------------------------------------------------------------------ layers
+
+CONTAINERS = (Sequential, Residual, Concat)
+WIDTHS = [3, 1, 2, 5, 8, 17]
+LAYER_VALUES: dict[str, Any] = {
+    "bias": [True, False],
+    "pieces": [2, 3],
+    "alpha": [0.25, 1.0, 0.01],
+    "approximate": [False, True],
+    "p": [0.5, 0.0, 0.2],
+    "eps": [0.1, 1e-3],
+    "momentum": [0.1, 1.0],
+}
+CHANGED = ("p", "alpha", "eps", "momentum")
+"""Options of layers that may be set in the middle of a run."""
+
+
+def layer_values(shape: Shape) -> dict[str, Any]:
+    """Values of the arguments of layers that take inputs of this shape."""
+    width = shape[-1]
+    return LAYER_VALUES | {
+        "in_features": [width],
+        "num_features": [width],
+        "features": [1, width] if len(shape) == 1 else [1],
+        "out_features": WIDTHS,
+    }
+
+
+def trained(cls: type) -> bool:
+    """Whether a class is a layer that can be trained through, and no container."""
+    return (
+        issubclass(cls, Layer)
+        and cls not in (Layer, Activation, *CONTAINERS)
+        and (getattr(cls, "kind", None) is None or ACTIVATIONS[cls.kind].gradient is not None)
+    )
+
+
+def fits(cls: type, shape: Shape) -> bool:
+    """Whether there is such a layer for inputs of this shape."""
+    parameters = inspect.signature(cls).parameters.values()
+    needed = {p.name: 4 for p in parameters if p.default is p.empty and p.kind != p.VAR_POSITIONAL}
+    try:
+        cls(**needed).output_shape(shape)
+    except ValueError:
+        return False
+    return True
+
+
+EXPORTED = [getattr(layers, name) for name in layers.__all__]
+LAYERS = [Tanh, *(cls for cls in EXPORTED if isinstance(cls, type) and trained(cls))]
+FITTING = {rank: [cls for cls in LAYERS if fits(cls, (4,) * rank)] for rank in (1, 2)}
+"""Layers for rows of numbers, and for examples that are matrices."""
+
+
+@st.composite
+def one(draw: Any, shape: Shape, depth: int) -> tuple[Make, ...]:
+    """A layer, or more where they belong together."""
+    linear = [Linear] * (6 if len(shape) == 1 else 0)
+    containers = [*CONTAINERS] * (3 if depth else 0)
+    cls = draw(st.sampled_from([*FITTING[len(shape)], *linear, *containers]))
+    if cls is Sequential:
+        return (nested(draw(stacks(shape, 3, depth - 1, least=1))),)
+    if cls is Residual:
+        return (draw(residuals(shape, depth)),)
+    if cls is Concat:
+        return (draw(concats(shape, depth)),)
+    made = make(draw, cls, layer_values(shape), cls.options)
+    return (Make(Tanh), made) if cls is Exponential else (made,)  # finite
+
+
+@st.composite
+def stacks(draw: Any, shape: Shape, most: int, depth: int, least: int = 0) -> tuple[Make, ...]:
+    """Layers one after the other, containers `depth` deep."""
+    stack: tuple[Make, ...] = ()
+    for _ in range(draw(st.integers(least, most))):
+        found = draw(one(shape, depth))
+        shape = shape_behind(found, shape)
+        stack += found
+    return stack
+
+
+@st.composite
+def residuals(draw: Any, shape: Shape, depth: int) -> Make:
+    """Layers and a way around them, with a shortcut where they change the shape."""
+    inner = draw(stacks(shape, 3, depth - 1, least=1))
+    behind = shape_behind(inner, shape)
+    if behind == shape:
+        shortcuts = [None, Make(Tanh)]
+        return Make(Residual, inner, (("shortcut", draw(st.sampled_from(shortcuts))),))
+    inner += flattening(behind)
+    width = shape_behind(inner, shape)[0]
+    flat = flattening(shape)
+    linear = Make(Linear, (shape_behind(flat, shape)[0], width))
+    shortcut = nested((*flat, linear)) if flat else linear
+    return Make(Residual, inner, (("shortcut", shortcut),))
+
+
+@st.composite
+def concats(draw: Any, shape: Shape, depth: int) -> Make:
+    """Branches beside each other, all of them flat where one is."""
+    branches = draw(st.lists(stacks(shape, 2, depth - 1), min_size=1, max_size=3))
+    behind = [shape_behind(branch, shape) for branch in branches]
+    if len({len(each) for each in behind}) > 1:
+        branches = [b + flattening(each) for b, each in zip(branches, behind, strict=True)]
+    return Make(Concat, tuple(_branch(b) for b in branches))
+
+
+def _branch(stack: tuple[Make, ...]) -> Make:
+    if len(stack) > 1:
+        return nested(stack)
+    return stack[0] if stack else Make(Identity)
+
+
+def nested(stack: tuple[Make, ...]) -> Make:
+    """Layers as a model of their own, with the same weights in every run."""
+    return Make(Sequential, stack, (("seed", 1),))
+
+
+def flattening(shape: Shape) -> tuple[Make, ...]:
+    """What makes rows of such examples."""
+    return (Make(Flatten),) if len(shape) > 1 else ()
+
+
+def shape_behind(stack: tuple[Make, ...], shape: Shape) -> Shape:
+    """Shape of an output for an input of this one."""
+    for each in stack:
+        shape = each().output_shape(shape)
+    return shape
+
+
+# ------------------------------------------------------------------ losses
+
+TARGETS = {
+    "SoftmaxCrossEntropy": "classes",
+    "CategoricalCrossEntropy": "classes",
+    "SigmoidCrossEntropy": "answers",
+    "BinaryCrossEntropy": "answers",
+    "MeanSquaredError": "numbers",
+    "HalfSquaredError": "numbers",
+    "HingeLoss": "signs",
+    "HuberLoss": "numbers",
+}
+BEFORE_LOSS = {
+    "CategoricalCrossEntropy": (Make(Softmax),),
+    "BinaryCrossEntropy": (Make(Sigmoid),),
+}
+"""Layers that a loss of probabilities needs in front."""
+LOSS_VALUES = {"label_smoothing": [0.0, 0.1], "delta": [1e-2, 1.0]}
+
+
+@st.composite
+def losses(draw: Any) -> Make:
+    """Any loss."""
+    cls = draw(st.sampled_from([LOSS_CLASSES[name] for name in TARGETS]))
+    return make(draw, cls, LOSS_VALUES, cls.options)
+
+
+def targets(loss: type, rng: np.random.Generator, n: int, outputs: int, rows: bool) -> np.ndarray:
+    """Targets that a loss takes; classes as labels or as `rows` of probabilities."""
+    kind = TARGETS[loss.__name__]
+    if kind == "classes":
+        return rng.dirichlet(np.ones(outputs), n) if rows else rng.integers(0, outputs, n)
+    if kind == "answers":
+        return rng.random((n, outputs)) if rows else rng.integers(0, 2, (n, outputs))
+    return rng.choice([-1, 1], (n, outputs)) if kind == "signs" else rng.normal(size=(n, outputs))
+
+
+# ------------------------------------------------------------------ optimizers and schedules
+
+OPTIMIZER_VALUES: dict[str, Any] = {
+    "lr": [0.01, 0.001],
+    "momentum": [0.0, 0.5, 0.9],
+    "nesterov": [False, True],
+    "weight_decay": [0.0, 0.1],
+    "l1": [0.0, 0.01],
+    "clip_norm": [None, 0.1],
+    "eps": [0.01, 0.1],  # large: what should be 0 and is rounding stays small
+    "alpha": [0.9, 0.5],
+    "beta1": [0.9, 0.0],
+    "beta2": [0.99, 0.9],
+}
+
+
+@st.composite
+def optimizers(draw: Any) -> Make:
+    """Any optimizer."""
+    cls = draw(st.sampled_from([*OPTIMIZERS.values()]))
+    made = make(draw, cls, OPTIMIZER_VALUES, cls.options)
+    named = dict(made.named)
+    if named.get("nesterov") and not named["momentum"]:
+        named["momentum"] = 0.9
+    return Make(cls, (), tuple(named.items()))
+
+
+SCHEDULES = [cls for cls in schedules.SCHEDULES.values() if cls is not schedules.Missing]
+SCHEDULE_VALUES: dict[str, Any] = {
+    "every": [2, 1],
+    "factor": [0.5],
+    "scale": [5.0],
+    "end": [0.1, 0.0],
+    "updates": [2, 5],
+    "then": [schedules.Constant(), schedules.Cosine(0.5)],
+    "rise": [0.3],
+    "divide": [5.0],
+    "final_divide": [10.0],
+}
+
+
+@st.composite
+def any_schedule(draw: Any) -> Make:
+    """Any schedule."""
+    cls: Any = draw(st.sampled_from(SCHEDULES))
+    return make(draw, cls, SCHEDULE_VALUES, [field.name for field in fields(cls)])
