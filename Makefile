@@ -47,7 +47,7 @@ test: lint types ## set up, then lint, types and the whole test suite
 
 test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the simulator; the GPU check's script
 	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
-	  tests/test_operations.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py $(ARGS)
+	  tests/operations/test_every_operation.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py $(ARGS)
 
 stress: $(TEST_READY) ## 2,000 random networks, captured against uncaptured
 	NNKIT_STRESS=2000 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/test_stress.py $(ARGS)

@@ -152,7 +152,7 @@ else
   part suite 75 "${suite[@]}" "${workers[@]}" tests
   half=$(timeout 10 "$python" -c 'from tests.test_kernel_runs import HALF; print(*HALF.split())')
   part half 15 env NNKIT_TEST_DTYPES='float16 bfloat16' "${suite[@]}" "${workers[@]}" -k "${half:-none}" \
-    tests/test_operations.py
+    tests/operations
   part kernels 35 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
   part steps 25 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
   part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \

@@ -24,7 +24,7 @@ from nnkit import dtypes
 from nnkit.backends import Backend, get_backend
 from nnkit.training.steps import CaptureWarning
 from tests.helpers import REFERENCE, Check
-from tests.operations import linear, operations
+from tests.operations.samples import linear, operations
 
 SHAPES = ((2100, 10), (9, 300), (7, 1500))
 """Rows for each team of threads in every dtype, and columns that blocks share."""

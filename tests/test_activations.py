@@ -1,6 +1,6 @@
 """Activations as layers, as functions and by name, on every backend.
 
-The operations behind them, their extremes and memory layouts: test_operations.py.
+The operations behind them, their extremes and memory layouts: operations/.
 """
 
 from __future__ import annotations

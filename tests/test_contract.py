@@ -13,7 +13,7 @@ from nnkit.backends.contract import OPERATIONS, CaptureError, Norm, Update
 from nnkit.backends.cupy.backend import KERNELS
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import LAYOUTS, place
-from tests.operations import linear, operations, products
+from tests.operations.samples import linear, operations, products
 
 SHAPE = 12, 7
 

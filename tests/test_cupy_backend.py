@@ -1,6 +1,6 @@
 """What only the CUDA backend promises: any thread order, whole accesses, no waiting, clear errors.
 
-That its operations are right is tested in test_operations.py too, where it may run on a GPU. Here
+That its operations are right is tested in operations/ too, where it may run on a GPU. Here
 it always runs on the simulator, which decides in which order a kernel's threads take their turns.
 """
 
@@ -43,7 +43,7 @@ from tests.helpers import (
     place,
     random_array,
 )
-from tests.operations import LOG, linear, operations, random_labels
+from tests.operations.samples import LOG, linear, operations, random_labels
 
 pytestmark = pytest.mark.skipif(
     simulator.unavailable() is not None, reason=str(simulator.unavailable())
@@ -118,6 +118,8 @@ def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
     for name, (run, inputs, outputs, *_) in operations(np.random.default_rng(7), shape).items():
         if not shape[1] or {"log", "norm2", "at"} & outputs.keys():
             continue  # labels of nothing, or a number that is written all the same
+        if "_norm_" in name:
+            continue  # numbers of columns, which rows do not change
         before = simulator.launch_count
         Check(usual, dtype)(run, inputs, outputs)
         sums_of_no_rows = 2 if {"dbias", "dslope"} & outputs.keys() else 0  # zeros, in both runs

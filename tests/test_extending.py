@@ -27,7 +27,7 @@ ENDS = {
     "kernels/numba/formulas.py": (r"^FORMULAS = \{.*?^(?=\})", 4),
     "kernels/cuda/activations.cuh": (r"^.*?^(?= *default:)", 8),
     "nnkit/backends/contract.py": (r"^.*\Z", 4),
-    "tests/operations.py": (r'^.*?^(?=        "advance": )', 8),
+    "tests/operations/samples.py": (r'^.*?^(?=        "advance": )', 8),
 }
 """Where a file's code goes: behind this, so far indented. By default it is the file's end."""
 
@@ -175,7 +175,7 @@ def tree(tmp_path_factory):
 
 def test_activation_and_operation_work_in_the_sources(tree):
     """In one process, on the backends of this run: numbers, names, and what the suite asks for."""
-    tests = "extended.py", "test_operations.py::test_cube", "test_registries.py"
+    tests = "extended.py", "operations/test_cube.py", "test_registries.py"
     tables = "test_kernel_table.py", "test_contract.py"
     paths = [f"tests/{name}" for name in (*tests, *tables)]
     about = "extended or cube or registries or arctan or kernel_table"

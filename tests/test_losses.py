@@ -1,4 +1,4 @@
-"""Loss classes: values, gradients, targets they take and refuse. (Kernels: test_operations.py.)"""
+"""Loss classes: values, gradients, targets they take and refuse. (Kernels: operations/.)"""
 
 from __future__ import annotations
 

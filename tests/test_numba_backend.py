@@ -20,7 +20,7 @@ from nnkit.backends.contract import Norm, Running, Update
 from nnkit.backends.numba import NumbaBackend, create
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import ALWAYS_FLOAT64, REFERENCE, poison
-from tests.operations import operations
+from tests.operations.samples import operations
 
 numba = pytest.importorskip("numba")
 

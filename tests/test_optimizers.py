@@ -1,4 +1,4 @@
-"""Optimizer classes in hand-written loops. (The update formulas: test_operations.py.)"""
+"""Optimizer classes in hand-written loops. (The update formulas: operations/test_optimizers.py.)"""
 
 from __future__ import annotations
 

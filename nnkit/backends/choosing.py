@@ -58,6 +58,7 @@ def get_backend(name: str | Backend | None = None) -> Backend:
     Raises ValueError for an unknown name, BackendUnavailableError where it cannot work.
     """
     if isinstance(name, Backend):
+        copyreg.pickle(type(name), _by_name)
         return name
     if name is None:
         return current_backend()

@@ -1,7 +1,8 @@
 """Every operation of a backend once, with its inputs and outputs, at any size.
 
-For what runs all of them and looks for something else than `tests.test_operations` does: the order
-of threads, allocations (test_cupy_backend.py), which kernels are launched (bench/smoke.py).
+For what runs all of them: layouts, NaN, large arrays (test_every_operation.py), capturing
+(test_contract.py), the order of threads, allocations (test_cupy_backend.py), which kernels are
+launched (bench/smoke.py).
 """
 
 from __future__ import annotations
@@ -94,6 +95,12 @@ def operations(
             {"dy": x, "x": y, "slope": slope},
             {"dx": shape, "dslope": (m,)},
             {"scale": {"dslope": max(n, 1)}},
+        ),
+        "prelu_backward shared": (
+            lambda b, a: b.prelu_backward(a.dy, a.x, a.slope, a.dx, a.dslope),
+            {"dy": x, "x": y, "slope": slope[:1]},
+            {"dx": shape, "dslope": (1,)},
+            {"scale": {"dslope": max(n * m, 1)}},
         ),
         "maxout": (
             lambda b, a: b.maxout(a.z, a.biases, a.y, a.piece),
@@ -200,17 +207,17 @@ def operations(
             {"g": g},
         ),
         "gather scaled": (
-            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
+            lambda b, a: b.gather(a.source, a.order, a.at, max(n, 1), a.y),
             {"at": at, "source": images, "order": order},
             {"y": shape},
         ),
         "gather": (
-            lambda b, a: b.gather(a.source, a.order, a.at, n, a.y),
+            lambda b, a: b.gather(a.source, a.order, a.at, max(n, 1), a.y),
             {"at": at, "source": random_array(rng, images.shape), "order": order},
             {"y": shape},
         ),
         "advance": (lambda b, a: b.advance(a.at, 1, 2, 3), {}, {"at": at}),
-        **(_normalization(rng, shape) if n > 1 and m else {}),
+        **(_normalization(rng, shape) if m else {}),
     }
 
 
@@ -222,8 +229,9 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     rows = {"mean": random_array(rng, n), "inv_std": rng.random(n) + 0.1}
     affine = {"x": x, "gamma": columns["gamma"], "beta": columns["beta"]}
     gradients = {"dgamma": (m,), "dbeta": (m,), "dx": shape}
-    scale = {"scale": {"dgamma": 4 * n, "dbeta": n, "dx": 16, "y": 300, "inv_std": 300}}
-    return {
+    some = max(n, 1)
+    scale = {"scale": {"dgamma": 4 * some, "dbeta": some, "dx": 16, "y": 300, "inv_std": 300}}
+    of_a_batch = {
         "batch_norm_forward": (
             lambda b, a: b.batch_norm_forward(
                 *(a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3), a.mean, a.var, a.y)
@@ -232,7 +240,10 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             {"running_mean": columns["mean"], "running_var": columns["var"]}
             | {"mean": (m,), "var": (m,), "y": shape},
             scale,
-        ),
+        )
+    }
+    return {
+        **(of_a_batch if n > 1 else {}),  # one row has no variance
         "batch_norm_inference": (
             lambda b, a: b.batch_norm_inference(a.x, _norm(a), a.mean, a.var, a.y),
             {"x": x} | columns,
