@@ -161,7 +161,7 @@ def test_frozen_layers_that_move_into_the_memory_of_another_model(backend, data)
     results = []
     for compile in (True, False):
         model = nnkit.Sequential(
-            *(nnkit.Linear(6, 4), nnkit.Tanh(), nnkit.Linear(4, 6), nnkit.Tanh()),
+            *(nnkit.Linear(6, 6), nnkit.Tanh(), nnkit.Linear(6, 6), nnkit.Tanh()),
             *(nnkit.Linear(6, 3),),
             seed=0,
             backend=backend,
