@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import streaming
 from nnkit.backends import cupy as module
 from nnkit.backends.cupy import CupyBackend, graphs
+from nnkit.training import streaming
 from tests.device import fake_cupy, queues, simulator
 
 pytestmark = pytest.mark.skipif(

@@ -205,6 +205,16 @@ def implementations(*modules: ModuleType) -> dict[str, Implementation]:
     }
 
 
+def check_columns(narrow: Array, first: int, wide: Array) -> None:
+    """Raise ValueError if `narrow` is not as large as columns of `wide` from `first` on."""
+    k, m = narrow.shape[-1], wide.shape[-1]
+    if narrow.shape[:-1] != wide.shape[:-1] or not 0 <= first <= m - k:
+        raise ValueError(
+            f"an array of shape {narrow.shape} is not the columns from {first} on of one of shape "
+            f"{wide.shape}"
+        )
+
+
 class Backend(ABC):
     """Arrays and operations of one array library; see the module's text for the conventions."""
 
@@ -463,12 +473,16 @@ class Backend(ABC):
     def put_columns(self, x: Array, first: int, out: Out) -> None:
         """``out[..., first : first + k] = x`` for x (..., k) and out (..., m), first + k <= m.
 
-        The other columns stay as they are. For branches of a network that end side by side.
+        The other columns stay as they are. Raises ValueError for other shapes. For branches of a
+        network that end side by side.
         """
 
     @operation
     def take_columns(self, x: Array, first: int, out: Out) -> None:
-        """``out = x[..., first : first + k]`` for x (..., m) and out (..., k), first + k <= m."""
+        """``out = x[..., first : first + k]`` for x (..., m) and out (..., k), first + k <= m.
+
+        Raises ValueError for other shapes.
+        """
 
     # ------------------------------------------------------------------ normalization
 

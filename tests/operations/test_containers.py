@@ -81,3 +81,14 @@ def test_columns_that_were_put_are_taken_to_the_bit(backend, dtype):
     assert backend.to_numpy(taken).tobytes() == x.tobytes()
     beside = np.delete(backend.to_numpy(wide), np.s_[5:16], axis=1)
     assert not beside.any()
+
+
+@pytest.mark.parametrize(("shape", "first"), [((3, 2), 4), ((3, 2), -1), ((2, 2), 0), ((3, 6), 0)])
+def test_columns_that_are_not_there(backend, shape, first):
+    wide, narrow = backend.zeros((3, 5), np.float32), backend.zeros(shape, np.float32)
+    for operation in (
+        lambda: backend.put_columns(narrow, first, wide),
+        lambda: backend.take_columns(wide, first, narrow),
+    ):
+        with pytest.raises(ValueError, match=rf"is not the columns from {first} on of one of sha"):
+            operation()

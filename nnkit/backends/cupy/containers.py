@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Out
+from nnkit.backends.contract import Array, Out, check_columns
 from nnkit.backends.cupy.grids import packs, power_of_two
 from nnkit.backends.cupy.launches import flat
 from nnkit.backends.cupy.launching import Launcher
@@ -32,6 +32,7 @@ def _copy(
     launcher: Launcher, name: str, x: Array, out: Out, first: int, narrow: Array, wide: Array
 ) -> None:
     """Launch what copies all of `narrow`, or to it. Bytes are copied, whatever the dtype."""
+    check_columns(narrow, first, wide)
     if not narrow.size:
         return
     columns, itemsize, most = narrow.shape[-1], narrow.itemsize, launcher.most_blocks

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, Update, View
+from nnkit.backends.contract import Array, Norm, Out, Running, Update, View, check_columns
 from nnkit.kernels.numba import (
     activations,
     gradients,
@@ -153,10 +153,12 @@ def add(a: Array, b: Array, out: Out) -> Call:
 
 
 def put_columns(x: Array, first: int, out: Out) -> Call:
+    check_columns(x, first, out)
     return joints.put_columns, x.size, (_matrix(x), first, _matrix(out)), None
 
 
 def take_columns(x: Array, first: int, out: Out) -> Call:
+    check_columns(out, first, x)
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
 
 

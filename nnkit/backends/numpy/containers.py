@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Out
+from nnkit.backends.contract import Array, Out, check_columns
 
 
 def add(a: Array, b: Array, out: Out) -> None:
@@ -12,8 +12,10 @@ def add(a: Array, b: Array, out: Out) -> None:
 
 
 def put_columns(x: Array, first: int, out: Out) -> None:
+    check_columns(x, first, out)
     out[..., first : first + x.shape[-1]] = x
 
 
 def take_columns(x: Array, first: int, out: Out) -> None:
+    check_columns(out, first, x)
     out[...] = x[..., first : first + out.shape[-1]]

@@ -19,9 +19,9 @@ import cupy
 import numpy as np
 
 import nnkit
-from nnkit import streaming
 from nnkit.backends import Backend
 from nnkit.backends.cupy import graphs
+from nnkit.training import streaming
 from tests.device.stub_driver import functions
 
 FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 2
