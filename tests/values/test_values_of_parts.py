@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.backends import choosing
+from tests.values import network, values
 
 
 def pickled(thing):
@@ -17,30 +17,6 @@ def pickled(thing):
 
 
 one_of_each = pytest.mark.parametrize("way", [copy.deepcopy, pickled])
-
-
-@pytest.fixture(autouse=True)
-def _found_by_name(backend, monkeypatch):
-    """A pickle has the backend's name; the simulated one is not found by it otherwise."""
-    monkeypatch.setitem(choosing._loaded, backend.name, backend)
-
-
-@pytest.fixture
-def data(rng):
-    t = rng.integers(0, 3, 30)
-    x = rng.normal(size=(30, 6)).astype("f")
-    x[np.arange(30), t] += 3
-    return x, t
-
-
-def network(backend):
-    inner = nnkit.Sequential(nnkit.Linear(8, 4), nnkit.PReLU(4), backend=backend, seed=1)
-    layers = nnkit.Linear(6, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.3)
-    return nnkit.Sequential(*layers, inner, nnkit.Linear(4, 3), backend=backend, seed=0)
-
-
-def values(model):
-    return {name: array.tobytes() for name, array in model.state().items()}
 
 
 LAYERS = {

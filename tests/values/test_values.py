@@ -6,11 +6,10 @@ import copy
 import multiprocessing
 import pickle
 
-import numpy as np
 import pytest
 
 import nnkit
-from nnkit.backends import choosing
+from tests.values import network, values
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 WAYS = {"deepcopy": copy.deepcopy} | {
@@ -18,30 +17,6 @@ WAYS = {"deepcopy": copy.deepcopy} | {
 }
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 one_of_each = pytest.mark.parametrize("way", [copy.deepcopy, WAYS["pickle 5"]], ids=["copy", "5"])
-
-
-@pytest.fixture(autouse=True)
-def _found_by_name(backend, monkeypatch):
-    """A pickle has the backend's name; the simulated one is not found by it otherwise."""
-    monkeypatch.setitem(choosing._loaded, backend.name, backend)
-
-
-@pytest.fixture
-def data(rng):
-    t = rng.integers(0, 3, 30)
-    x = rng.normal(size=(30, 6)).astype("f")
-    x[np.arange(30), t] += 3
-    return x, t
-
-
-def network(backend):
-    inner = nnkit.Sequential(nnkit.Linear(8, 4), nnkit.PReLU(4), backend=backend, seed=1)
-    layers = nnkit.Linear(6, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.3)
-    return nnkit.Sequential(*layers, inner, nnkit.Linear(4, 3), backend=backend, seed=0)
-
-
-def values(model):
-    return {name: array.tobytes() for name, array in model.state().items()}
 
 
 def everything(trainer):
