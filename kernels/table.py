@@ -1,8 +1,9 @@
 """The tables of activations and of losses: the kernels and the tests iterate over them.
 
 To add an activation: a row here, one in ``nnkit/backends/numpy/activations.py``, one in
-``kernels/numba/formulas.py`` and a line in ``kernels/cuda/activations.cuh``. A loss of single
-elements: the same in ``losses.py`` and ``losses.cu``.
+``kernels/numba/formulas.py``, a line in ``kernels/cuda/activations.cuh``, and the class that names
+the row in ``nnkit/layers/activations.py``; docs/extending.md has an example. A loss of single
+elements: the same in ``losses.py`` and ``losses.cu``, and the class in ``nnkit/losses.py``.
 """
 
 from typing import Literal, NamedTuple
