@@ -135,7 +135,7 @@ def test_a_network_learns_as_in_float32(gpu, digits, half, optimizer):
     assert trainer.history.loss[-1] < 0.7 * trainer.history.loss[0]
     assert {p.value.dtype.name for p in model.parameters()} == {half}
     assert {array.dtype.name for _, array in model.named_buffers()} == {"float32"}
-    assert {array.dtype.name for array in trainer.optimizer.state.values()} == {"float32"}
+    assert {array.dtype.name for array in trainer.optimizer.slot_arrays.values()} == {"float32"}
     outputs = trainer.predict_proba(digits[0][:5])
     assert outputs.dtype == np.float32
     np.testing.assert_allclose(outputs.sum(axis=1), 1, atol=0.02)
