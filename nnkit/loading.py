@@ -8,8 +8,8 @@ from typing import Any
 
 from nnkit import checkpoint, layers
 from nnkit.backends import Backend
+from nnkit.configured import from_config
 from nnkit.layers import Layer, Sequential
-from nnkit.layers.base import from_config
 
 LAYER_CLASSES: dict[str, type[Layer]] = {
     cls.__name__: cls
@@ -44,7 +44,9 @@ def build_model(
     classes = LAYER_CLASSES | {cls.__name__: cls for cls in custom_layers}
     with checkpoint.damaged(path, "its model cannot be built"):
         settings = dict(config["model"])
-        settings["layers"] = from_config(settings["layers"], classes)
+        settings["layers"] = from_config(
+            settings["layers"], classes, hint="; pass your own in custom_layers"
+        )
         model = Sequential.from_config(settings, backend)
     with checkpoint.another_network(path):
         model.restore(tensors.get("model", {}))

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
+from nnkit.configured import Configured
 from nnkit.kernels.table import LOSSES
 
 __all__ = [
@@ -22,15 +23,12 @@ __all__ = [
 ]
 
 
-class Loss:
+class Loss(Configured):
     """The mean loss of predictions against targets, and its gradient.
 
     ``loss(prediction, target)`` returns a float and keeps the gradient for `backward`. A trainer
     uses `prepare` once for a whole data set and `measure` in every step, which reads nothing back.
     """
-
-    options: ClassVar[tuple[str, ...]] = ()
-    """Names of the constructor's arguments, which are attributes."""
 
     counts_correct: ClassVar[bool] = False
     """Whether `measure` also logs how many answers were right."""
@@ -39,10 +37,6 @@ class Loss:
     """As for layers: whether `measure` does nothing but call operations of the backend."""
 
     _gradient: Array = None
-
-    def __init_subclass__(cls) -> None:
-        if "capturable" not in cls.__dict__:
-            cls.capturable = False
 
     def __call__(self, prediction: Any, target: Any) -> float:
         """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
@@ -89,19 +83,8 @@ class Loss:
         """Turn outputs into probabilities: what `Trainer.predict_proba` returns."""
         return y
 
-    def config(self) -> dict[str, Any]:
-        """Class name and constructor arguments, as JSON can hold them."""
-        return {
-            "class": type(self).__name__,
-            **{name: getattr(self, name) for name in self.options},
-        }
-
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_gradient"}
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
-        return f"{type(self).__name__}({arguments})"
 
 
 class _Categorical(Loss):

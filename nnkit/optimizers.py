@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
+from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
 from nnkit.layers import Layer, Sequential
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
@@ -20,7 +21,7 @@ State = tuple[Mapping[str, Sequence[np.ndarray[Any, Any]]], np.ndarray[Any, Any]
 """Arrays by slot, one per parameter, and the counters."""
 
 
-class Optimizer:
+class Optimizer(Configured):
     """Changes parameters along their gradients.
 
     In a hand-written loop, call ``optimizer.step(model)`` after the backward pass. One optimizer
@@ -41,7 +42,6 @@ class Optimizer:
         penalties are added (Pascanu et al. 2013). None: no limit.
     """
 
-    options: ClassVar[tuple[str, ...]]
     slots: ClassVar[tuple[str, ...]] = ()
     """Names of the state buffers, each as long as the parameters."""
 
@@ -50,10 +50,6 @@ class Optimizer:
 
     live: ClassVar[tuple[str, ...]] = ("lr",)
     """Options that a captured step reads from the device: changing them does not need another."""
-
-    def __init_subclass__(cls) -> None:
-        if "capturable" not in cls.__dict__:
-            cls.capturable = False
 
     def __init__(
         self,
@@ -239,17 +235,6 @@ class Optimizer:
         rate and the counters on the device, and the penalties: see `Backend.sgd`.
         """
         raise NotImplementedError(f"{type(self).__name__} does not define apply")
-
-    def config(self) -> dict[str, Any]:
-        """Class name and constructor arguments, as JSON can hold them."""
-        return {
-            "class": type(self).__name__,
-            **{name: getattr(self, name) for name in self.options},
-        }
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
-        return f"{type(self).__name__}({arguments})"
 
 
 class SGD(Optimizer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,3 +90,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say when the cupy tests did not run on a GPU."""
     if _why_simulated:
         terminalreporter.write_line(f"cupy ran on the simulator: {_why_simulated[0]}")
+
+
+@pytest.fixture
+def captures(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Counts calls of the backend's `capture`."""
+    calls = []
+    capture = backend.capture
+
+    def counted(step):
+        calls.append(step)
+        return capture(step)
+
+    monkeypatch.setattr(backend, "capture", counted)
+    return calls

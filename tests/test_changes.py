@@ -13,20 +13,6 @@ def data(rng):
     return rng.normal(size=(44, 6)).astype("f"), rng.integers(0, 3, 44)
 
 
-@pytest.fixture
-def captures(backend, monkeypatch):
-    """Counts calls of the backend's `capture`."""
-    calls = []
-    capture = backend.capture
-
-    def counted(step):
-        calls.append(step)
-        return capture(step)
-
-    monkeypatch.setattr(backend, "capture", counted)
-    return calls
-
-
 def network(backend, **options):
     layers = nnkit.Linear(6, 8), nnkit.LeakyReLU(0.1), nnkit.Dropout(0.5), nnkit.BatchNorm1d(8)
     return nnkit.Sequential(*layers, nnkit.Linear(8, 3), seed=0, backend=backend, **options)

@@ -15,20 +15,6 @@ def data(rng):
     return rng.normal(size=(44, 6)).astype("f"), rng.integers(0, 3, 44)
 
 
-@pytest.fixture
-def captures(backend, monkeypatch):
-    """Counts calls of the backend's `capture`."""
-    calls = []
-    capture = backend.capture
-
-    def counted(step):
-        calls.append(step)
-        return capture(step)
-
-    monkeypatch.setattr(backend, "capture", counted)
-    return calls
-
-
 def values(model):
     return [array.tobytes() for array in model.state().values()]
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend
+from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers.workspace import Guard, Pass
 from nnkit.parameters import Parameter, bring_together, initialize
@@ -24,7 +25,7 @@ class Step(Protocol):
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
 
 
-class Layer:
+class Layer(Configured):
     """One stage of a network.
 
     A subclass writes `forward` and `backward` in operations of `self.backend` or in plain array
@@ -37,7 +38,6 @@ class Layer:
     arrays that were not there when the layer was put into a model: those that passes keep.
     """
 
-    options: ClassVar[tuple[str, ...]] = ()
     stochastic: ClassVar[bool] = False
     """Whether the forward pass in training draws random numbers: see `draw_from`."""
 
@@ -69,10 +69,6 @@ class Layer:
     """Its mode before the first of them."""
     _at_first: Mapping[str, bool] = {}
     """Attributes that it had when it was attached first, and whether each held arrays."""
-
-    def __init_subclass__(cls) -> None:
-        if "capturable" not in cls.__dict__:
-            cls.capturable = False
 
     # ------------------------------------------------------------------ for subclasses
 
@@ -363,16 +359,6 @@ class Layer:
         self.settle()
         return {name: p.value for name, p in self.named_parameters()} | dict(self.named_buffers())
 
-    def config(self) -> dict[str, Any]:
-        """Class name and constructor arguments, as JSON can hold them."""
-        arguments = {name: _encoded(getattr(self, name)) for name in self.options}
-        return {"class": type(self).__name__, **arguments}
-
-    @classmethod
-    def from_config(cls, arguments: dict[str, Any]) -> Layer:
-        """Make a layer of the arguments that `config` gave."""
-        return cls(**arguments)
-
     def __getstate__(self) -> dict[str, Any]:
         passing = ("_pass", "_computed", "_guard", "_fits", "_mode_before")
         state = {name: value for name, value in vars(self).items() if name not in passing}
@@ -399,10 +385,6 @@ class Layer:
     def title(self) -> str:
         """What a table calls it, in which the layers inside have lines of their own."""
         return type(self).__name__ if self.children() else repr(self)
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.options)
-        return f"{type(self).__name__}({arguments})"
 
     # ------------------------------------------------------------------ plumbing
 
@@ -460,28 +442,3 @@ def fill(
             raise ValueError(f"the model has no {name}")
     for name, array in arrays.items():
         array[...] = backend.asarray(state[name], array.dtype)
-
-
-def _encoded(argument: Any) -> Any:
-    """Return an argument with its layers, if there are any, as their configurations."""
-    if isinstance(argument, Layer):
-        return argument.config()
-    if isinstance(argument, list | tuple):
-        return [_encoded(each) for each in argument]
-    return argument
-
-
-def from_config(config: Any, classes: Mapping[str, Any]) -> Any:
-    """Make what a configuration describes, sublayers too.
-
-    Raises ValueError for a class that is not among `classes`, and what constructors raise.
-    """
-    if isinstance(config, list):
-        return [from_config(each, classes) for each in config]
-    if not (isinstance(config, dict) and "class" in config):
-        return config
-    arguments = {name: from_config(value, classes) for name, value in config.items()}
-    name = arguments.pop("class")
-    if name not in classes:
-        raise ValueError(f"unknown class {name!r}; pass your own in custom_layers")
-    return classes[name].from_config(arguments)

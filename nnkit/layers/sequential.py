@@ -273,10 +273,11 @@ class Sequential(Layer):
 
     def settle(self) -> None:
         """Take note of changes inside our layers; refuse those that went to another backend."""
-        layers = [layer for _, layer in self.walk()]
-        if layers != self._built:
+        walked = [*self.walk()]
+        if [layer for _, layer in walked] != self._built:
             self.build(self.backend, self.dtype, self.seed, self.fused)
-        for path, layer in self.walk():
+            walked = [*self.walk()]
+        for path, layer in walked:
             if layer._backend is not self._backend or layer._dtype != self._dtype:
                 raise RuntimeError(
                     f"layer {path} is in another model too, and moved with it to "

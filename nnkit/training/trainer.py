@@ -13,6 +13,7 @@ import numpy as np
 
 from nnkit import checkpoint, schedules
 from nnkit.backends import Array, Backend
+from nnkit.configured import from_config
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
@@ -307,8 +308,8 @@ class Trainer:
             )
         model = build_model(path, tensors, config, backend, custom_layers)
         with checkpoint.damaged(path, "its training configuration is damaged"):
-            loss = _build(config["loss"], LOSS_CLASSES)
-            trainer = Trainer(model, loss, _build(config["optimizer"], OPTIMIZERS))
+            loss = from_config(config["loss"], LOSS_CLASSES)
+            trainer = Trainer(model, loss, from_config(config["optimizer"], OPTIMIZERS))
             trainer.history = History(**config["history"])
             trainer.extra = config["extra"]
             trainer.epochs_made = config["epochs_made"]
@@ -333,15 +334,6 @@ class Trainer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock())
-
-
-def _build(config: dict[str, Any], classes: dict[str, Any]) -> Any:
-    """Make a loss or an optimizer of what its `config` gave."""
-    arguments = dict(config)
-    name = arguments.pop("class")
-    if name not in classes:
-        raise ValueError(f"unknown class {name!r}")
-    return classes[name](**arguments)
 
 
 def _slots(model: Sequential, optimizer: Optimizer, tensors: dict[str, Any]) -> Any:
