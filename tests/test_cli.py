@@ -760,7 +760,7 @@ def test_evaluate_on_other_data(digits_run, folder):
 
 def test_evaluate_on_data_that_do_not_fit(digits_run, tiny, folder):
     assert error("evaluate", digits_run, tiny) == (
-        f"{digits_run} takes images of 64 numbers, but those of tiny.npz have 16"
+        f"{tiny}: its images have size 4x4, not 8x8, and only image files are scaled to another"
     )
     x, t = np.zeros((2, 8, 8), np.uint8), np.array([3, 12])
     np.savez(folder / "many.npz", x_train=x, t_train=t, x_test=x, t_test=t)
@@ -842,7 +842,8 @@ def test_one_bad_image_does_not_hide_the_others(digits_run, picture, options):
     assert result.exit_code == 1
     assert result.stderr == (
         "nnkit: error: none.png: No such file or directory\n"
-        "nnkit: error: bad.png: is no image file that Pillow knows\n"
+        "nnkit: error: bad.png: is no image that nnkit reads (PNG, JPEG, GIF, BMP, PPM, TIFF, "
+        "WEBP); convert it to PNG\n"
     )
     files = json.loads(result.stdout) if options else result.stdout.split(":")[:1]
     assert len(files) == 1

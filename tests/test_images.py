@@ -1,5 +1,4 @@
 import struct
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -138,16 +137,17 @@ def test_resize_of_an_image_of_the_right_size_changes_nothing(save, rng):
 def test_how_to_prepare_follows_from_the_data_set():
     digits = data.load("digits")
     assert images.preparation(digits) == "fit"
-    assert images.preparation(replace(digits, name="mnist")) == "mnist"
-    assert images.preparation(replace(digits, name="fashion-mnist")) == "fit"
-    assert images.preparation(replace(digits, name="mine")) == "resize"
+    for how in ("mnist", "fit", "resize"):
+        assert images.preparation(replace(digits, preparation=how)) == how
+    assert images.preparation(replace(digits, preparation=None)) == "resize"
 
 
 @pytest.mark.parametrize(("border", "how"), [(0, "mnist"), (255, "resize")])
 def test_own_images_are_like_mnist_if_they_are_28x28_and_dark_around(border, how):
     x = np.full((3, 28, 28), border, np.uint8)
     x[:, 8:20, 8:20] = 128
-    own = replace(data.load("digits"), name="mine", x_train=x.reshape(3, -1), image_shape=(28, 28))
+    own = replace(data.load("digits"), name="mnist", preparation=None)
+    own = replace(own, x_train=x.reshape(3, -1), image_shape=(28, 28))
     assert images.preparation(own) == how
     assert images.preparation(replace(own, x_train=own.x_train.astype(np.float32))) == "resize"
     assert images.preparation(replace(own, image_shape=None)) == "resize"
@@ -223,7 +223,10 @@ def test_an_empty_page(save, level):
 def test_a_file_that_is_no_image(tmp_path, content):
     path = tmp_path / "image.png"
     path.write_bytes(content)
-    assert message(path, MNIST) == f"{path}: is no image file that Pillow knows"
+    assert message(path, MNIST) == (
+        f"{path}: is no image that nnkit reads (PNG, JPEG, GIF, BMP, PPM, TIFF, WEBP); convert it "
+        "to PNG"
+    )
 
 
 def test_a_truncated_file(save):
@@ -240,16 +243,21 @@ def test_a_damaged_file(save):
     assert message(path, MNIST).startswith(f"{path}: cannot be read as an image: ")
 
 
-@pytest.mark.parametrize("side", [10_000, 60_000])
-def test_a_header_that_promises_too_many_pixels(tmp_path, side):
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [
+        (7_100, "has 7100x7100 pixels, and nnkit reads 50,000,000 at most; scale it down"),
+        (10_000, "has 10000x10000 pixels, and nnkit reads 50,000,000 at most; scale it down"),
+        (60_000, "has too many pixels to be read safely"),
+    ],
+)
+def test_a_header_that_promises_too_many_pixels(tmp_path, side, reason):
     path = tmp_path / "bomb.bmp"
     Image.new("L", (1, 1)).save(path)
     content = bytearray(path.read_bytes())
     content[18:26] = struct.pack("<ii", side, side)
     path.write_bytes(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert message(path, MNIST) == f"{path}: has too many pixels to be read safely"
+    assert message(path, MNIST) == f"{path}: {reason}"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ from nnkit.data import Dataset, available, load
 from nnkit.images import preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
+from nnkit.paths import expand
+from nnkit.reasons import printable
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
@@ -41,11 +42,13 @@ def checksum(dataset: Dataset) -> int:
     return zlib.crc32(dataset.t_train.data, zlib.crc32(dataset.x_train.data))
 
 
-def load_dataset(name_or_path: str) -> tuple[Dataset, str]:
+def load_dataset(
+    name_or_path: str, image_size: tuple[int, int] | None = None
+) -> tuple[Dataset, str]:
     """Load a data set; return it with what `about` keeps to find it again from any folder."""
     names = [info.name for info in available()]
-    dataset = load(name_or_path)
-    return dataset, name_or_path if name_or_path in names else str(Path(name_or_path).resolve())
+    dataset = load(name_or_path, image_size=image_size)
+    return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
 def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
@@ -54,14 +57,24 @@ def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, 
         data = trainer.extra.get("data")
     if not isinstance(data, str):
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
-    dataset, source = load_dataset(data)
+    dataset, source = load_dataset(data, trainer.extra.get("image_shape"))
     features, expected = dataset.x_train.shape[1], input_features(trainer)
     if expected not in {None, features}:
         raise Failure(
             f"{path} takes images of {expected} numbers, "
             f"but those of {dataset.name} have {features}"
         )
+    known = class_names(trainer, dataset.n_classes)
+    if tuple(map(printable, dataset.class_names)) != known[: dataset.n_classes]:
+        raise Failure(
+            f"{path} tells {_listed(known)} apart, but the classes of {dataset.name} are "
+            f"{_listed(dataset.class_names)}: they must be the same, in the same order"
+        )
     return dataset, source
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
 
 
 def input_features(trainer: Trainer) -> int | None:
@@ -83,4 +96,4 @@ def load_classifier(path: str, backend: Backend) -> Trainer:
 def class_names(trainer: Trainer, outputs: int) -> tuple[str, ...]:
     """Name each of the network's outputs, with its number where the checkpoint has no name."""
     names = trainer.extra.get("class_names", ())
-    return (*names, *map(str, range(len(names), outputs)))
+    return (*map(printable, names), *map(str, range(len(names), outputs)))

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
+from nnkit.reasons import printable
 
 _DEBUG = "nnkit.debug"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -112,7 +113,7 @@ def notice(message: str) -> None:
 
 def report(message: str) -> None:
     """Tell an error in one line."""
-    notice(f"error: {' '.join(message.splitlines())}")
+    notice(f"error: {printable(' '.join(message.splitlines()))}")
 
 
 def explain(error: Exception) -> str:

@@ -115,6 +115,7 @@ def describe(run: Run) -> str:
         "backend": f"{model.backend.name} on {_device(model.backend)}",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
+        "prepared": data.note,
         "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
         f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
@@ -123,7 +124,7 @@ def describe(run: Run) -> str:
     }
     if (progress := trainer.progress) is not None:
         rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
-    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items())
+    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items() if text)
 
 
 def report(run: Run, seconds: float) -> None:

@@ -1,10 +1,18 @@
 """What a data set is, and what is known about one before it is loaded."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nnkit.reasons import printable
+
+if TYPE_CHECKING:
+    from nnkit.images import Preparation
 
 DIGIT_NAMES = tuple("0123456789")
 
@@ -26,6 +34,11 @@ class Dataset:
         Height and width in pixels; None where a row is no single-channel image.
     class_names : tuple[str, ...]
         One name per class.
+    preparation : {"mnist", "fit", "resize"} or None
+        How image files must be prepared to be like these (see `nnkit.images.read_image`); None
+        where that is not known.
+    note : str
+        What was decided on the way, such as which images were held out for testing; may be empty.
     """
 
     name: str
@@ -35,6 +48,8 @@ class Dataset:
     t_test: NDArray[np.int64]
     image_shape: tuple[int, int] | None
     class_names: tuple[str, ...]
+    preparation: Preparation | None = None
+    note: str = ""
 
     @property
     def n_classes(self) -> int:
@@ -44,7 +59,8 @@ class Dataset:
     def __repr__(self) -> str:
         return (
             f"Dataset({self.name!r}: {len(self.x_train)} training and {len(self.x_test)} test rows "
-            f"of {self.x_train.shape[1]} {self.x_train.dtype}, {self.n_classes} classes)"
+            f"of {self.x_train.shape[1]} {self.x_train.dtype}, {self.n_classes} classes"
+            + (f"; {printable(self.note)})" if self.note else ")")
         )
 
 
