@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,15 +43,23 @@ def guarded(folder: Path) -> Iterator[None]:
     Files may be written below `folder`, and compiled code where Python keeps its own.
     """
     global _writable  # noqa: PLW0603 - an audit hook is the process's, and cannot be removed
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _peak_kib(anew=True)
     _writable = folder
     try:
         yield
     finally:
         _writable = None
-    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    more = _peak_kib() - before
     if more > MOST_KIB:
         raise ForbiddenError(f"{more / 1024:.0f} MiB of memory")
+
+
+def _peak_kib(anew: bool = False) -> int:
+    """Return the most memory this process has had, since it was last asked `anew`, in KiB."""
+    if anew:
+        Path("/proc/self/clear_refs").write_text("5")  # see proc(5)
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
 
 
 def install() -> None:
