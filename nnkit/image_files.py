@@ -115,7 +115,7 @@ def _open_image(path: Path) -> Iterator[Image]:
             raise ImageError(f"{path}: {error}") from error
         # Pillow documents no list of what a damaged file can make its decoders raise.
         except Exception as error:
-            raise ImageError(f"{path}: cannot be read as an image: {error}") from error
+            raise ImageError(f"{path}: cannot be read as an image: {error!s:.200}") from error
 
 
 def _check_pixels(image: Image) -> None:
@@ -130,9 +130,11 @@ def _brightness(image: Image, detail: int) -> NDArray[np.float64]:
     if image.mode.startswith(("I", "F")):
         return _scale_to_bytes(image, detail)
     if not image.has_transparency_data:
-        return np.asarray(_reduce(image.convert("L"), detail), np.float64)
-    layers = _reduce(image.convert("RGBA").convert("LA"), detail)
-    gray, alpha = np.moveaxis(np.asarray(layers, np.float64), 2, 0)
+        image = image if image.mode in {"RGB", "CMYK"} else image.convert("L")
+        return np.asarray(_reduce(image, detail).convert("L"), np.float64)
+    image = image if image.mode in {"LA", "RGBA"} else image.convert("RGBA")
+    layers = np.asarray(_reduce(image, detail).convert("LA"), np.float64)
+    gray, alpha = np.moveaxis(layers, 2, 0)
     ink = np.average(gray, weights=alpha) if alpha.any() else 0.0
     background = 255 if ink < 128 else 0
     blended: NDArray[np.float64] = background + (gray - background) * alpha / 255

@@ -171,6 +171,68 @@ def test_folder_of_floats_and_ints(folder):
     assert_is_example(load(folder), np.float32)
 
 
+def test_files_in_folders_of_their_own_names(folder):
+    """As Kaggle's MNIST is unpacked: with files that have dots in their names beside, or not."""
+    for name in NAMES.values():
+        content = (folder / name).read_bytes()
+        (folder / name).rename(folder / name.replace("-idx", ".idx"))
+        (folder / name).mkdir()
+        (folder / name / name).write_bytes(content)
+    assert_is_example(load(folder))
+    for name in NAMES.values():
+        (folder / name.replace("-idx", ".idx")).unlink()
+    assert_is_example(load(folder))
+    (folder / NAMES["x_test"] / "test-images").write_bytes(b"")
+    name = NAMES["x_test"]
+    assert refusal(folder) == (
+        f"{folder}: {name}/{name} and {name}/test-images could each be x_test; keep one"
+    )
+
+
+EMNIST = {
+    "balanced": (0, 47, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"),
+    "byclass": (0, 62, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"),
+    "bymerge": (0, 47, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt"),
+    "digits": (0, 10, "0123456789"),
+    "letters": (1, 26, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    "mnist": (0, 10, "0123456789"),
+}
+
+
+def write_emnist(folder, kind, first, classes):
+    """Images lie on their sides in these files, and letters count from 1."""
+    folder.mkdir(exist_ok=True)
+    images = np.arange(classes * 12, dtype=np.uint16).astype(np.uint8).reshape(classes, 3, 4)
+    labels = (np.arange(classes) + first).astype(np.uint8)
+    for part in ("train", "test"):
+        for what, array in (("images-idx3", images.transpose(0, 2, 1)), ("labels-idx1", labels)):
+            content = gzip.compress(encode(array))
+            (folder / f"emnist-{kind}-{part}-{what}-ubyte.gz").write_bytes(content)
+    return images
+
+
+@pytest.mark.parametrize("kind", EMNIST)
+def test_emnist_is_turned_upright_and_has_its_characters_as_names(tmp_path, kind):
+    first, classes, names = EMNIST[kind]
+    images = write_emnist(tmp_path / "emnist", kind, first, classes)
+    data = load(tmp_path / "emnist")
+    assert data.image_shape == (3, 4)
+    np.testing.assert_array_equal(data.x_train, images.reshape(classes, 12))
+    np.testing.assert_array_equal(data.t_test, range(classes))
+    assert data.class_names == tuple(names)
+    assert data.note == f"emnist-{kind}, images turned upright"
+
+
+def test_several_of_emnist_and_labels_it_has_not(tmp_path):
+    write_emnist(tmp_path / "emnist", "digits", 0, 11)
+    assert "its labels name 11 classes, but emnist-digits has 10" in refusal(tmp_path / "emnist")
+    write_emnist(tmp_path / "emnist", "letters", 1, 26)
+    assert refusal(tmp_path / "emnist") == (
+        f"{tmp_path / 'emnist'}: has emnist-digits and emnist-letters; put the four files of one "
+        "into a folder of its own"
+    )
+
+
 def test_two_candidates_in_a_folder(folder):
     (folder / "train-images-old").write_bytes(b"")
     assert refusal(folder) == (

@@ -116,15 +116,15 @@ def _read_npz(path: Path) -> tuple[dict[str, Named], str]:
         if missing and missing != ["x_test", "t_test"]:
             held = ", ".join(npz.names) or "nothing"
             raise DataError(
-                f"{path}: lacks {', '.join(missing)}, and holds {held}; save it with "
+                f"{path}: lacks {', '.join(missing)}, and holds {held:.300}; save it with "
                 "np.savez(path, x_train=..., t_train=..., x_test=..., t_test=...), or without the "
                 "last two"
             )
         if missing:
-            npz.check_names()
+            npz.check_complete()
         arrays = {role: Named(f"{path}: {name}", npz.read(name)) for role, name in names.items()}
     unused = [name for name in npz.names if name not in names.values()]
-    return arrays, f"{', '.join(unused)} not used" if unused else ""
+    return arrays, f"{', '.join(unused):.300} not used" if unused else ""
 
 
 def _find(path: Path, npz: Npz, role: str) -> str | None:

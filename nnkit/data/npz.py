@@ -23,6 +23,9 @@ from nnkit.paths import open_file
 
 _MAX_HEADER = 10_000
 _KINDS = "biufUS"
+_LOCAL_HEADER = 30
+_LEAST_MEMBER = 100
+"""No .npy member of an archive has fewer bytes, all told, and no header has so much to add."""
 
 
 @contextmanager
@@ -70,15 +73,24 @@ class Npz:
         with _damage(called, "cannot be read"), self._open(self._members[f"{name}.npy"]) as member:
             return read_array(member, *_read_header(member, called))
 
-    def check_names(self) -> None:
-        """Compare each member's name with what stands in front of its data.
+    def check_complete(self) -> None:
+        """Raise `DataError` where the list of members may lack one that is in the file.
 
-        To be called where something depends on what is *not* in the file: one damaged byte in a
-        name, and an array is missing.
+        To be called where something depends on what is *not* there: one damaged byte can rename
+        a member in the list, or have one entry's comment swallow the next.
         """
+        ends = [0]
         for name, member in self._members.items():
-            with _damage(f"{self._path}: {name}", "cannot be read"):
-                self._open(member).close()
+            with _damage(f"{self._path}: {name:.100}", "cannot be read"):
+                self._open(member).close()  # compares its name with the one before its data
+            before = member.header_offset + _LOCAL_HEADER + len(member.orig_filename)
+            ends.append(before + member.compress_size)
+        starts = [member.header_offset for member in self._members.values()]
+        for start, end in zip(
+            sorted([*starts, self._archive.start_dir]), sorted(ends), strict=True
+        ):
+            if start - end >= _LEAST_MEMBER:
+                raise DataError(f"{self._path}: is damaged: there is more in it than it lists")
 
     def _open(self, member: ZipInfo) -> IO[bytes]:
         if member.compress_type not in {ZIP_STORED, ZIP_DEFLATED}:
@@ -90,7 +102,7 @@ def _unique(path: Path, members: Iterable[ZipInfo]) -> dict[str, ZipInfo]:
     found: dict[str, ZipInfo] = {}
     for member in members:
         if member.filename in found:
-            raise DataError(f"{path}: has {member.filename} twice; save it anew with np.savez")
+            raise DataError(f"{path}: has {member.filename:.100} twice; save it anew with np.savez")
         found[member.filename] = member
     return found
 
@@ -114,7 +126,7 @@ def _read_header(
             'convert it with .astype("int64"), .astype(str) or np.stack before saving'
         )
     if dtype.kind not in _KINDS:
-        raise DataError(f"{called}: holds {dtype}, which is neither numbers nor text")
+        raise DataError(f"{called}: holds {dtype!s:.100}, which is neither numbers nor text")
     if min(shape, default=0) < 0 or len(shape) > 64:
         raise ValueError(f"its header says shape {shape}")
     return dtype, shape, called, "F" if is_fortran else "C"
@@ -132,4 +144,4 @@ def _damage(called: Path | str, problem: str) -> Iterator[None]:
     except MemoryError as error:
         raise DataError(f"{called}: does not fit into memory") from error
     except Exception as error:
-        raise DataError(f"{called}: {problem}: {error}") from error
+        raise DataError(f"{called}: {problem}: {error!s:.200}") from error

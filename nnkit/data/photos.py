@@ -16,7 +16,7 @@ from nnkit.data.errors import DataError
 from nnkit.data.files import file_names, is_folder, unreadable
 from nnkit.data.labels import in_order
 from nnkit.data.splitting import NOTE, held_out
-from nnkit.image_files import SUFFIXES, ImageError
+from nnkit.image_files import SUFFIXES, ImageError, check_pillow
 from nnkit.images import common_size, read_images
 from nnkit.memory import too_much
 
@@ -67,6 +67,10 @@ def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Datase
         If there are not two classes, a class has no images, images cannot be read, or there are
         too many for this machine's memory.
     """
+    try:
+        check_pillow()
+    except ImageError as error:
+        raise DataError(str(error)) from error
     parts, notes = _parts(folder)
     names = _classes(parts["train"])
     files = {part: _files(path, names, notes) for part, path in parts.items()}
@@ -184,14 +188,11 @@ def _read(folder: Path, paths: Sequence[Path], shape: tuple[int, int]) -> NDArra
         )
     x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
     errors = []
-    try:
-        for i, image in enumerate(read_images(paths, shape)):
-            if isinstance(image, Exception):
-                errors.append(str(image))
-            else:
-                x[i] = image
-    except ImageError as error:
-        raise DataError(str(error)) from error
+    for i, image in enumerate(read_images(paths, shape)):
+        if isinstance(image, Exception):
+            errors.append(str(image))
+        else:
+            x[i] = image
     if errors:
         rest = f"; and {len(errors) - SHOWN} more" if len(errors) > SHOWN else ""
         raise DataError(
