@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from os import PathLike
@@ -38,3 +39,9 @@ def open_file(path: Path) -> BinaryIO:
 
 def _open_without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def short_name(name: str) -> str:
+    """Return a file's name, or where that leaves no room for ten characters more its hash."""
+    encoded = os.fsencode(name)
+    return name if len(encoded) <= 245 else hashlib.sha256(encoded).hexdigest()[:32]

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import nnkit
 from nnkit import memory
 from nnkit.data import load, read_idx
 from nnkit.paths import expand, open_file
@@ -22,6 +23,16 @@ def test_the_home_folder(tmp_path, monkeypatch):
     assert len(load("~/a.npz").x_train) == 4
     (tmp_path / "idx").write_bytes(b"\0\0\x08\1\0\0\0\2ab")
     assert read_idx("~/idx").tolist() == [97, 98]
+
+
+def test_checkpoints_in_the_home_folder_and_under_the_longest_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    model = nnkit.Sequential(nnkit.Linear(2, 1), seed=0, backend="numpy")
+    for name in ("~/a", b"~/b", "~/" + "ä" * 127):
+        model.save(name)
+        weight = nnkit.load(name, "numpy")[0].weight
+        np.testing.assert_array_equal(weight.to_numpy(), model[0].weight.to_numpy())
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_an_ordinary_file(tmp_path):

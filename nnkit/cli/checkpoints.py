@@ -16,7 +16,6 @@ from nnkit.images import preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.paths import expand
-from nnkit.reasons import printable
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
@@ -64,13 +63,19 @@ def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, 
             f"{path} takes images of {expected} numbers, "
             f"but those of {dataset.name} have {features}"
         )
-    known = class_names(trainer, dataset.n_classes)
-    if tuple(map(printable, dataset.class_names)) != known[: dataset.n_classes]:
+    known = tuple(trainer.extra.get("class_names") or ())
+    both_named = _have_names(known) and _have_names(dataset.class_names)
+    if both_named and dataset.class_names != known[: dataset.n_classes]:
         raise Failure(
             f"{path} tells {_listed(known)} apart, but the classes of {dataset.name} are "
             f"{_listed(dataset.class_names)}: they must be the same, in the same order"
         )
     return dataset, source
+
+
+def _have_names(classes: tuple[str, ...]) -> bool:
+    """Whether classes are called something else than their numbers."""
+    return classes != tuple(map(str, range(len(classes))))
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -96,4 +101,4 @@ def load_classifier(path: str, backend: Backend) -> Trainer:
 def class_names(trainer: Trainer, outputs: int) -> tuple[str, ...]:
     """Name each of the network's outputs, with its number where the checkpoint has no name."""
     names = trainer.extra.get("class_names", ())
-    return (*map(printable, names), *map(str, range(len(names), outputs)))
+    return (*names, *map(str, range(len(names), outputs)))

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
-from nnkit.reasons import printable
 
 _DEBUG = "nnkit.debug"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -113,7 +112,7 @@ def notice(message: str) -> None:
 
 def report(message: str) -> None:
     """Tell an error in one line."""
-    notice(f"error: {printable(' '.join(message.splitlines()))}")
+    notice(f"error: {' '.join(message.splitlines())}")
 
 
 def explain(error: Exception) -> str:

@@ -20,6 +20,7 @@ from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.layers import Linear, Sequential
 from nnkit.plotting import learning_curves
+from nnkit.reasons import printable
 from nnkit.training import Trainer
 from nnkit.training.bar import ProgressBar
 from nnkit.training.callbacks import Callback
@@ -124,7 +125,7 @@ def describe(run: Run) -> str:
     }
     if (progress := trainer.progress) is not None:
         rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
-    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items() if text)
+    return "\n".join(f"{name:<9}  {printable(text)}" for name, text in rows.items() if text)
 
 
 def report(run: Run, seconds: float) -> None:
@@ -141,7 +142,7 @@ def report(run: Run, seconds: float) -> None:
         raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error
     last = history.last()
     click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
-    click.echo(f"saved {', '.join(map(str, files))}")
+    click.echo(printable(f"saved {', '.join(map(str, files))}"))
 
 
 def _network(model: Sequential) -> str:

@@ -83,7 +83,7 @@ def predict(
             report(explain(error))
             continue
         probabilities = trainer.predict_proba(pixels[None])[0]
-        names = class_names(trainer, len(probabilities))
+        names = tuple(map(printable, class_names(trainer, len(probabilities))))
         if as_json:
             results.append(_record(image, names, probabilities, top))
         elif len(images) > 1:

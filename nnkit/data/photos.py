@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from nnkit.data.splitting import NOTE, held_out
 from nnkit.image_files import SUFFIXES, ImageError, check_pillow
 from nnkit.images import common_size, read_images
 from nnkit.memory import too_much
+from nnkit.watching import person_watches
+
+T = TypeVar("T")
 
 USUAL_SIZE = (28, 28)
 """What images are scaled to unless they all have the same small size."""
@@ -188,7 +192,7 @@ def _read(folder: Path, paths: Sequence[Path], shape: tuple[int, int]) -> NDArra
         )
     x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
     errors = []
-    for i, image in enumerate(read_images(paths, shape)):
+    for i, image in enumerate(_with_bar(read_images(paths, shape), len(paths))):
         if isinstance(image, Exception):
             errors.append(str(image))
         else:
@@ -200,3 +204,13 @@ def _read(folder: Path, paths: Sequence[Path], shape: tuple[int, int]) -> NDArra
             f"them: {'; '.join(errors[:SHOWN])}{rest}"
         )
     return x
+
+
+def _with_bar(images: Iterator[T], total: int) -> Iterator[T]:
+    """Draw how far reading is, where a person watches and it takes more than a second."""
+    if not person_watches() or find_spec("tqdm") is None:
+        return images
+    from tqdm import tqdm
+
+    bar = tqdm(images, "reading images", total, leave=False, dynamic_ncols=True, delay=1)
+    return iter(bar)
