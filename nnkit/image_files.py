@@ -49,9 +49,7 @@ def without_warnings() -> Iterator[None]:
 def check_pillow() -> None:
     """Raise `ImageError` with the remedy where Pillow is not installed."""
     try:
-        with importing(
-            "PIL", "Pillow", "reading images needs Pillow; run: pip install 'nnkit[plot]'"
-        ):
+        with importing("PIL", "Pillow", "reading images needs Pillow; run: pip install pillow"):
             import PIL.Image  # noqa: F401
     except ImportError as error:
         raise ImageError(str(error)) from error

@@ -981,7 +981,7 @@ def test_predict_needs_a_network_for_images(folder, picture):
 def test_without_pillow(digits_run, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     message = error("predict", digits_run, picture)
-    assert message == "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+    assert message == "reading images needs Pillow; run: pip install pillow"
 
 
 # ---------------------------------------------------------------------- info and datasets

@@ -1,5 +1,9 @@
+import os
 import struct
+import sys
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -204,6 +208,85 @@ def test_the_orientation_a_camera_notes_is_followed(save):
     np.testing.assert_array_equal(got, expected)
 
 
+def test_sixteen_bits_are_scaled_by_what_is_white_not_by_what_is_there(save):
+    """A dark image is not made bright, so that images of one camera stay comparable."""
+    for name in ("image.png", "image.tiff"):
+        path = save(np.full((5, 5), 20 * 257, np.uint16), name)
+        assert (read_image(path, (5, 5)) == 20).all()
+
+
+def test_transparency_in_a_palette_and_of_one_colour(save):
+    page = Image.fromarray(seven()).convert("RGB")
+    expected = read_image(save(seven()), MNIST, "mnist")
+    for path in (
+        save(page, transparency=(255, 255, 255)),
+        save(page.convert("P"), transparency=page.convert("P").getpixel((0, 0))),
+        save(page.convert("P"), "image.gif", transparency=page.convert("P").getpixel((0, 0))),
+    ):
+        np.testing.assert_array_equal(read_image(path, MNIST, "mnist"), expected)
+
+
+@pytest.mark.parametrize("form", ["gif", "png", "webp", "tiff"])
+def test_the_first_of_several_images_is_read(save, form):
+    first, second = (Image.fromarray(np.full((9, 7), level, np.uint8)) for level in (80, 200))
+    path = save(first, f"image.{form}", save_all=True, append_images=[second])
+    assert np.abs(read_image(path, (9, 7)).astype(int) - 80).max() <= 2
+
+
+def test_a_large_image_is_averaged_before_it_becomes_floats(save, rng):
+    noise = rng.integers(0, 256, (40, 60), np.uint8)
+    page = Image.fromarray(np.kron(noise, np.ones((50, 50), np.uint8)))
+    path = save(page)
+    tracemalloc.start()
+    row = read_image(path, (40, 60))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24e6  # as floats, its pixels would be 48e6 bytes
+    at_once = np.asarray(page.resize((60, 40), Image.Resampling.BICUBIC), float)
+    assert np.abs(row - at_once.ravel()).max() < 10
+
+
+@pytest.mark.parametrize("form", ["EPS", "PDF", "ICO", "TGA", "PCX", "SGI", "JPEG2000"])
+def test_other_formats_are_refused_whatever_they_are_called(tmp_path, form):
+    path = tmp_path / "image.png"
+    with path.open("wb") as file:
+        Image.fromarray(seven()).save(file, form)
+    assert "is no image that nnkit reads" in message(path, MNIST)
+
+
+def test_no_flipped_bit_of_a_png_gives_other_pixels(save, rng):
+    path = save(rng.integers(0, 256, (9, 7), np.uint8))
+    want, content = read_image(path, (9, 7)), path.read_bytes()
+    refused = 0
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            np.testing.assert_array_equal(read_image(path, (9, 7)), want)
+        except ImageError:
+            refused += 1
+    assert refused > 0.9 * len(content)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OSError, match="is not an ordinary file"):
+        read_image(tmp_path / "pipe.png", MNIST)
+
+
+def test_many_are_read_in_order_with_what_is_wrong_in_place(save, tmp_path):
+    good = save(np.full((9, 7), 80, np.uint8))
+    first, none, text, last = images.read_images(
+        [good, tmp_path / "none.png", Path(__file__), good], (9, 7)
+    )
+    assert (first == 80).all()
+    assert (last == 80).all()
+    assert isinstance(none, FileNotFoundError)
+    assert isinstance(text, ImageError)
+
+
 def message(path, *arguments):
     with pytest.raises(ImageError) as caught:
         read_image(path, *arguments)
@@ -281,5 +364,5 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 def test_without_pillow(monkeypatch, save):
     path = save(seven())
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    assert message(path, MNIST) == "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert message(path, MNIST) == "reading images needs Pillow; run: pip install pillow"

@@ -1,6 +1,7 @@
 """A folder with a folder of image files for each class."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -178,5 +179,5 @@ def test_too_many_for_this_machine(photos, monkeypatch):
 
 
 def test_without_pillow(photos, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     assert "reading images needs Pillow; run: pip install" in refusal(photos)

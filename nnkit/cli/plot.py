@@ -21,6 +21,7 @@ from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
 from nnkit.kernels.table import ACTIVATIONS
+from nnkit.paths import expand
 from nnkit.training import Trainer
 from nnkit.training.history import History
 
@@ -61,7 +62,7 @@ def plot(context: click.Context) -> None:
 def _check_ending(_: click.Context, option: click.Parameter, path: Path) -> Path:
     if path.suffix.lower() not in {".png", ".svg"}:
         raise click.BadParameter(f"{path} ends neither in .png nor in .svg", param=option)
-    return path
+    return expand(path)
 
 
 def _picture(default: str) -> Callable[[Decorated], Decorated]:
@@ -153,7 +154,7 @@ def curves(run: str, output: Path, title: str | None) -> None:
 
 def _read_history(path: str) -> History:
     try:
-        read = json.loads(Path(path).read_text("utf-8"))
+        read = json.loads(expand(path).read_text("utf-8"))
         return History(**{name: list(map(float, values)) for name, values in read.items()})
     except (AttributeError, TypeError, ValueError) as error:
         raise Failure(f"{path} is no history of a run: {error}") from error

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from nnkit.paths import expand
 from nnkit.plotting.style import BLUE, GRID, VERMILLION, new_figure, plain
 from nnkit.training.history import History
 
@@ -49,7 +50,7 @@ def learning_curves(
             _draw(axes, [scale * y for y in validated], validation, VERMILLION, len(history))
         _label(axes, name, len(training))
     if path is not None:
-        figure.savefig(path)
+        figure.savefig(expand(path))
     return figure
 
 
