@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,18 @@ SUFFIXES = (
 MAX_PIXELS = 50_000_000
 """Images with more pixels are refused unread: telephones take fewer, and a small file can have
 billions."""
+
+_ORIENTATION = 0x0112
+_TURNS: dict[int, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.T,
+    6: lambda a: a.T[:, ::-1],
+    7: lambda a: a[::-1, ::-1].T,
+    8: lambda a: a.T[::-1],
+}
+"""How an image is turned upright, by the number that cameras note (Exif 2.3, tag 274)."""
 
 
 class ImageError(ValueError):
@@ -81,13 +93,13 @@ def read_gray(path: Path, detail: int) -> NDArray[np.float64]:
     ImageError
         If it is no image of the `FORMATS`, is damaged, or has more than `MAX_PIXELS`.
     """
-    from PIL import ImageOps
-
     with _open_image(path) as image:
         image.draft("L", (detail, detail))
         image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-        return _brightness(image, detail)
+        # Pillow's own turning also writes the metadata anew, which fails where they are odd.
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        gray = _brightness(image, detail)
+        return gray if turn is None else np.ascontiguousarray(turn(gray))
 
 
 @contextmanager

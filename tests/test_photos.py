@@ -134,9 +134,28 @@ def test_other_files_are_left_out_and_hidden_ones_ignored(photos):
     )
 
 
-def test_images_in_folders_in_a_class(photos):
-    save(photos / "cats" / "mine" / "1" / "a.png", np.zeros((8, 6), np.uint8))
-    assert len(load(photos).t_train) == 13
+def test_a_folder_in_a_class_is_not_guessed_at(photos):
+    save(photos / "cats" / "mine" / "a.png", np.zeros((8, 6), np.uint8))
+    assert refusal(photos) == (
+        f"{photos / 'cats'}: has a folder in it, mine; images lie in the folder of their class "
+        "itself"
+    )
+
+
+def test_a_class_may_be_called_train(photos):
+    (photos / "cats").rename(photos / "train")
+    (photos / "dogs").rename(photos / "val")
+    assert load(photos).class_names == ("train", "val")
+
+
+def test_images_without_classes_are_nothing_to_test_with(photos):
+    for name in ("cats", "dogs"):
+        (photos / "train").mkdir(exist_ok=True)
+        (photos / name).rename(photos / "train" / name)
+    save(photos / "test" / "1.png", np.zeros((8, 6), np.uint8))
+    data = load(photos)
+    assert len(data.t_test) == 3
+    assert data.note == "made gray; 1 in 5 of each class held out for testing; test not used"
 
 
 def test_all_that_cannot_be_read_are_counted_and_some_named(photos):

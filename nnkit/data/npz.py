@@ -83,8 +83,8 @@ class Npz:
         for name, member in self._members.items():
             with _damage(f"{self._path}: {name:.100}", "cannot be read"):
                 self._open(member).close()  # compares its name with the one before its data
-            before = member.header_offset + _LOCAL_HEADER + len(member.orig_filename)
-            ends.append(before + member.compress_size)
+            before = _LOCAL_HEADER + len(member.orig_filename.encode())
+            ends.append(member.header_offset + before + member.compress_size)
         starts = [member.header_offset for member in self._members.values()]
         for start, end in zip(
             sorted([*starts, self._archive.start_dir]), sorted(ends), strict=True

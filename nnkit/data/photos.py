@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
-from nnkit.data.files import file_names, is_folder, unreadable
+from nnkit.data.files import file_names, is_folder
 from nnkit.data.labels import in_order
 from nnkit.data.splitting import NOTE, held_out
 from nnkit.image_files import SUFFIXES, ImageError, check_pillow
@@ -104,15 +103,15 @@ def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Datase
 
 
 def _parts(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Find the folders that have the classes in them; also say what is not used."""
-    folders = {name.casefold(): name for name in _folders(folder)}
+    """Find the folders that have those of the classes in them; also say what is not used."""
+    with_folders = {name.casefold(): name for name in _folders(folder) if _folders(folder / name)}
     train, test = (
-        next((folders[name] for name in names if name in folders), None)
+        next((with_folders[name] for name in names if name in with_folders), None)
         for names in _PARTS.values()
     )
     if train is None:
         return {"train": folder}, []
-    unused = [name for name in folders.values() if name not in {train, test}]
+    unused = [name for name in _folders(folder) if name not in {train, test}]
     parts = {"train": folder / train} | ({} if test is None else {"test": folder / test})
     return parts, [f"{', '.join(unused)} not used"] if unused else []
 
@@ -141,31 +140,23 @@ def _files(folder: Path, names: Sequence[str], notes: list[str]) -> _Files:
     labels: list[int] = []
     others = [name for name in file_names(folder) if name not in folders and not _is_hidden(name)]
     for name in folders:
-        found = list(_walk(folder / name))
-        images = [path for path in found if _is_image(path.name)]
+        if inner := _folders(folder / name):
+            raise DataError(
+                f"{folder / name}: has a folder in it, {inner[0]}; images lie in the folder of "
+                "their class itself"
+            )
+        found = [entry for entry in file_names(folder / name) if not _is_hidden(entry)]
+        images = [entry for entry in found if _is_image(entry)]
         if not images:
             kinds = ", ".join(SUFFIXES)
             raise DataError(f"{folder / name}: has no images ({kinds}); put some in or remove it")
-        paths += images
+        paths += [folder / name / image for image in images]
         labels += [names.index(name)] * len(images)
-        others += [path.name for path in found if not _is_image(path.name)]
+        others += [entry for entry in found if not _is_image(entry)]
     if others:
         kinds = ", ".join(sorted({Path(name).suffix.lower() or "no suffix" for name in others}))
         notes.append(f"{len(others)} other files in {folder.name} left out ({kinds})")
     return _Files(paths, np.array(labels, np.int64))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """All files in a folder and in the folders in it, sorted, but for hidden ones."""
-
-    def fail(error: OSError) -> NoReturn:
-        raise unreadable(error.filename or folder, error) from error
-
-    for inside, folders, names in os.walk(folder, onerror=fail):
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        for name in sorted(names):
-            if not _is_hidden(name):
-                yield Path(inside, name)
 
 
 def _folders(folder: Path) -> list[str]:

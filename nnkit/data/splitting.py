@@ -34,7 +34,7 @@ def held_out(labels: NDArray[np.int64], seed: int, name: str) -> NDArray[np.bool
     DataError
         If no class has two images.
     """
-    order = np.argsort(uniform(len(labels), seed, 0), kind="stable")
+    order = np.argsort(uniform(len(labels), seed % 2**64, 0), kind="stable")
     order = order[np.argsort(labels[order], kind="stable")]
     counts: NDArray[Any] = np.bincount(labels)
     rank = np.arange(len(labels)) - np.repeat(counts.cumsum() - counts, counts)
