@@ -100,7 +100,7 @@ def test_images_of_bytes(backend, rng):
     results = []
     for compile in (True, False):
         model = network(backend)
-        nnkit.Trainer(model).fit(x, t, 2, 9, compile=compile)
+        nnkit.Trainer(model).fit(x, t, 2, 9, scale=1 / 255, compile=compile)
         results.append(weights(model).tobytes())
     assert results[0] == results[1]
 
