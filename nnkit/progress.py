@@ -64,8 +64,9 @@ class ProgressBar(Callback):
         self._seen = self._told = progress.epoch
         self._first = progress.epoch, self._done_before % progress.examples
         live = person_watches() if self.live is None else self.live
-        if live and sys.stderr is not None:
-            self._bar = _bar_class()(
+        bar = _bar_class(needed=self.live is not None) if live and sys.stderr is not None else None
+        if bar is not None:
+            self._bar = bar(
                 total=progress.epochs * progress.examples,
                 initial=self._done_before,
                 leave=False,
@@ -157,11 +158,14 @@ class ProgressBar(Callback):
         return "   ".join([*parts, f"{figures['seconds']:.1f} s  {rate:,.0f}/s"])
 
 
-def _bar_class() -> Any:
+def _bar_class(needed: bool) -> Any:
     """tqdm's bar for notebooks in one that can show it, else the one of characters.
 
-    As ``tqdm.auto`` does, which warns where ipywidgets is missing.
+    As ``tqdm.auto`` does, which warns where ipywidgets is missing. Without tqdm, None, or if the
+    bar is needed an ImportError.
     """
+    if find_spec("tqdm") is None and not needed:
+        return None
     if in_notebook() and find_spec("ipywidgets") is not None:
         from tqdm.notebook import tqdm
     else:

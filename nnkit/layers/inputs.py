@@ -96,7 +96,7 @@ def looks_like_images(shape: tuple[int, ...]) -> bool:
 
 def exceeds_one(array: Array) -> bool:
     """Whether a number is above 1; the first block of rows with one is the last looked at."""
-    return any(bool((block > 1).any()) for block in blocks(array))
+    return any(bool(block.max() > 1) for block in blocks(array) if block.size)
 
 
 def blocks(array: Array) -> list[Array]:

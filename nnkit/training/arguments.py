@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
+from nnkit.schedules import Schedule
 from nnkit.training.callbacks import Callback
 from nnkit.training.divergence import OnNan
 
@@ -64,6 +65,22 @@ def listed(callbacks: Any) -> Sequence[Callback]:
             hint = ": make one, with ()" if isinstance(callback, type) else ""
             raise TypeError(f"callbacks must be of nnkit.Callback, but there is {callback!r}{hint}")
     return given
+
+
+def seed(value: Any) -> int:
+    """Return an integer; TypeError for anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"seed must be an integer, not {value!r}") from None
+
+
+def schedule(value: Any) -> Schedule | None:
+    """Return a function of step and total; TypeError for what is none."""
+    if value is not None and (isinstance(value, type) or not callable(value)):
+        raise TypeError(f"schedule must be such as nnkit.schedules.Cosine(), not {value!r}")
+    chosen: Schedule | None = value
+    return chosen
 
 
 def on_nan(value: Any) -> OnNan:

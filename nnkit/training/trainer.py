@@ -145,7 +145,7 @@ class Trainer:
         run = Progress(
             arguments.count("epochs", epochs),
             arguments.batch_size(batch_size, n),
-            self.model.seed if seed is None else int(seed),
+            self.model.seed if seed is None else arguments.seed(seed),
             bool(shuffle),
             n,
             self.epochs_made,
@@ -153,7 +153,7 @@ class Trainer:
             validation_split=validation_split and float(validation_split),
         )
         callbacks = self._listed(callbacks, progress)
-        on_nan = arguments.on_nan(on_nan)
+        schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         inputs = Inputs(self.model.inputs.scale if scale is None else scale)
         with self._alone():
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
@@ -192,7 +192,7 @@ class Trainer:
         if total < run.epoch:
             raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
         callbacks = self._listed(callbacks, progress)
-        on_nan = arguments.on_nan(on_nan)
+        schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone():
             inputs = self.model.inputs
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
