@@ -615,6 +615,16 @@ def test_training_that_diverges_later_keeps_the_last_good_checkpoint(tiny, monke
     assert np.isfinite(trainer.model.flat.values).all()
 
 
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines_of_the_command_s_own(folder):
+    x, t = np.tile(np.arange(0.0, 256, 5)[:, None], 16), np.arange(52) % 2
+    np.savez("gray.npz", x_train=x, t_train=t, x_test=x[:9], t_test=t[:9])
+    invoked = CliRunner().invoke(cli, ["train", "gray.npz", "--epochs", "1", "--lr", "1e-6"])
+    warned = [line for line in invoked.stderr.splitlines() if "warning" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("nnkit: warning: x looks like images with pixels from 0 to 255, ")
+
+
 def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
