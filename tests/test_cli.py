@@ -890,14 +890,14 @@ def test_predict_with_a_model_of_the_python_interface(folder, picture, monkeypat
 
 def test_predict_needs_a_network_for_images(folder, picture):
     for name, shape, dtype in (("rows", (16,), np.uint8), ("floats", (4, 4), np.float32)):
-        x = np.full((40, *shape), 7).astype(dtype)
+        x = np.full((40, *shape), 77).astype(dtype)
         make_npz(folder / f"{name}.npz", x_train=x, t_train=np.arange(40) % 3, x_test=x[:12])
         nnkit_ok("train", f"{name}.npz", "--epochs", 1, "--out", name)
     rows, floats = (f"{name}/{CHECKPOINT}" for name in ("rows", "floats"))
     expected = f"{rows} is no network for images with one channel"
     assert error("predict", rows, picture) == expected
     assert error("predict", floats, picture) == (
-        f"{floats} was trained on pixels from 7 to 7: image files hold bytes, which are 0 to 1 "
+        f"{floats} was trained on pixels from 77 to 77: image files hold bytes, which are 0 to 1 "
         "here; use nnkit.load in Python"
     )
 

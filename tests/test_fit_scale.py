@@ -222,6 +222,18 @@ class TestWarnings:
             warnings.simplefilter("error")
             fitted(x)
 
+    def test_bytes_that_are_probably_no_pixels(self, rng):
+        x = rng.integers(0, 17, (N, 64), np.uint8)
+        message = (
+            "x is of uint8 and looks like image bytes, .* but no number is above 16: say scale"
+        )
+        with pytest.warns(nnkit.DataWarning, match=message):
+            trainer = fitted(x)
+        assert trainer.model.inputs.bytes_scaled
+        x[-1, -1] = 17
+        fitted(x)
+        fitted(x // 2, scale=1 / 16)
+
     def test_none_where_scale_was_said(self, images):
         fitted(images.astype(int), scale=1)
 

@@ -59,7 +59,7 @@ class Inputs:
             return 1.0
         scaled = self.bytes_scaled
         if scaled is None:
-            scaled = looks_like_images(array.shape) and exceeds_one(array)
+            scaled = looks_like_images(array.shape) and exceeds(array, 1)
         return BYTE if scaled else 1.0
 
     def fitted_on(self, dtype: Any, factor: float, low: float, high: float) -> Inputs:
@@ -83,7 +83,7 @@ class Inputs:
         """
         open_still = self.scale is None and self.bytes_scaled is None and self.high is None
         at_hand = array.dtype == np.uint8 or isinstance(array, np.ndarray)
-        if not (open_still and at_hand and exceeds_one(array)):
+        if not (open_still and at_hand and exceeds(array, 1)):
             return self
         images = array.dtype == np.uint8 and looks_like_images(array.shape)
         return replace(self, bytes_scaled=images)
@@ -94,9 +94,9 @@ def looks_like_images(shape: tuple[int, ...]) -> bool:
     return len(shape) in (3, 4) or (len(shape) == 2 and shape[1] >= LEAST_PIXELS)
 
 
-def exceeds_one(array: Array) -> bool:
-    """Whether a number is above 1; the first block of rows with one is the last looked at."""
-    return any(bool(block.max() > 1) for block in blocks(array) if block.size)
+def exceeds(array: Array, limit: float) -> bool:
+    """Whether a number is above a limit; the first block of rows with one is the last looked at."""
+    return any(bool(block.max() > limit) for block in blocks(array) if block.size)
 
 
 def blocks(array: Array) -> list[Array]:

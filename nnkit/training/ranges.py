@@ -6,7 +6,7 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.dtypes import as_arithmetic
-from nnkit.layers.inputs import Inputs, blocks, looks_like_images
+from nnkit.layers.inputs import Inputs, blocks, exceeds, looks_like_images
 from nnkit.warning import DataWarning, warn
 
 FAR = 10
@@ -14,6 +14,9 @@ FAR = 10
 
 LEAST_WHITE, WHITE = 128, 255
 """Between these is the brightest pixel of images whose pixels are whole numbers up to 255."""
+
+DARK = 16
+"""Bytes of which none is above this are probably no pixels, or none from 0 to 255."""
 
 LOOKED_AT = 1000
 """Rows that are searched for numbers which are not whole."""
@@ -39,11 +42,21 @@ def warn_of_pixels(array: Array, inputs: Inputs, name: str = "x") -> None:
     """Warn of images to fit, of whole numbers up to 255, that are not scaled to 0..1.
 
     What is no image, or has negative numbers, or none from 128 on, is taken for counts and the
-    like.
+    like. Warn, too, of bytes that were scaled, but are probably such counts.
     """
     assert inputs.low is not None and inputs.high is not None
-    suspicious = _reach_white(inputs) and looks_like_images(array.shape)
-    if inputs.scale is not None or not suspicious or array.dtype == np.uint8:
+    if inputs.scale is not None:
+        return
+    if array.dtype == np.uint8:
+        if not exceeds(array, DARK):
+            warn(
+                f"{name} is of uint8 and looks like image bytes, which are scaled by 1/255, but no "
+                f"number is above {DARK}: say scale=1 if they are to be taken as they are, or "
+                "scale=1/255",
+                DataWarning,
+            )
+        return
+    if not (_reach_white(inputs) and looks_like_images(array.shape)):
         return
     sample = as_arithmetic(array[:LOOKED_AT])
     if bool((sample == sample.round()).all()):

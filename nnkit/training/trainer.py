@@ -142,20 +142,20 @@ class Trainer:
         """
         whole = arguments.length(x)
         n = whole - arguments.part(validation_split, whole)
-        run = Progress(
-            arguments.count("epochs", epochs),
-            arguments.batch_size(batch_size, n),
-            self.model.seed if seed is None else arguments.seed(seed),
-            bool(shuffle),
-            n,
-            self.epochs_made,
-            accumulate=arguments.count("accumulate", accumulate),
-            validation_split=validation_split and float(validation_split),
-        )
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         inputs = Inputs(self.model.inputs.scale if scale is None else scale)
         with self._alone():
+            run = Progress(
+                arguments.count("epochs", epochs),
+                arguments.batch_size(batch_size, n),
+                self.model.seed if seed is None else arguments.seed(seed),
+                bool(shuffle),
+                n,
+                self.epochs_made,
+                accumulate=arguments.count("accumulate", accumulate),
+                validation_split=None if validation_split is None else float(validation_split),
+            )
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
             self.history, self.progress = History(), run
             self.schedule, self.log = schedule, None
@@ -186,8 +186,8 @@ class Trainer:
         run, whole = self.progress, arguments.length(x)
         left = whole - arguments.part(run.validation_split, whole)
         if left != run.examples:
-            split = "" if run.validation_split is None else f", {left} without those set aside"
-            raise ValueError(f"the run was on {run.examples} examples, but x has {whole}{split}")
+            apart = "" if run.validation_split is None else f", {left} without those set aside"
+            raise ValueError(f"the run was on {run.examples} examples, but x has {whole}{apart}")
         total = run.epochs if epochs is None else arguments.count("epochs", epochs)
         if total < run.epoch:
             raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
