@@ -945,6 +945,24 @@ def test_own_image_files_from_training_to_prediction(photos, monkeypatch):
     )
 
 
+@pytest.mark.parametrize("white", [1, 255], ids=["zeros and ones", "tiny"])
+def test_predict_scales_as_training_did(folder, white):
+    """Bytes that `fit` alone would leave as they are: 0 and 1, and rows too short for an image."""
+    image = pytest.importorskip("PIL.Image")
+    side = 5 if white == 1 else 3
+    t = np.arange(40) % 2
+    x = np.zeros((40, side, side), np.uint8)
+    x[t == 0, 0] = x[t == 1, -1] = white
+    np.savez("bars.npz", x=x, y=t)
+    nnkit_ok("train", "bars.npz", "--epochs", 60, "--lr", 0.02, "--hidden", "8", "--out", "bars")
+    images = np.where(x[:2] > 0, np.uint8(255), np.uint8(0))
+    for name, page in zip("ab", images, strict=True):
+        image.fromarray(page).save(f"{name}.png")
+    first, second = nnkit_ok("predict", f"bars/{CHECKPOINT}", "a.png", "b.png").splitlines()
+    assert first.startswith("a.png: 0 (9")
+    assert second.startswith("b.png: 1 (9")
+
+
 @pytest.mark.parametrize("size", ["0", "x", "4x", "4x5x6", "-3", "4.5", "٣"])
 def test_sizes_that_are_none(size):
     assert "is neither a size such as 28 nor height and width such as 24x32" in usage_error(

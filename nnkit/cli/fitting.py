@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 
 from nnkit.backends import Backend
 from nnkit.cli.command import Failure, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
+from nnkit.data import Dataset
 from nnkit.layers import Linear, Sequential
+from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
 from nnkit.reasons import printable
@@ -40,6 +43,7 @@ def fit(run: Run, quiet: bool) -> float:
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                scale=_scale(data),
                 progress=False,
             )
         else:
@@ -66,6 +70,12 @@ def _told_of_rate() -> Iterator[None]:
         yield
     except DivergenceError as error:
         raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
+
+
+def _scale(data: Dataset) -> float | None:
+    """Return what images are multiplied by: bytes of tiny ones too, which `fit` leaves alone."""
+    tiny = data.x_train.shape[1] < LEAST_PIXELS
+    return BYTE if tiny and data.x_train.dtype == np.uint8 else None
 
 
 class _Save(Callback):

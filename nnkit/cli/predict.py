@@ -82,7 +82,7 @@ def predict(
             failed = True
             report(explain(error))
             continue
-        probabilities = trainer.predict_proba(pixels[None])[0]
+        probabilities = trainer.predict_proba(_as_fitted(trainer, pixels[None]))[0]
         names = tuple(map(printable, class_names(trainer, len(probabilities))))
         if as_json:
             results.append(_record(image, names, probabilities, top))
@@ -118,6 +118,14 @@ def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation
     if "data" in about or side == 0 or side**2 != features:
         raise Failure(f"{path} is no network for images with one channel")
     return (side, side), "mnist" if side == 28 else "resize"
+
+
+def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return bytes where the model scales them or was fitted on 0 to 255, else numbers 0 to 1."""
+    inputs = trainer.model.inputs
+    if inputs.factor(pixels) != 1 or (inputs.high or 0) > 1:
+        return pixels
+    return pixels / np.float32(255)
 
 
 def _record(

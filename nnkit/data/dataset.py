@@ -26,8 +26,9 @@ class Dataset:
     name : str
         ``"mnist"``, or the name of the user's file or folder.
     x_train, x_test : ndarray, shape (N, features)
-        Images, flattened row by row, C-contiguous. uint8 holds bytes 0..255 (nnkit divides them
-        by 255 wherever it takes input); float32 holds the user's own scale, used as it is.
+        Images, flattened row by row, C-contiguous. uint8 holds bytes 0..255, which
+        `Trainer.fit` scales to 0..1 (those of fewer than 16 pixels with ``scale=1/255`` only);
+        float32 holds the user's own scale, used as it is.
     t_train, t_test : ndarray of int64, shape (N,)
         Labels: class numbers from 0 to ``n_classes - 1``.
     image_shape : tuple[int, int] or None
