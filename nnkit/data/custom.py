@@ -3,19 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnkit.data import emnist
 from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
 from nnkit.data.files import ROLES, file_names, find_idx_files, is_folder, missing_idx_files
 from nnkit.data.idx import read_idx
+from nnkit.data.image_arrays import (
+    check_images,
+    check_same_kind,
+    check_same_length,
+    flatten,
+    image_shape,
+)
+from nnkit.data.image_folders import holds_images
 from nnkit.data.labels import Named, class_numbers
 from nnkit.data.npz import Npz, open_npz
-from nnkit.data.photos import holds_images, load_photos
+from nnkit.data.photos import load_photos
 from nnkit.data.splitting import NOTE, held_out
 
 NAMES = {
@@ -52,25 +58,25 @@ def load_path(path: Path, image_size: tuple[int, int] | None, seed: int) -> Data
 def _dataset(path: Path, arrays: Mapping[str, Named], seed: int, note: str = "") -> Dataset:
     """Check the arrays of the `ROLES`, or of the first two of them, and make a data set."""
     parts = [part for part in ("train", "test") if f"x_{part}" in arrays]
-    images = {part: _check_images(arrays[f"x_{part}"]) for part in parts}
+    images = {part: check_images(arrays[f"x_{part}"]) for part in parts}
     t, class_names = class_numbers({part: arrays[f"t_{part}"] for part in parts})
     for part in parts:
-        _check_same_length(images[part], arrays[f"t_{part}"])
-    x = {part: _flatten(images[part].array) for part in parts}
+        check_same_length(images[part], arrays[f"t_{part}"])
+    x = {part: flatten(images[part].array) for part in parts}
     if parts == ["train"]:
         test = held_out(t["train"], seed, str(path))
         x = {"train": x["train"][~test], "test": x["train"][test]}
         t = {"train": t["train"][~test], "test": t["train"][test]}
         note = "; ".join(filter(None, [NOTE, note]))
     else:
-        _check_same_kind(images["train"], images["test"])
+        check_same_kind(images["train"], images["test"])
     return Dataset(
         name=path.resolve().name,
         x_train=x["train"],
         t_train=t["train"],
         x_test=x["test"],
         t_test=t["test"],
-        image_shape=_image_shape(images["train"].array.shape),
+        image_shape=image_shape(images["train"].array.shape),
         class_names=class_names,
         note=note,
     )
@@ -93,11 +99,12 @@ def _load_emnist(folder: Path, kinds: list[str], seed: int) -> Dataset:
         )
     kind = kinds[0]
     arrays = _read_idx_files(folder, find_idx_files(folder, f"emnist-{kind}-"))
+    first = np.float64(emnist.FIRST_LABEL.get(kind, 0))  # a float, so that 0 - 1 is no label
     for role, (name, array) in arrays.items():
-        if role.startswith("x") and array.ndim == 3:
+        if role.startswith("t"):
+            arrays[role] = Named(name, array - first)
+        elif array.ndim == 3:
             arrays[role] = Named(name, array.transpose(0, 2, 1))
-        else:
-            arrays[role] = Named(name, array.astype(np.int64) - emnist.FIRST_LABEL.get(kind, 0))
     dataset = _dataset(folder, arrays, seed, f"emnist-{kind}, images turned upright")
     names = tuple(emnist.CLASSES[kind])
     if dataset.n_classes > len(names):
@@ -132,64 +139,3 @@ def _find(path: Path, npz: Npz, role: str) -> str | None:
     if len(found) > 1:
         raise DataError(f"{path}: {' and '.join(found)} could each be {role}; keep one")
     return found[0] if found else None
-
-
-# ---------------------------------------------------------------------- checking
-
-
-def _check_images(named: Named) -> Named:
-    name, array = named
-    if not 2 <= array.ndim <= 4:
-        raise DataError(
-            f"{name}: images have shape (N, H, W), (N, features) or (N, H, W, channels), "
-            f"not {array.shape}"
-        )
-    if array.size == 0:
-        raise DataError(f"{name}: there is nothing in images of shape {array.shape}")
-    if array.dtype == np.uint8:
-        return named
-    if array.dtype.kind != "f":
-        raise DataError(
-            f"{name}: images are uint8 (0..255) or float, not {array.dtype}; convert them with "
-            '.astype("uint8") or .astype("float32")'
-        )
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32, copy=False)
-    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
-    if not finite.all():
-        raise DataError(
-            f"{name}: {np.count_nonzero(~finite)} of {len(finite)} images hold NaN or infinite "
-            f"float32 values, the first is image {finite.argmin()}"
-        )
-    return Named(name, array)
-
-
-def _check_same_length(images: Named, labels: Named) -> None:
-    if len(images.array) != len(labels.array):
-        raise DataError(
-            f"{images.name} has {len(images.array)} images, shape {images.array.shape}, but "
-            f"{labels.name} has {len(labels.array)} labels, shape {labels.array.shape}"
-        )
-
-
-def _check_same_kind(train: Named, test: Named) -> None:
-    if train.array.shape[1:] != test.array.shape[1:]:
-        raise DataError(
-            f"{train.name} has images of shape {train.array.shape[1:]}, but {test.name} has "
-            f"{test.array.shape[1:]}: they must be the same"
-        )
-    if train.array.dtype != test.array.dtype:
-        raise DataError(
-            f"{train.name} is {train.array.dtype}, but {test.name} is {test.array.dtype}: bytes "
-            "are divided by 255 and floats are not, so both must be the same"
-        )
-
-
-def _flatten(array: NDArray[Any]) -> NDArray[Any]:
-    return np.ascontiguousarray(array.reshape(len(array), -1))
-
-
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
-        return shape[1], shape[2]
-    return None
