@@ -662,7 +662,7 @@ def test_without_matplotlib_there_are_no_curves(drawn, monkeypatch):
     result = run("train", drawn, *TINY)
     assert result.exit_code == 0
     assert result.stderr == (
-        "nnkit: no learning-curves.png: pictures need Matplotlib: pip install 'nnkit[plot]'\n"
+        "nnkit: no learning-curves.png: pictures need Matplotlib: pip install matplotlib\n"
     )
     assert names("runs/tiny") == ["history.json", CHECKPOINT]
     assert "learning-curves.png" not in result.stdout
@@ -894,7 +894,7 @@ def test_predict_needs_a_network_for_images(folder, picture):
 def test_without_pillow(digits_run, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     message = error("predict", digits_run, picture)
-    assert message == "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+    assert message == "reading images needs Pillow; run: pip install pillow"
 
 
 # ---------------------------------------------------------------------- info and datasets

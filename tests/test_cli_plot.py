@@ -160,10 +160,10 @@ def test_files_that_cannot_be_written(folder):
     assert error("optimizers", "-o", "no/where.png") == "no/where.png: No such file or directory"
 
 
-def test_without_matplotlib_one_line_names_the_extra(monkeypatch):
+def test_without_matplotlib_one_line_names_it(monkeypatch):
     for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
-    expected = "pictures need Matplotlib: pip install 'nnkit[plot]'"
+    expected = "pictures need Matplotlib: pip install matplotlib"
     assert error("activations") == expected
     assert error("optimizers", "--steps", 1) == expected
 

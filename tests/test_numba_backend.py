@@ -342,7 +342,7 @@ try:
 except ImportError as error:
     print(error)
 """
-    assert run(code) == "numba is not installed: pip install 'nnkit[numba]'\n"
+    assert run(code) == "numba is not installed: pip install numba\n"
 
 
 # ---------------------------------------------------------------------- threads

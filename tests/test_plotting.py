@@ -460,10 +460,10 @@ def test_no_path():
 # ---------------------------------------------------------------------- all
 
 
-def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
+def test_without_matplotlib_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"need Matplotlib: pip install 'nnkit\[plot\]'"):
+    with pytest.raises(ImportError, match=r"need Matplotlib: pip install matplotlib$"):
         activation_functions()
 
 

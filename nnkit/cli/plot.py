@@ -52,7 +52,7 @@ def plot(context: click.Context) -> None:
     """Draw pictures: of a network, of its training, of what networks are made of.
 
     Each is written into a file, PNG or SVG by its ending; a file of that name is replaced. Needs
-    Matplotlib, which the extra "plot" installs: pip install 'nnkit[plot]'
+    Matplotlib: pip install matplotlib
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -1,6 +1,6 @@
 """Pictures: each function returns a Matplotlib `Figure`, whose `savefig` writes PNG or SVG.
 
-They need the extra ``plot``, and raise ImportError without it. No state of pyplot is touched.
+They need Matplotlib, and raise ImportError without it. No state of pyplot is touched.
 Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart.
 """
 

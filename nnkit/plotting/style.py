@@ -20,9 +20,7 @@ GRAY, GRID = "#555555", "#e4e4e4"
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """Make an empty figure of a size in inches; raises ImportError without Matplotlib."""
-    with importing(
-        "matplotlib", "Matplotlib", "pictures need Matplotlib: pip install 'nnkit[plot]'"
-    ):
+    with importing("matplotlib", "Matplotlib", "pictures need Matplotlib: pip install matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine

@@ -158,4 +158,4 @@ def create() -> NumbaBackend:
     except ModuleNotFoundError as error:
         if error.name != "numba":
             raise
-        raise ImportError("numba is not installed: pip install 'nnkit[numba]'") from error
+        raise ImportError("numba is not installed: pip install numba") from error
