@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from safetensors.numpy import load_file
 import nnkit
 from nnkit import data
 from nnkit.cli import cli
+from nnkit.cli.command import Nnkit
 from nnkit.cli.fitting import _device
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
@@ -112,6 +114,22 @@ def test_every_command_explains_itself_with_examples(command, flag):
     examples = text.partition("\nExamples:\n")[2].splitlines()
     assert examples
     assert all("nnkit " in line for line in examples)
+
+
+@pytest.mark.parametrize("group", [(), ("plot",)])
+def test_lists_of_commands_say_what_each_does_to_the_end(group):
+    listed = nnkit_ok(*group).partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert listed
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+def test_exit_codes_are_those_of_the_documentation():
+    """Each has tests of its own, below."""
+    page = (Path(__file__).parents[1] / "docs/cli.md").read_text("utf-8")
+    codes = re.findall(r"^\| (\d[^|]*) \|", page, re.M)
+    assert codes == ["0", "1", "2", "128 + n"]
+    docstring = " ".join(Nnkit.__doc__.split())
+    assert re.findall(r"(?<![\w+] )\b(\d+(?: \+ n)?): ", docstring) == codes
 
 
 def test_nnkit_alone_lists_the_commands():
@@ -1042,6 +1060,15 @@ def test_nobody_reads_to_the_end():
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_a_warning_is_one_line():
+    code = (
+        "import warnings\nfrom nnkit import cli\ncli.cli = lambda: warnings.warn('oh')\ncli.main()"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "nnkit: oh\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 import nnkit
 from nnkit import plotting
-from nnkit.cli import cli
+from nnkit.cli import cli, histories
 from nnkit.cli.problems import UNITS, classes, make
 
 pytest.importorskip("matplotlib")
@@ -198,13 +198,50 @@ def test_optimizers(drawn):
 # ---------------------------------------------------------------------- curves
 
 
-@pytest.mark.parametrize("name", ["history.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["history.json", "model.safetensors", ""])
 def test_curves_of_a_run(checkpoint, drawn, name):
     figure = drawn("learning_curves")
-    assert plot("curves", Path(checkpoint).with_name(name)) == "saved curves.png\n"
+    assert plot("curves", Path(checkpoint).parent / name) == "saved curves.png\n"
     loss = json.loads(Path("runs/tiny/history.json").read_text())
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes.get_lines()}
     assert lines == {"training": loss["loss"], "test": loss["val_loss"]}
+
+
+def train(out, epochs):
+    options = ["--epochs", epochs, "--batch-size", 16, "--hidden", 5, "--quiet", "--out", out]
+    ok("train", "tiny.npz", *options)
+
+
+def test_curves_of_several_runs(checkpoint, drawn):
+    train("runs/longer", 3)
+    figure = drawn("learning_curves")
+    assert plot("curves", "runs/tiny", "runs/longer/history.json") == "saved curves.png\n"
+    (legend,) = figure.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("tiny", "longer", "training", "test"),
+    ]
+    assert [len(line.get_xdata()) for line in figure.axes.get_lines()] == [2, 2, 3, 3]
+
+
+def test_runs_are_named_by_as_many_folders_as_it_takes(folder):
+    for run in ("a/mnist", "b/mnist", "a/ring"):
+        (folder / run).mkdir(parents=True)
+    for file in ("a/mnist/history.json", "wide.safetensors", "deep.safetensors"):
+        (folder / file).touch()
+    for paths, expected in {
+        ("a/mnist", "a/ring"): ["mnist", "ring"],
+        ("a/mnist/model.safetensors", "b/mnist"): ["a/mnist", "b/mnist"],
+        ("wide.safetensors", "deep.safetensors"): ["wide", "deep"],
+        ("a/mnist/history.json", "a/../a/mnist"): ["mnist", "mnist"],
+        ("a/mnist", "."): ["mnist", folder.name],
+    }.items():
+        assert histories.names(paths) == expected
+
+
+def test_a_folder_without_a_run(folder):
+    expected = ". is no folder of a run: it has neither model.safetensors nor history.json"
+    assert error("curves", ".") == expected
+    assert usage_error("curves") == "Missing argument 'RUN...'."
 
 
 def test_curves_of_what_was_never_trained(folder):

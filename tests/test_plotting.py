@@ -93,7 +93,7 @@ def test_few_epochs_have_markers_and_many_have_not():
         }
 
     assert markers(1) == {"o"}
-    assert markers(100) == {""}
+    assert markers(100) == {"None"}
 
 
 def test_the_picture_is_saved_in_the_format_of_its_name(tmp_path):
@@ -107,6 +107,47 @@ def test_the_picture_is_saved_in_the_format_of_its_name(tmp_path):
 def test_no_epoch_is_an_error():
     with pytest.raises(ValueError, match="no learning curves before the first epoch is done"):
         learning_curves(History())
+
+
+def test_runs_are_compared_by_colours():
+    runs = {"a": history(2), "_b": history(40, validated=0), "c": history(3, accuracy=False)}
+    figure = learning_curves(runs, validation="test")
+    loss, accuracy = figure.get_axes()
+    drawn = [(line.get_color(), line.get_linestyle(), len(line.get_xdata())) for line in loss.lines]
+    blue, vermillion, green = "#0072B2", VERMILLION, "#009E73"
+    assert [line for line in drawn if line[2]] == [
+        *((blue, "--", 2), (blue, "-", 2), (vermillion, "--", 40), (green, "--", 3)),
+        (green, "-", 3),
+    ]
+    assert {line.get_color() for line in accuracy.lines if len(line.get_xdata())} == {
+        *(blue, vermillion),
+    }
+    np.testing.assert_allclose(loss.lines[1].get_xydata(), [[1, 1.1], [2, 0.55]])
+    assert loss.get_xlim() == accuracy.get_xlim() == (0.5, 40.5)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "_b", "c", "training", "test"]
+    assert [line.get_color() for line in legend.get_lines()[:3]] == [blue, vermillion, green]
+
+
+def test_without_validation_none_is_named():
+    (legend,) = learning_curves({"a": history(2, validated=0)}).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "training"]
+
+
+def test_many_runs_have_a_colour_each_and_room_for_their_names():
+    figure = learning_curves({f"learning rate {i}": history(2) for i in range(20)})
+    (legend,) = figure.legends
+    assert len({line.get_color() for line in legend.get_lines()}) == 21
+    assert figure.get_size_inches()[1] > learning_curves(history(2)).get_size_inches()[1] + 1
+
+
+def test_runs_without_an_epoch_are_named():
+    with pytest.raises(ValueError, match="no learning curves before the first epoch of b is done"):
+        learning_curves({"a": history(), "b": History()})
+    with pytest.raises(ValueError, match="no learning curves before the first epoch is done"):
+        learning_curves({})
+    with pytest.raises(TypeError, match="or a dict of several by name, not list"):
+        learning_curves([history()])
 
 
 # ---------------------------------------------------------------------- activation functions

@@ -22,11 +22,12 @@ def new_figure(width: float, height: float, title: str) -> Figure:
     """Make an empty figure of a size in inches; raises ImportError without Matplotlib."""
     with importing("matplotlib", "Matplotlib", "pictures need Matplotlib: pip install matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+        from nnkit.plotting.picture import Picture
+
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.05, hspace=0.05)
-    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
+    figure = Picture(figsize=(width, height), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=12, fontweight="bold", parse_math=False, wrap=True)
     return figure
@@ -44,6 +45,16 @@ def headline(axes: Axes, title: str, remark: str) -> None:
     """Write a title, and below it a remark in smaller letters."""
     axes.set_title(f"{title}\n", fontsize=11)
     axes.text(0.5, 1.03, remark, transform=axes.transAxes, ha="center", color=GRAY, fontsize=8.5)
+
+
+def distinct_colors(n: int) -> list[str]:
+    """Colours for n curves: those above, or as many steps of a scale where there are more."""
+    if n <= len(COLORS):
+        return list(COLORS[:n])
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.95 * i / (n - 1))) for i in range(n)]
 
 
 def panels(n: int, columns: int) -> tuple[int, int]:
