@@ -17,6 +17,7 @@ from nnkit.plotting import (
     predicted_images,
 )
 from nnkit.plotting.images import even_columns
+from nnkit.plotting.style import panels
 from nnkit.training.history import History
 
 pytest.importorskip("matplotlib")
@@ -172,6 +173,12 @@ def test_activations_are_step_sigmoid_and_relu_with_their_derivatives():
             np.testing.assert_allclose(lines[label].get_ydata(), value, atol=1e-12)
     assert texts(step) == ["1 if x > 0 else 0, no derivative to train by"]
     assert texts(relu) == ["max(x, 0)"]
+
+
+def test_panels_are_laid_out_evenly():
+    assert [panels(n, 3) for n in (1, 2, 3, 4, 5, 7, 15)] == [
+        *((1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 3), (5, 3)),
+    ]
 
 
 def test_one_legend_tells_function_and_derivative():

@@ -58,5 +58,6 @@ def distinct_colors(n: int) -> list[str]:
 
 
 def panels(n: int, columns: int) -> tuple[int, int]:
-    """Rows and columns that n panels fill."""
-    return -(-n // columns), min(n, columns)
+    """Rows and columns that n panels fill, as evenly as may be with so many columns at most."""
+    rows = -(-n // columns)
+    return rows, -(-n // rows)
