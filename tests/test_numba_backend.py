@@ -333,9 +333,10 @@ def test_loops_over_exp_are_vector_code():
 
 
 def test_without_numba():
+    """And so without llvmlite, which comes with it."""
     code = """
 import sys
-sys.modules["numba"] = None
+sys.modules["numba"] = sys.modules["llvmlite"] = None
 from nnkit.backends.numba import create
 try:
     create()
