@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -121,6 +122,21 @@ def test_lists_of_commands_say_what_each_does_to_the_end(group):
     listed = nnkit_ok(*group).partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert listed
     assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+def commands(command, name=("nnkit",)):
+    yield " ".join(name), command
+    for inner, found in getattr(command, "commands", {}).items():
+        yield from commands(found, (*name, inner))
+
+
+def test_every_command_and_option_is_explained_in_a_sentence():
+    """Defaults follow it, in brackets."""
+    for name, command in commands(cli):
+        assert command.help.strip().partition("\n")[0].endswith("."), name
+        for option in (each for each in command.params if isinstance(each, click.Option)):
+            text = (option.help or "").partition("  [default: ")[0]
+            assert re.fullmatch(r"[A-Z].*\.", text), f"{name} {option.opts}: {option.help}"
 
 
 def test_exit_codes_are_those_of_the_documentation():
