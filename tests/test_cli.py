@@ -1078,15 +1078,6 @@ def test_nobody_reads_to_the_end():
     assert process.returncode == 1
 
 
-def test_a_warning_is_one_line():
-    code = (
-        "import warnings\nfrom nnkit import cli\ncli.cli = lambda: warnings.warn('oh')\ncli.main()"
-    )
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "nnkit: oh\n")
-
-
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("argument", ["datasets", "--help"])
 def test_a_process_whose_output_cannot_be_written(argument):

@@ -1,5 +1,6 @@
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,19 @@ def test_another_format(name):
     message = usage_error("optimizers", "-o", name)
     assert message.endswith(f": {name} ends neither in .png nor in .svg")
     assert pictures() == []
+
+
+def test_a_script_without_a_font_is_said_in_one_line(monkeypatch):
+    from nnkit.plotting import fonts
+
+    monkeypatch.setattr(fonts, "_families_with", lambda missing: ([], missing))
+    fonts._say.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        result = run("plot", "optimizers", "--steps", 1, "--title", "학습")
+    assert (result.exit_code, result.stdout) == (0, "saved optimizers.png\n")
+    assert result.stderr.startswith("nnkit: warning: no font here has '학습': boxes are drawn")
+    assert result.stderr.count("\n") == 1
 
 
 def test_files_that_cannot_be_written(folder):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-
 import click
 
 import nnkit
 from nnkit.cli.bench import bench
-from nnkit.cli.command import Nnkit, debug_option, notice
+from nnkit.cli.command import Nnkit, debug_option
 from nnkit.cli.datasets import datasets
 from nnkit.cli.evaluate import evaluate
 from nnkit.cli.info import info
@@ -54,5 +52,4 @@ for command in (train, evaluate, predict, plot, bench, info, datasets):
 def main() -> None:
     """Run the command line, and exit the process with its code."""
     choose_kernels()
-    warnings.showwarning = lambda message, *_: notice(str(message))
     cli()
