@@ -20,7 +20,7 @@ from nnkit.plotting.images import even_columns
 from nnkit.plotting.style import panels
 from nnkit.training.history import History
 
-pytest.importorskip("matplotlib")
+Text = pytest.importorskip("matplotlib.text").Text
 
 VERMILLION = "#D55E00"
 
@@ -519,6 +519,21 @@ def test_a_title_with_dollars_is_written_as_it_is(tmp_path):
     figure = confusion_matrix(np.array([0]), np.array([0]), title="$5 and $6^")
     figure.savefig(tmp_path / "money.png")
     assert figure.get_suptitle() == "$5 and $6^"
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path):
+    names = ["$5 to $6", r"$\frac"]
+    one = np.array([0, 1])
+    for figure in (
+        confusion_matrix(one, one, names),
+        predicted_images(np.zeros((2, 2, 2)), one, one[::-1], names),
+        decision_regions(right_of_half, np.eye(2), one, names),
+        learning_curves(dict.fromkeys(names, history())),
+        optimizer_paths({name: SGD(0.1) for name in names}, steps=1),
+    ):
+        written = {text.get_text() for text in figure.findobj(Text)}
+        assert any(r"\$5 to \$6" in text for text in written)
+        figure.savefig(tmp_path / "names.png")
 
 
 def test_no_global_state_of_matplotlib_is_touched():

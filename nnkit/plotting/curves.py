@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from nnkit.plotting.labels import literal
 from nnkit.plotting.style import BLUE, GRAY, GRID, VERMILLION, distinct_colors, new_figure, plain
 from nnkit.training.history import History
 
@@ -73,7 +74,7 @@ def _draw(axes: Axes, run: History, name: str, color: str, style: str = "o-", **
 def _draw_one(axes: Axes, run: History, name: str, validation: str) -> None:
     _draw(axes, run, name, BLUE, label="training")
     if getattr(run, f"val_{name}"):
-        _draw(axes, run, f"val_{name}", VERMILLION, label=validation)
+        _draw(axes, run, f"val_{name}", VERMILLION, label=literal(validation))
     axes.legend(frameon=False)
 
 
@@ -90,10 +91,10 @@ def _tell_apart(figure: Figure, runs: Mapping[str, History], validation: str) ->
     colors = distinct_colors(len(runs))
     handles = [Line2D([], [], color=color, linewidth=2) for color in colors]
     handles.append(Line2D([], [], color=GRAY, linewidth=1.3, linestyle="--"))
-    labels = [*runs, "training"]
+    labels = [*map(literal, runs), "training"]
     if any(run.val_loss for run in runs.values()):
         handles.append(Line2D([], [], color=GRAY, linewidth=2))
-        labels.append(validation)
+        labels.append(literal(validation))
     width, height = figure.get_size_inches()
     columns = max(1, min(5, int(width / (0.7 + 0.1 * max(map(len, labels))))))
     figure.set_size_inches(width, height + 0.22 * -(-len(labels) // columns))
