@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 SHARE = 0.5
@@ -11,17 +12,13 @@ SHARE = 0.5
 UNKNOWN = 4 * 2**30
 """What is taken to be free where the system does not say: 4 GiB."""
 
-_CONTROL_GROUPS = (
-    ("/sys/fs/cgroup", "memory.max", "memory.current"),
-    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-)
-"""Where Linux says what a container may use and uses: its folder and two files, new and old."""
+GROUPS = Path("/sys/fs/cgroup")
+"""Where Linux has the control groups, by which containers and batch systems limit memory."""
 
 
 def free_memory() -> int:
-    """Bytes that can be had without swapping, in this container if it has a limit of its own."""
-    free = [found for found in (_available(), *map(_left_to_group, _CONTROL_GROUPS)) if found]
-    return min(free, default=UNKNOWN)
+    """Bytes that can be had without swapping, within the limits of the process's groups."""
+    return min([*_available(), *_left_to_groups(Path("/proc/self/cgroup"))], default=UNKNOWN)
 
 
 def too_much(n_bytes: int) -> str | None:
@@ -35,25 +32,45 @@ def too_much(n_bytes: int) -> str | None:
     )
 
 
-def _available() -> int | None:
+def _available() -> list[int]:
+    """What the whole machine has to give, where it says so."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+                return [int(line.split()[1]) * 1024]
     except (OSError, ValueError):
         pass
     try:  # where there is no /proc: half of what is built in
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]
     except (AttributeError, OSError, ValueError):
-        return None
+        return []
 
 
-def _left_to_group(where: tuple[str, str, str]) -> int | None:
-    """What is left of a control group's limit; its files' cache makes way, and counts as free."""
-    folder, limit, used = where
+def _left_to_groups(membership: Path) -> Iterator[int]:
+    """What is left of the limit of each group that the process is in, and of those around it."""
     try:
-        left = int(Path(folder, limit).read_text()) - int(Path(folder, used).read_text())
-        cache = dict(map(str.split, Path(folder, "memory.stat").read_text().splitlines()))
-        return max(1, left + int(cache["inactive_file"]))
-    except (OSError, ValueError, KeyError):  # no group, or one without a limit: "max"
-        return None
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return
+    for _, controllers, path in lines:
+        if controllers == "":
+            root, limit, used = GROUPS, "memory.max", "memory.current"
+        elif "memory" in controllers.split(","):
+            root, limit, used = GROUPS / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        # In a container the path may be that outside, and the group's files lie at the root.
+        names = path.strip("/").split("/")
+        for depth in range(len(names) + 1):
+            yield from _left_to_group(root.joinpath(*names[:depth]), limit, used)
+
+
+def _left_to_group(group: Path, limit: str, used: str) -> list[int]:
+    """What is left of a group's limit; its cache of files makes way, and counts as free."""
+    try:
+        left = int((group / limit).read_text()) - int((group / used).read_text())
+        figures = dict(map(str.split, (group / "memory.stat").read_text().splitlines()))
+        cache = int(figures.get("total_inactive_file", figures.get("inactive_file", 0)))
+        return [max(1, left + cache)]
+    except (OSError, ValueError):  # no group, or one without a limit: "max"
+        return []

@@ -72,21 +72,35 @@ def test_free_memory_is_less_than_there_is():
     assert 2**20 < memory.free_memory() < 2**50
 
 
+NEW = ("0::/job/step\n", "", "memory.max", "memory.current", "inactive_file")
+OLD = (
+    *("7:cpu:/x\n4:memory,pids:/job/step\n", "memory"),
+    *("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+)
+
+
+@pytest.mark.parametrize("kind", [NEW, OLD], ids=["new", "old"])
+@pytest.mark.parametrize("group", ["", "job", "job/step"])
 @pytest.mark.parametrize(
     ("limit", "used", "cache", "free"),
     [("3000", "2000", "500", 1500), ("2000", "3000", "0", 1), ("max", "0", "0", 7000)],
 )
-def test_a_container_has_a_limit_of_its_own(tmp_path, monkeypatch, limit, used, cache, free):
-    for name, text in (("memory.max", limit), ("memory.current", used)):
-        (tmp_path / name).write_text(f"{text}\n")
-    (tmp_path / "memory.stat").write_text(f"anon 5\ninactive_file {cache}\n")
-    group = (str(tmp_path), "memory.max", "memory.current")
-    monkeypatch.setattr(memory, "_CONTROL_GROUPS", [group, ("/nowhere", "a", "b")])
-    monkeypatch.setattr(memory, "_available", lambda: 7000)
-    assert memory.free_memory() == free
+def test_containers_and_batch_jobs_have_limits_of_their_own(
+    tmp_path, monkeypatch, kind, group, limit, used, cache, free
+):
+    membership, root, *names = kind
+    folder = tmp_path / root / group
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in zip(names, (limit, used), strict=False):
+        (folder / name).write_text(f"{text}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cache}\n")
+    (tmp_path / "membership").write_text(membership)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    left = memory._left_to_groups(tmp_path / "membership")
+    assert min([7000, *left]) == free
 
 
 def test_where_the_system_does_not_say(monkeypatch):
-    monkeypatch.setattr(memory, "_CONTROL_GROUPS", [])
-    monkeypatch.setattr(memory, "_available", lambda: None)
+    monkeypatch.setattr(memory, "_left_to_groups", lambda _: [])
+    monkeypatch.setattr(memory, "_available", list)
     assert memory.free_memory() == 4 * 2**30
