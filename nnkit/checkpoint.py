@@ -13,12 +13,12 @@ import json
 import os
 from collections.abc import Iterator
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnkit import dtypes
+from nnkit.paths import expand, short_name
 from nnkit.warning import warn_of_weights
 
 FORMAT = 1
@@ -65,9 +65,9 @@ def write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -
     }
     data = save(contiguous, {"format": "nnkit", "nnkit": json.dumps({"version": FORMAT, **config})})
     warn_of_weights(path, tensors.get("model", {}))
-    target = Path(path)
+    target = expand(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{token_hex(4)}")
+    temporary = target.with_name(f".{short_name(target.name)}.{token_hex(4)}")
     try:
         with temporary.open("xb") as file:
             file.write(data)
@@ -88,7 +88,8 @@ def read(path: str | PathLike[str]) -> tuple[Tensors, dict[str, Any]]:
     """
     from safetensors import SafetensorError, safe_open
 
-    if not Path(path).is_file():
+    path = expand(path)
+    if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
         with safe_open(path, framework="numpy") as file:

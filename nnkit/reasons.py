@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from unicodedata import category
 
 
 def reason(error: BaseException) -> str:
@@ -17,6 +18,15 @@ def named_reason(error: BaseException) -> str:
     """Return the same line behind the exception's name, such as "OSError: no such file"."""
     name, line = type(_root(error)).__name__, reason(error)
     return name if line == name else f"{name}: {line}"
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, or cannot show, as Python writes it: ``\x1b``, ``\n``.
+
+    For text from files and names of files. Spaces of any width stay as they are.
+    """
+    shown = (c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
+    return "".join(shown)
 
 
 def _root(error: BaseException) -> BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from nnkit.data import Dataset, available, load
 from nnkit.images import preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
+from nnkit.paths import expand
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
@@ -41,11 +41,13 @@ def checksum(dataset: Dataset) -> int:
     return zlib.crc32(dataset.t_train.data, zlib.crc32(dataset.x_train.data))
 
 
-def load_dataset(name_or_path: str) -> tuple[Dataset, str]:
+def load_dataset(
+    name_or_path: str, image_size: tuple[int, int] | None = None
+) -> tuple[Dataset, str]:
     """Load a data set; return it with what `about` keeps to find it again from any folder."""
     names = [info.name for info in available()]
-    dataset = load(name_or_path)
-    return dataset, name_or_path if name_or_path in names else str(Path(name_or_path).resolve())
+    dataset = load(name_or_path, image_size=image_size)
+    return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
 def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
@@ -54,14 +56,30 @@ def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, 
         data = trainer.extra.get("data")
     if not isinstance(data, str):
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
-    dataset, source = load_dataset(data)
+    dataset, source = load_dataset(data, trainer.extra.get("image_shape"))
     features, expected = dataset.x_train.shape[1], input_features(trainer)
     if expected not in {None, features}:
         raise Failure(
             f"{path} takes images of {expected} numbers, "
             f"but those of {dataset.name} have {features}"
         )
+    known = tuple(trainer.extra.get("class_names") or ())
+    both_named = _have_names(known) and _have_names(dataset.class_names)
+    if both_named and dataset.class_names != known[: dataset.n_classes]:
+        raise Failure(
+            f"{path} tells {_listed(known)} apart, but the classes of {dataset.name} are "
+            f"{_listed(dataset.class_names)}: they must be the same, in the same order"
+        )
     return dataset, source
+
+
+def _have_names(classes: tuple[str, ...]) -> bool:
+    """Whether classes are called something else than their numbers."""
+    return classes != tuple(map(str, range(len(classes))))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
 
 
 def input_features(trainer: Trainer) -> int | None:

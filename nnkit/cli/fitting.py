@@ -11,14 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 
 from nnkit.backends import Backend
 from nnkit.cli.command import Failure, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
+from nnkit.data import Dataset
 from nnkit.layers import Linear, Sequential
+from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
+from nnkit.reasons import printable
 from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
@@ -39,6 +43,7 @@ def fit(run: Run, quiet: bool) -> float:
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                scale=_scale(data),
                 progress=False,
             )
         else:
@@ -65,6 +70,12 @@ def _told_of_rate() -> Iterator[None]:
         yield
     except DivergenceError as error:
         raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
+
+
+def _scale(data: Dataset) -> float | None:
+    """Return what images are multiplied by: bytes of tiny ones too, which `fit` leaves alone."""
+    tiny = data.x_train.shape[1] < LEAST_PIXELS
+    return BYTE if tiny and data.x_train.dtype == np.uint8 else None
 
 
 class _Save(Callback):
@@ -116,6 +127,7 @@ def describe(run: Run) -> str:
         "backend": f"{model.backend.name} on {_device(model.backend)}",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
+        "prepared": data.note,
         "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
         f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
@@ -124,7 +136,7 @@ def describe(run: Run) -> str:
     }
     if (progress := trainer.progress) is not None:
         rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
-    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items())
+    return "\n".join(f"{name:<9}  {printable(text)}" for name, text in rows.items() if text)
 
 
 def report(run: Run, seconds: float) -> None:
@@ -141,7 +153,7 @@ def report(run: Run, seconds: float) -> None:
         raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error
     last = history.last()
     click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
-    click.echo(f"saved {', '.join(map(str, files))}")
+    click.echo(printable(f"saved {', '.join(map(str, files))}"))
 
 
 def _network(model: Sequential) -> str:

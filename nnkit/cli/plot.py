@@ -21,6 +21,7 @@ from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
 from nnkit.kernels.table import ACTIVATIONS
+from nnkit.paths import expand
 from nnkit.training import Trainer
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def plot(context: click.Context) -> None:
 def _check_ending(_: click.Context, option: click.Parameter, path: Path) -> Path:
     if path.suffix.lower() not in {".png", ".svg"}:
         raise click.BadParameter(f"{path} ends neither in .png nor in .svg", param=option)
-    return path
+    return expand(path)
 
 
 def _picture(default: str) -> Callable[[Decorated], Decorated]:

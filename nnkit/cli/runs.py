@@ -48,6 +48,7 @@ class Settings:
     dropout: float
     dtype: str
     seed: int
+    image_size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,10 @@ class Run:
 def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
     """Make a new run, and a folder for it; `data` None is the default data set."""
     target = get_backend(backend)
-    dataset, source = _default_dataset() if data is None else checkpoints.load_dataset(data)
+    if data is None:
+        dataset, source = _default_dataset()
+    else:
+        dataset, source = checkpoints.load_dataset(data, settings.image_size)
     n = len(dataset.x_train)
     epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
     batch_size = settings.batch_size or batch_size
