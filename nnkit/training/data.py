@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends import Array
+from nnkit.backends import Array, get_backend
 from nnkit.dtypes import arithmetic, as_arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
@@ -54,7 +54,8 @@ def examples(model: Sequential, x: Any, name: str = "x") -> Array:
     TypeError for what is no numbers.
     """
     backend = model.backend
-    too_large = isinstance(x, np.ndarray) and x.nbytes > backend.room()
+    on_host = get_backend("numpy").owns(x)
+    too_large = on_host and x.nbytes > backend.room()
     array = x if too_large or backend.owns(x) else backend.asarray(x)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
