@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Any
 
+from nnkit.options import integer, number, shown
+
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
 
@@ -30,12 +32,8 @@ class Constant:
 class StepDecay:
     """Multiply by `factor` after every `every` updates."""
 
-    every: int
-    factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"StepDecay: every must be at least 1, not {self.every}")
+    every: int = integer(least=1)
+    factor: float = number(least=0, default=0.1)
 
     def __call__(self, update: int, total: int) -> float:
         """``factor ** (update // every)``."""
@@ -46,11 +44,7 @@ class StepDecay:
 class ExponentialDecay:
     """Fall by a factor of e in every `scale` updates."""
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise ValueError(f"ExponentialDecay: scale must be positive, not {self.scale}")
+    scale: float = number(above=0)
 
     def __call__(self, update: int, total: int) -> float:
         """``exp(-update / scale)``."""
@@ -61,7 +55,7 @@ class ExponentialDecay:
 class Cosine:
     """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
 
-    end: float = 0.0
+    end: float = number(least=0, default=0.0)
 
     def __call__(self, update: int, total: int) -> float:
         """``end + (1 - end) (1 + cos(pi update / total)) / 2``."""
@@ -72,12 +66,11 @@ class Cosine:
 class Warmup:
     """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
 
-    updates: int
+    updates: int = integer(least=1)
     then: Schedule = Constant()
 
     def __post_init__(self) -> None:
-        if self.updates < 1:
-            raise ValueError(f"Warmup: updates must be at least 1, not {self.updates}")
+        checked(self.then, "Warmup: then")
 
     def __call__(self, update: int, total: int) -> float:
         """``(update + 1) / updates``, then ``then`` over the updates that remain."""
@@ -94,13 +87,9 @@ class OneCycle:
     in PyTorch's OneCycleLR, whose `max_lr` is the optimizer's `lr` here.
     """
 
-    rise: float = 0.3
-    divide: float = 25.0
-    final_divide: float = 1e4
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rise < 1:
-            raise ValueError(f"OneCycle: rise must be between 0 and 1, not {self.rise}")
+    rise: float = number(above=0, below=1, default=0.3)
+    divide: float = number(above=0, default=25.0)
+    final_divide: float = number(above=0, default=1e4)
 
     def __call__(self, update: int, total: int) -> float:
         """Factor at this update."""
@@ -109,6 +98,19 @@ class OneCycle:
         if update <= peak:
             return _between(start, 1.0, update / peak if peak > 0 else 1.0)
         return _between(1.0, end, (update - peak) / max(total - 1 - peak, 1))
+
+
+def checked(schedule: Any, name: str = "schedule") -> Schedule:
+    """Return it if it can be called with two numbers; otherwise raise TypeError with the remedy."""
+    if isinstance(schedule, type) and schedule.__name__ in SCHEDULES:
+        raise TypeError(f"{name} is the class {schedule.__name__}: write {schedule.__name__}(...)")
+    if not callable(schedule):
+        raise TypeError(
+            f"{name} must be a schedule such as nnkit.schedules.Cosine(), or a function of "
+            f"(update, updates in all), not {shown(schedule)}"
+        )
+    result: Schedule = schedule
+    return result
 
 
 def _between(a: float, b: float, share: float) -> float:

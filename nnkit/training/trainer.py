@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,19 +15,22 @@ import numpy as np
 from nnkit import checkpoint, schedules
 from nnkit.backends import Array, Backend
 from nnkit.configured import from_config
+from nnkit.keywords import explained
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
-from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
-from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnkit.losses import LOSS_CLASSES, Loss
+from nnkit.optimizers import OPTIMIZERS, Optimizer
 from nnkit.schedules import Schedule
 from nnkit.training.callbacks import Callback
 from nnkit.training.data import Data
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
 from nnkit.training.figures import figures
+from nnkit.training.given import checked_callbacks, checked_model, checked_partners
 from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.loop import Loop
+from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.steps import Steps
 
@@ -39,17 +43,28 @@ class Trainer:
     model
         The model; it is changed in place.
     loss
-        Default: SoftmaxCrossEntropy().
+        A loss, or the name of one such as "mse" (see `nnkit.losses.get`), whose options are the
+        default ones then. Default: SoftmaxCrossEntropy().
     optimizer
-        Default: Adam().
+        An optimizer, or the name of one such as "sgd" (see `nnkit.optimizers.get`). Default:
+        Adam().
+
+    Raises TypeError for anything else, ValueError for an unknown name. Warns where the model's last
+    layer does not give what the loss takes, which `fit` does too if either was changed: a Softmax
+    in front of SoftmaxCrossEntropy, say, which is trained twice as flat.
     """
 
+    @explained
     def __init__(
-        self, model: Sequential, loss: Loss | None = None, optimizer: Optimizer | None = None
+        self,
+        model: Sequential,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
     ) -> None:
-        self.model = model
-        self.loss = SoftmaxCrossEntropy() if loss is None else loss
-        self.optimizer = Adam() if optimizer is None else optimizer
+        self.model = checked_model(model)
+        self.loss, self.optimizer = checked_partners(loss, optimizer)
+        self._misfit = ""
+        self._warn_of_misfit(stacklevel=4)
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
@@ -63,6 +78,12 @@ class Trainer:
         self.workspace = Workspace()
         self._fitting = threading.Lock()
 
+    def _warn_of_misfit(self, stacklevel: int) -> None:
+        """Say what does not go together, unless that has been said already."""
+        before, self._misfit = self._misfit, misfit(self.model, self.loss)
+        if self._misfit and self._misfit != before:
+            warnings.warn(self._misfit, stacklevel=stacklevel)
+
     # ------------------------------------------------------------------ training
 
     def fit(
@@ -75,7 +96,7 @@ class Trainer:
         validation_data: tuple[Any, Any] | None = None,
         seed: int | None = None,
         shuffle: bool = True,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         schedule: Schedule | None = None,
         accumulate: int = 1,
         compile: bool = True,
@@ -113,6 +134,8 @@ class Trainer:
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
+        callbacks = checked_callbacks(callbacks)
+        schedule = None if schedule is None else schedules.checked(schedule)
         n = len(x)
         counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
         for name, value in counts.items():
@@ -132,6 +155,7 @@ class Trainer:
                 accumulate=int(accumulate),
             )
             steps, validation = self._prepared(progress, x, t, validation_data, compile)
+            self._warn_of_misfit(stacklevel=3)
             self.history, self.progress = History(), progress
             self.schedule, self.log = schedule, None
             return self._finish(steps, validation, callbacks)
@@ -143,7 +167,7 @@ class Trainer:
         epochs: int | None = None,
         *,
         validation_data: tuple[Any, Any] | None = None,
-        callbacks: Sequence[Callback] = (),
+        callbacks: Callback | Sequence[Callback] | None = (),
         schedule: Schedule | None = None,
         compile: bool = True,
     ) -> History:
@@ -154,6 +178,8 @@ class Trainer:
         follows a function of your own. Raises RuntimeError if there is no run, ValueError for other
         data.
         """
+        callbacks = checked_callbacks(callbacks)
+        schedule = None if schedule is None else schedules.checked(schedule)
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
         if len(x) != self.progress.examples:

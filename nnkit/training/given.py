@@ -1,0 +1,67 @@
+"""What is given to a trainer, checked there and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from nnkit import losses, names, optimizers
+from nnkit.layers import Layer, Sequential
+from nnkit.losses import Loss
+from nnkit.optimizers import Optimizer
+from nnkit.options import shown
+from nnkit.training.callbacks import Callback
+
+
+def checked_model(model: Any) -> Sequential:
+    """Return the model; raises TypeError, with the remedy, for anything but a Sequential."""
+    if isinstance(model, Sequential):
+        return model
+    if isinstance(model, Layer):
+        raise TypeError(
+            f"Trainer takes a Sequential, not a layer alone: write Sequential({shown(model)})"
+        )
+    if isinstance(model, list | tuple):
+        raise TypeError("Trainer takes a Sequential, not a list: write Sequential(*layers)")
+    raise names.refuse("Trainer", model, Sequential, "a Sequential")
+
+
+def checked_partners(
+    loss: str | Loss | None, optimizer: str | Optimizer | None
+) -> tuple[Loss, Optimizer]:
+    """Return loss and optimizer, made if they are names, and where there is none the default."""
+    if _is(loss, Optimizer, optimizers.get) or _is(optimizer, Loss, losses.get):
+        raise TypeError(
+            "loss and optimizer are in each other's place: write Trainer(model, loss, optimizer)"
+        )
+    if isinstance(optimizer, int | float):
+        raise TypeError(f"Trainer takes an optimizer, not a number: write SGD(lr={optimizer})")
+    return (
+        losses.get("softmax_cross_entropy" if loss is None else loss),
+        optimizers.get("adam" if optimizer is None else optimizer),
+    )
+
+
+def _is(given: Any, base: type, named: Callable[[str], Any]) -> bool:
+    """Whether it is an object of that class, the class itself, or a name of one."""
+    if isinstance(given, str):
+        with suppress(ValueError):
+            return bool(named(given))
+    return isinstance(given, base) or (isinstance(given, type) and issubclass(given, base))
+
+
+def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """Return the callbacks, of which a single one and None are as good as a list.
+
+    Raises TypeError for what is none.
+    """
+    if callbacks is None:
+        return ()
+    if isinstance(callbacks, Callback | type) or not isinstance(callbacks, Iterable):
+        callbacks = (callbacks,)
+    found = tuple(callbacks)
+    for each in found:
+        if not isinstance(each, Callback):
+            raise names.refuse("fit", each, Callback, "callbacks")
+    return found
