@@ -410,4 +410,4 @@ def get(loss: str | Loss) -> Loss:
         return loss
     if isinstance(loss, str):
         return names.find(loss, _NAMED | _ALIASES, "loss", _NAMED)()
-    raise names.refuse("Trainer", loss, Loss, 'a loss, such as MeanSquaredError() or "mse"')
+    raise names.refuse('the loss must be one such as MeanSquaredError() or "mse"', loss, Loss)

@@ -34,9 +34,9 @@ def find(name: str, known: Mapping[str, Named], what: str, listed: Iterable[str]
     raise ValueError(f"{text} ({meant})" if meant else text)
 
 
-def refuse(owner: str, given: Any, base: type, wanted: str) -> TypeError:
-    """Make the error for what is not `wanted`, an object of class `base`."""
+def refuse(wanted: str, given: Any, base: type) -> TypeError:
+    """Make the error for what is no object of class `base`; it begins with what is `wanted`."""
     if isinstance(given, type) and issubclass(given, base):
         name = given.__name__
-        return TypeError(f"{owner} takes {wanted}, not the class {name}: write {name}()")
-    return TypeError(f"{owner} takes {wanted}, not {shown(given)}")
+        return TypeError(f"{wanted}, not the class {name}: write {name}()")
+    return TypeError(f"{wanted}, not {shown(given)}")

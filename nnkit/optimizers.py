@@ -449,5 +449,5 @@ def get(optimizer: str | Optimizer) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str):
         return names.find(optimizer, _NAMED, "optimizer")()
-    wanted = 'an optimizer, such as Adam(lr=0.001) or "adam"'
-    raise names.refuse("Trainer", optimizer, Optimizer, wanted)
+    wanted = 'the optimizer must be one such as Adam(lr=0.001) or "adam"'
+    raise names.refuse(wanted, optimizer, Optimizer)

@@ -14,6 +14,7 @@ is no attribute.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, isfinite
 from numbers import Real
 from typing import Any
@@ -144,6 +145,20 @@ def integer(*, least: float = -inf, default: Any = REQUIRED) -> Any:
 def flag() -> Any:
     """Make the option that is True or False, and no other value that Python takes for one."""
     return _Flag()
+
+
+class _Made(Option):
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.make = make
+
+    def checked(self, name: str, value: Any) -> Any:
+        return self.make(value)
+
+
+def made_by(make: Callable[[Any], Any]) -> Any:
+    """Make the attribute that is whatever a function makes of what it is set to."""
+    return _Made(make)
 
 
 def shown(value: Any) -> str:

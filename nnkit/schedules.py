@@ -11,15 +11,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, exp, pi
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
 
+from nnkit.keywords import explained
 from nnkit.options import integer, number, shown
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
 
+Made = TypeVar("Made")
 
-@dataclass(frozen=True)
+
+@dataclass_transform(frozen_default=True)
+def _schedule(cls: type[Made]) -> type[Made]:
+    """Make a frozen dataclass, whose keywords are explained as those of layers are."""
+    made: Any = dataclass(frozen=True)(cls)
+    made.__init__ = explained(made.__init__)
+    return cls
+
+
+@_schedule
 class Constant:
     """A factor of 1 throughout."""
 
@@ -28,7 +39,7 @@ class Constant:
         return 1.0
 
 
-@dataclass(frozen=True)
+@_schedule
 class StepDecay:
     """Multiply by `factor` after every `every` updates."""
 
@@ -40,7 +51,7 @@ class StepDecay:
         return float(self.factor ** (update // self.every))
 
 
-@dataclass(frozen=True)
+@_schedule
 class ExponentialDecay:
     """Fall by a factor of e in every `scale` updates."""
 
@@ -51,7 +62,7 @@ class ExponentialDecay:
         return exp(-update / self.scale)
 
 
-@dataclass(frozen=True)
+@_schedule
 class Cosine:
     """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
 
@@ -62,7 +73,7 @@ class Cosine:
         return self.end + (1 - self.end) * (1 + cos(pi * update / total)) / 2
 
 
-@dataclass(frozen=True)
+@_schedule
 class Warmup:
     """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
 
@@ -79,7 +90,7 @@ class Warmup:
         return self.then(update - self.updates, max(total - self.updates, 1))
 
 
-@dataclass(frozen=True)
+@_schedule
 class OneCycle:
     """Up by a half cosine from 1 / `divide` to 1, then down to almost 0 (Smith & Topin 2018).
 
@@ -118,7 +129,7 @@ def _between(a: float, b: float, share: float) -> float:
     return b + (a - b) * (1 + cos(pi * share)) / 2
 
 
-@dataclass(frozen=True)
+@_schedule
 class Missing:
     """What a checkpoint has in place of a schedule that is not of this module."""
 

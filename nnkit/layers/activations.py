@@ -48,8 +48,6 @@ class Activation(Layer):
 
     kind: str
     """Its row in the table."""
-
-    gives = ONE_SIDED
     alpha = 0.0
     """The number `a` in its formula, where there is one."""
     hidden: ClassVar[bool] = True
@@ -104,6 +102,8 @@ class Tanh(Activation, kind="tanh"):
 
 class ReLU(Activation, kind="relu"):
     """``y = max(x, 0)``, ``dx = dy`` where x > 0, else 0: the gradient at the kink is 0."""
+
+    gives = ONE_SIDED
 
 
 class Step(Activation, kind="step"):

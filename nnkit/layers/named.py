@@ -52,4 +52,4 @@ def as_layer(owner: str, given: Any) -> Layer:
         return names.find(given, {**BY_NAME, "flatten": Flatten}, "layer")()
     if isinstance(given, list | tuple) and all(isinstance(each, Layer | str) for each in given):
         raise TypeError(f"{owner} takes layers one by one, not a list: write {owner}(*layers)")
-    raise names.refuse(owner, given, Layer, "layers")
+    raise names.refuse(f"{owner} takes layers", given, Layer)

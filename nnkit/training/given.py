@@ -24,23 +24,27 @@ def checked_model(model: Any) -> Sequential:
         )
     if isinstance(model, list | tuple):
         raise TypeError("Trainer takes a Sequential, not a list: write Sequential(*layers)")
-    raise names.refuse("Trainer", model, Sequential, "a Sequential")
+    raise names.refuse("Trainer takes a Sequential", model, Sequential)
 
 
-def checked_partners(
-    loss: str | Loss | None, optimizer: str | Optimizer | None
-) -> tuple[Loss, Optimizer]:
-    """Return loss and optimizer, made if they are names, and where there is none the default."""
+def checked_loss(loss: Any) -> Loss:
+    """Return the loss, made if it is a name, and the default one if there is none."""
+    return losses.get("softmax_cross_entropy" if loss is None else loss)
+
+
+def checked_optimizer(optimizer: Any) -> Optimizer:
+    """Return the optimizer, made if it is a name, and the default one if there is none."""
+    if isinstance(optimizer, int | float):
+        raise TypeError(f"Trainer takes an optimizer, not a number: write SGD(lr={optimizer})")
+    return optimizers.get("adam" if optimizer is None else optimizer)
+
+
+def check_places(loss: Any, optimizer: Any) -> None:
+    """Raise TypeError where each was given in the other's place."""
     if _is(loss, Optimizer, optimizers.get) or _is(optimizer, Loss, losses.get):
         raise TypeError(
             "loss and optimizer are in each other's place: write Trainer(model, loss, optimizer)"
         )
-    if isinstance(optimizer, int | float):
-        raise TypeError(f"Trainer takes an optimizer, not a number: write SGD(lr={optimizer})")
-    return (
-        losses.get("softmax_cross_entropy" if loss is None else loss),
-        optimizers.get("adam" if optimizer is None else optimizer),
-    )
 
 
 def _is(given: Any, base: type, named: Callable[[str], Any]) -> bool:
@@ -63,5 +67,5 @@ def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
     found = tuple(callbacks)
     for each in found:
         if not isinstance(each, Callback):
-            raise names.refuse("fit", each, Callback, "callbacks")
+            raise names.refuse("fit takes callbacks", each, Callback)
     return found

@@ -21,12 +21,19 @@ from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
 from nnkit.losses import LOSS_CLASSES, Loss
 from nnkit.optimizers import OPTIMIZERS, Optimizer
+from nnkit.options import made_by
 from nnkit.schedules import Schedule
 from nnkit.training.callbacks import Callback
 from nnkit.training.data import Data
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
 from nnkit.training.figures import figures
-from nnkit.training.given import checked_callbacks, checked_model, checked_partners
+from nnkit.training.given import (
+    check_places,
+    checked_callbacks,
+    checked_loss,
+    checked_model,
+    checked_optimizer,
+)
 from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.loop import Loop
@@ -54,6 +61,10 @@ class Trainer:
     in front of SoftmaxCrossEntropy, say, which is trained twice as flat.
     """
 
+    model: Sequential = made_by(checked_model)
+    loss: Loss = made_by(checked_loss)
+    optimizer: Optimizer = made_by(checked_optimizer)
+
     @explained
     def __init__(
         self,
@@ -61,8 +72,10 @@ class Trainer:
         loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
     ) -> None:
-        self.model = checked_model(model)
-        self.loss, self.optimizer = checked_partners(loss, optimizer)
+        check_places(loss, optimizer)
+        self.model = model
+        self.loss = loss  # type: ignore[assignment]
+        self.optimizer = optimizer  # type: ignore[assignment]
         self._misfit = ""
         self._warn_of_misfit(stacklevel=4)
         self.history = History()
