@@ -19,7 +19,7 @@ class Meaning(NamedTuple):
 
 ANY = Meaning("logits, any numbers")
 ONE_SIDED = Meaning("numbers that are never, or hardly, negative")
-BOUNDED = Meaning("numbers from -1 to 1")
+BOUNDED = Meaning("numbers of a narrow range around 0")
 PROBABILITIES = Meaning("probabilities, each from 0 to 1", "Sigmoid()")
 DISTRIBUTIONS = Meaning("rows of probabilities that add up to 1", "Softmax()")
 LOG_PROBABILITIES = Meaning("logarithms of probabilities", "LogSoftmax()")

@@ -50,11 +50,13 @@ class Sequential(Layer):
         Carry out each `Linear` and the activation behind it as one operation. Off, every layer
         runs by itself: the baseline that benchmarks compare with.
 
-    The model starts in evaluation mode; `Trainer.fit` switches to training and back. Setting
+    The model starts in evaluation mode; `Trainer.fit` switches to training and back. A loop of your
+    own calls `train` first: `Optimizer.step` warns where it matters and nobody has. Setting
     `debug` to True makes the forward pass name the first layer whose output is not finite. Threads
     may share a model: one waits while another computes with it.
 
-    Raises ValueError where the widths of neighbouring layers do not fit.
+    Raises ValueError where the widths of neighbouring layers do not fit, and for an unknown name;
+    TypeError for what is no layer.
     """
 
     capturable = True
@@ -186,7 +188,7 @@ class Sequential(Layer):
             backend=self.backend,
             fuse=self.fused,
         )
-        part.training = self.training
+        part.training, part.mode_chosen = self.training, self.mode_chosen
         return part
 
     def __len__(self) -> int:
