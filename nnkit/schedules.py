@@ -113,12 +113,12 @@ class OneCycle:
 
 def checked(schedule: Any, name: str = "schedule") -> Schedule:
     """Return it if it can be called with two numbers; otherwise raise TypeError with the remedy."""
-    if isinstance(schedule, type) and schedule.__name__ in SCHEDULES:
+    if isinstance(schedule, type):
         raise TypeError(f"{name} is the class {schedule.__name__}: write {schedule.__name__}(...)")
     if not callable(schedule):
         raise TypeError(
-            f"{name} must be a schedule such as nnkit.schedules.Cosine(), or a function of "
-            f"(update, updates in all), not {shown(schedule)}"
+            f"{name} must be such as nnkit.schedules.Cosine(), or a function of (update, updates "
+            f"in all), not {shown(schedule)}"
         )
     result: Schedule = schedule
     return result

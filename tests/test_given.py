@@ -1,4 +1,4 @@
-"""What is given to trainers and models is checked there: partners, callbacks, masks, targets."""
+"""What is given to trainers and models is checked there: partners, masks, targets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import schedules
 
 X, T = np.random.default_rng(0).normal(size=(8, 4)), np.arange(8) % 3
 
@@ -73,42 +72,6 @@ def test_layers_of_another_kind(container, layers, message):
         TypeError, match=f"^{container.__name__} {message.format(container.__name__)}"
     ):
         container(*layers)
-
-
-@pytest.mark.parametrize(
-    "give", [lambda stop: stop, lambda stop: [stop], lambda stop: iter([stop])]
-)
-def test_a_callback_and_several(give):
-    stop = nnkit.EarlyStopping("loss", min_delta=9)
-    trainer = nnkit.Trainer(network())
-    trainer.fit(X, T, 9, 4, callbacks=give(stop))
-    assert stop.stopped
-    trainer.resume(X, T, 10, callbacks=None)
-    assert len(trainer.history) == 10
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"callbacks": nnkit.EarlyStopping},
-            r"not the class EarlyStopping: write Early",
-        ),
-        ({"callbacks": [print]}, "fit takes callbacks, not <built-in function print>"),
-        ({"callbacks": 3}, "fit takes callbacks, not 3"),
-        ({"schedule": "cosine"}, r"such as nnkit\.schedules\.Cosine\(\), or a function of .*'cosi"),
-        ({"schedule": schedules.Cosine}, r"schedule is the class Cosine: write Cosine\("),
-    ],
-)
-def test_what_fit_is_given(options, message):
-    trainer = nnkit.Trainer(network())
-    before = values(trainer)
-    with pytest.raises(TypeError, match=message):
-        trainer.fit(X, T, 1, 4, **options)
-    assert values(trainer) == before
-    trainer.fit(X, T, 1, 4)
-    with pytest.raises(TypeError, match=message):
-        trainer.resume(X, T, 2, **options)
 
 
 # ------------------------------------------------------------------ masks

@@ -1,8 +1,8 @@
-"""What is given to a trainer, checked there and then."""
+"""What a trainer is made of, checked there and then; what its methods are given: `arguments`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,6 @@ from nnkit.layers import Layer, Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.options import shown
-from nnkit.training.callbacks import Callback
 
 
 def checked_model(model: Any) -> Sequential:
@@ -53,19 +52,3 @@ def _is(given: Any, base: type, named: Callable[[str], Any]) -> bool:
         with suppress(ValueError):
             return bool(named(given))
     return isinstance(given, base) or (isinstance(given, type) and issubclass(given, base))
-
-
-def checked_callbacks(callbacks: Any) -> tuple[Callback, ...]:
-    """Return the callbacks, of which a single one and None are as good as a list.
-
-    Raises TypeError for what is none.
-    """
-    if callbacks is None:
-        return ()
-    if isinstance(callbacks, Callback | type) or not isinstance(callbacks, Iterable):
-        callbacks = (callbacks,)
-    found = tuple(callbacks)
-    for each in found:
-        if not isinstance(each, Callback):
-            raise names.refuse("fit takes callbacks", each, Callback)
-    return found
