@@ -143,8 +143,9 @@ def _as_rows(backend: Backend, t: Array, classes: int, dtype: Any) -> Array:
 class SoftmaxCrossEntropy(_Categorical):
     """Softmax and cross-entropy of logits (n, classes): ``-mean(log softmax(z)[target])``.
 
-    Targets are integer labels (n,) or rows of probabilities (n, classes), one-hot for instance.
-    The gradient is ``(softmax(z) - onehot(target)) / n``.
+    Targets are labels (n,), whole numbers of any dtype, or rows of probabilities (n, classes),
+    one-hot for instance. For the names of classes ``names, t = np.unique(t, return_inverse=True)``
+    gives labels. The gradient is ``(softmax(z) - onehot(target)) / n``.
 
     Parameters
     ----------
@@ -185,8 +186,8 @@ class CategoricalCrossEntropy(_Categorical):
 
     What the texts compute behind a `Softmax` layer; delta keeps log() from minus infinity, and the
     gradient ``-t / (y + delta) / n`` is that of the formula with it. `SoftmaxCrossEntropy` of
-    logits is faster and exact. Targets are integer labels (n,), which become one-hot rows, or rows
-    of probabilities (n, classes).
+    logits is faster and exact. Targets are those of `SoftmaxCrossEntropy`; labels become one-hot
+    rows.
     """
 
     takes = (DISTRIBUTIONS,)
