@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from nnkit.keywords import explained
+
 
 class Configured:
     """A thing whose constructor's arguments, or some of them, are attributes of the same names."""
@@ -19,6 +21,8 @@ class Configured:
     def __init_subclass__(cls) -> None:
         if "capturable" not in cls.__dict__:
             cls.capturable = False
+        if "__init__" in cls.__dict__:
+            cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""

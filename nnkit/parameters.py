@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import initializers
 from nnkit.backends import Array, Backend
-from nnkit.initializers import Initializer
+from nnkit.initializers import Init
+from nnkit.options import integer
 
 ALIGNMENT = 16
 """Each parameter starts at a multiple of this many elements, for 16-byte vector access."""
+
+_SIZE = integer(least=0)
 
 
 class Memory:
@@ -35,11 +39,20 @@ class Parameter:
 
     Both are views of a `Memory`. They are None until a model is built around the layer. Assigning
     to `value` copies into the memory.
+
+    Parameters
+    ----------
+    shape
+        Of the array: a tuple of integers, or a single one.
+    init
+        What it starts with: a name of `nnkit.initializers` such as "ones", a function of
+        (generator, shape), or an array of that shape.
     """
 
-    def __init__(self, shape: tuple[int, ...], init: Initializer) -> None:
-        self.shape = shape
-        self.init = init
+    def __init__(self, shape: int | tuple[int, ...], init: Init) -> None:
+        sizes = shape if isinstance(shape, tuple | list) else (shape,)
+        self.shape: tuple[int, ...] = tuple(_SIZE.checked("Parameter: shape", n) for n in sizes)
+        self.init = initializers.get(init)
         self.frozen = False
         """Whether optimizers leave the value as it is."""
         self.grad: Array = None

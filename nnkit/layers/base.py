@@ -13,6 +13,7 @@ from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Guard, Pass
+from nnkit.meanings import Meaning
 from nnkit.parameters import Parameter, bring_together, initialize
 
 
@@ -50,6 +51,9 @@ class Layer(Configured):
     buffer_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that are arrays and change in training without gradients, such as running means.
     They are kept in checkpoints, and `attach` moves them; a constructor makes them with NumPy."""
+
+    gives: ClassVar[Meaning | None] = None
+    """What its outputs mean to a loss; None where that cannot be said."""
 
     least_rows: ClassVar[int] = 1
     """Rows that a batch must have in training."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,12 +15,14 @@ import numpy as np
 from nnkit import checkpoint, html, schedules
 from nnkit.backends import Array, Backend
 from nnkit.configured import from_config
+from nnkit.keywords import explained
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
-from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
-from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnkit.losses import LOSS_CLASSES, Loss
+from nnkit.optimizers import OPTIMIZERS, Optimizer
+from nnkit.options import made_by
 from nnkit.schedules import Schedule
 from nnkit.training import arguments
 from nnkit.training.callbacks import Callback
@@ -27,9 +30,16 @@ from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
 from nnkit.training.figures import figures
+from nnkit.training.given import (
+    check_places,
+    checked_loss,
+    checked_model,
+    checked_optimizer,
+)
 from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.loop import Loop
+from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels
 from nnkit.training.splitting import split
@@ -45,17 +55,34 @@ class Trainer:
     model
         The model; it is changed in place.
     loss
-        Default: SoftmaxCrossEntropy().
+        A loss, or the name of one such as "mse" (see `nnkit.losses.get`), whose options are the
+        default ones then. Default: SoftmaxCrossEntropy().
     optimizer
-        Default: Adam().
+        An optimizer, or the name of one such as "sgd" (see `nnkit.optimizers.get`). Default:
+        Adam().
+
+    Raises TypeError for anything else, ValueError for an unknown name. Warns where the model's last
+    layer does not give what the loss takes, which `fit` does too if either was changed: a Softmax
+    in front of SoftmaxCrossEntropy, say, which is trained twice as flat.
     """
 
+    model: Sequential = made_by(checked_model)
+    loss: Loss = made_by(checked_loss)
+    optimizer: Optimizer = made_by(checked_optimizer)
+
+    @explained
     def __init__(
-        self, model: Sequential, loss: Loss | None = None, optimizer: Optimizer | None = None
+        self,
+        model: Sequential,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
     ) -> None:
+        check_places(loss, optimizer)
         self.model = model
-        self.loss = SoftmaxCrossEntropy() if loss is None else loss
-        self.optimizer = Adam() if optimizer is None else optimizer
+        self.loss = loss  # type: ignore[assignment]
+        self.optimizer = optimizer  # type: ignore[assignment]
+        self._misfit = ""
+        self._warn_of_misfit(stacklevel=4)
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
@@ -68,6 +95,12 @@ class Trainer:
         """Answers that the loss counts in a row of outputs."""
         self.workspace = Workspace()
         self._fitting = threading.Lock()
+
+    def _warn_of_misfit(self, stacklevel: int) -> None:
+        """Say what does not go together, unless that has been said already."""
+        before, self._misfit = self._misfit, misfit(self.model, self.loss)
+        if self._misfit and self._misfit != before:
+            warnings.warn(self._misfit, stacklevel=stacklevel)
 
     # ------------------------------------------------------------------ training
 
@@ -157,6 +190,7 @@ class Trainer:
                 validation_split=None if validation_split is None else float(validation_split),
             )
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            self._warn_of_misfit(stacklevel=3)
             self.history, self.progress = History(), run
             self.schedule, self.log = schedule, None
             return self._finish(steps, validation, callbacks, on_nan)
