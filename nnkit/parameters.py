@@ -7,7 +7,9 @@ others is a few runs: whoever trains it changes the one truth that all of them c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -19,6 +21,22 @@ from nnkit.initializers import Initializer
 
 ALIGNMENT = 16
 """Each parameter starts at a multiple of this many elements, for 16-byte vector access."""
+
+
+_room_left: ContextVar[int | None] = ContextVar("room_left", default=None)
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Inside a ``with`` block parameters of no more numbers than these, together, can be made.
+
+    For layers from a file, which may ask for more memory than there is: ValueError comes first.
+    """
+    token = _room_left.set(numbers)
+    try:
+        yield
+    finally:
+        _room_left.reset(token)
 
 
 class Memory:
@@ -38,6 +56,13 @@ class Parameter:
     """
 
     def __init__(self, shape: tuple[int, ...], init: Initializer) -> None:
+        left = _room_left.get()
+        if left is not None:
+            if prod(shape) > left:
+                raise ValueError(
+                    f"a parameter of shape {shape} is more than the file's tensors hold"
+                )
+            _room_left.set(left - prod(shape))
         self.shape = shape
         self.init = init
         self.frozen = False

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Any
 
+from nnkit import plain
+from nnkit.checking import make
+
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
 
@@ -34,8 +37,7 @@ class StepDecay:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"StepDecay: every must be at least 1, not {self.every}")
+        object.__setattr__(self, "every", _whole("StepDecay: every", self.every))
 
     def __call__(self, update: int, total: int) -> float:
         """``factor ** (update // every)``."""
@@ -76,8 +78,7 @@ class Warmup:
     then: Schedule = Constant()
 
     def __post_init__(self) -> None:
-        if self.updates < 1:
-            raise ValueError(f"Warmup: updates must be at least 1, not {self.updates}")
+        object.__setattr__(self, "updates", _whole("Warmup: updates", self.updates))
 
     def __call__(self, update: int, total: int) -> float:
         """``(update + 1) / updates``, then ``then`` over the updates that remain."""
@@ -101,6 +102,9 @@ class OneCycle:
     def __post_init__(self) -> None:
         if not 0 < self.rise < 1:
             raise ValueError(f"OneCycle: rise must be between 0 and 1, not {self.rise}")
+        for name in ("divide", "final_divide"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"OneCycle: {name} must be positive, not {getattr(self, name)}")
 
     def __call__(self, update: int, total: int) -> float:
         """Factor at this update."""
@@ -109,6 +113,13 @@ class OneCycle:
         if update <= peak:
             return _between(start, 1.0, update / peak if peak > 0 else 1.0)
         return _between(1.0, end, (update - peak) / max(total - 1 - peak, 1))
+
+
+def _whole(name: str, value: Any) -> int:
+    """Check a number of updates, which may be written as a float: ``np.ceil(n / 2)``."""
+    if not (value >= 1 and value == value // 1):
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value}")
+    return int(value)
 
 
 def _between(a: float, b: float, share: float) -> float:
@@ -130,7 +141,7 @@ class Missing:
         )
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
+SCHEDULES: dict[str, type] = {
     cls.__name__: cls
     for cls in (Constant, StepDecay, ExponentialDecay, Cosine, Warmup, OneCycle, Missing)
 }
@@ -146,9 +157,14 @@ def config(schedule: Schedule) -> dict[str, Any]:
 
 
 def build(config: dict[str, Any]) -> Schedule:
-    """Make the schedule that `config` described; raises ValueError for an unknown class."""
+    """Make the schedule that `config` described; raises ValueError where it does not fit."""
     arguments = {k: build(v) if isinstance(v, dict) else v for k, v in config.items()}
-    name = arguments.pop("class")
+    name = arguments.pop("class", None)
     if name not in SCHEDULES:
         raise ValueError(f"unknown schedule {name!r}")
-    return SCHEDULES[name](**arguments)
+    return make(SCHEDULES[name], arguments)
+
+
+def difference(asked: dict[str, Any], made: Schedule) -> str | None:
+    """Say the first thing in which a schedule is not what a file asked for."""
+    return plain.difference(asked, plain.plain(config(made), "schedule"), "schedule")

@@ -115,9 +115,9 @@ def test_short_runs(schedule, total):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StepDecay(0), "StepDecay: every must be at least 1, not 0"),
+        (lambda: StepDecay(0), "StepDecay: every must be a whole number of at least 1, not 0"),
         (lambda: ExponentialDecay(0), "ExponentialDecay: scale must be positive, not 0"),
-        (lambda: Warmup(0), "Warmup: updates must be at least 1, not 0"),
+        (lambda: Warmup(0), "Warmup: updates must be a whole number of at least 1, not 0"),
         (lambda: OneCycle(rise=1), "OneCycle: rise must be between 0 and 1, not 1"),
     ],
 )

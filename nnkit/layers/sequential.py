@@ -424,15 +424,11 @@ class Sequential(Layer):
         cls, arguments: dict[str, Any], backend: str | Backend | None = "numpy"
     ) -> Sequential:
         """Make a model of the arguments that `config` gave."""
-        model = cls(
-            *arguments["layers"],
-            seed=arguments["seed"],
-            dtype=arguments["dtype"],
-            fuse=arguments["fuse"],
-            backend=backend,
-        )
+        options = dict(arguments)
+        layers, frozen = options.pop("layers"), options.pop("frozen", ())
+        model = cls(*layers, backend=backend, **options)
         for name, parameter in model.named_parameters():
-            parameter.frozen = name in arguments.get("frozen", ())
+            parameter.frozen = name in frozen
         return model
 
     def summary(self) -> str:

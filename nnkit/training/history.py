@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
+
+from nnkit.checking import check
+
+Figures = dict[str, np.ndarray[Any, Any]]
+"""Figures by name, float64 (n,)."""
 
 
 @dataclass
@@ -35,6 +43,32 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return asdict(self)
+
+    def state(self) -> Figures:
+        """As arrays, which a file keeps."""
+        return {name: np.array(values, np.float64) for name, values in vars(self).items()}
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> History:
+        """Make one of what `state` or `to_dict` gave.
+
+        Raises ValueError for anything that is none of the figures, and for more of them than there
+        are epochs.
+        """
+        if unknown := figures.keys() - vars(cls()).keys():
+            raise ValueError(f"a history has no {min(unknown)!r}")
+        history = cls()
+        for name, values in figures.items():
+            if not isinstance(values, np.ndarray):
+                check({name: values}, cls, "a history")
+            elif (values.dtype, values.ndim) != (np.float64, 1):
+                raise ValueError(f"{name} has shape {values.shape} and dtype {values.dtype}")
+            setattr(history, name, np.asarray(values, np.float64).tolist())
+        epochs = len(history)
+        for name, values in vars(history).items():
+            if name != "step_loss" and len(values) > epochs:
+                raise ValueError(f"{name} has {len(values)} figures for {epochs} epochs")
+        return history
 
     def __len__(self) -> int:
         return len(self.loss)
