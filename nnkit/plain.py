@@ -86,12 +86,14 @@ def take_out(extra: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np.nda
 
 
 def put_back(value: Any, arrays: Mapping[str, np.ndarray[Any, Any]]) -> Any:
-    """Undo `take_out`. Raises KeyError where an array is missing."""
+    """Undo `take_out`. Raises KeyError or ValueError where it did not write this."""
     if isinstance(value, list):
         return [put_back(each, arrays) for each in value]
     if not isinstance(value, dict):
         return value
-    if value.keys() == {TENSOR}:
+    if TENSOR in value:
+        if len(value) > 1:
+            raise ValueError(f"{TENSOR!r} stands alone")
         return arrays[value[TENSOR]]
     return {name: put_back(each, arrays) for name, each in value.items()}
 
