@@ -108,7 +108,12 @@ def write(
     """
     from safetensors.numpy import save
 
-    rest, taken = take_out(extra or {})
+    try:
+        rest, taken = take_out(extra or {})
+        said = {name: plain(value, name) for name, value in config.items()}
+        text = json.dumps({"version": FORMAT, **said, "extra": rest})
+    except RecursionError:
+        raise ValueError(f"{path} is not written: its configuration is nested too deeply") from None
     arrays = {
         f"{part}.{name}": np.asarray(array, order="C")
         for part, arrays in {**tensors, "extra": taken}.items()
@@ -118,11 +123,6 @@ def write(
         raise ValueError(
             f"{name} holds NaN or infinity: training has diverged, and {path} is not written"
         )
-    try:
-        said = {name: plain(value, name) for name, value in config.items()}
-        text = json.dumps({"version": FORMAT, **said, "extra": rest})
-    except RecursionError:
-        raise ValueError(f"{path} is not written: its configuration is nested too deeply") from None
     if len(text) > LONGEST:
         raise ValueError(
             f"{path} is not written: its configuration takes {len(text):,} characters, more than "

@@ -13,11 +13,22 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Any
 
+import numpy as np
+
 from nnkit import plain
 from nnkit.checking import make
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
+
+
+class _Numbers:
+    """Has Python's numbers for NumPy's, so that a file gives back what there was."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):
+                object.__setattr__(self, name, value.item())
 
 
 @dataclass(frozen=True)
@@ -30,13 +41,14 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class StepDecay:
+class StepDecay(_Numbers):
     """Multiply by `factor` after every `every` updates."""
 
     every: int
     factor: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "every", _whole("StepDecay: every", self.every))
 
     def __call__(self, update: int, total: int) -> float:
@@ -45,12 +57,13 @@ class StepDecay:
 
 
 @dataclass(frozen=True)
-class ExponentialDecay:
+class ExponentialDecay(_Numbers):
     """Fall by a factor of e in every `scale` updates."""
 
     scale: float
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.scale > 0:
             raise ValueError(f"ExponentialDecay: scale must be positive, not {self.scale}")
 
@@ -60,7 +73,7 @@ class ExponentialDecay:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(_Numbers):
     """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
 
     end: float = 0.0
@@ -71,13 +84,14 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Warmup:
+class Warmup(_Numbers):
     """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
 
     updates: int
     then: Schedule = Constant()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "updates", _whole("Warmup: updates", self.updates))
 
     def __call__(self, update: int, total: int) -> float:
@@ -88,7 +102,7 @@ class Warmup:
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(_Numbers):
     """Up by a half cosine from 1 / `divide` to 1, then down to almost 0 (Smith & Topin 2018).
 
     The rise takes the share `rise` of all updates; the end is ``1 / (divide * final_divide)``, as
@@ -100,6 +114,7 @@ class OneCycle:
     final_divide: float = 1e4
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not 0 < self.rise < 1:
             raise ValueError(f"OneCycle: rise must be between 0 and 1, not {self.rise}")
         for name in ("divide", "final_divide"):

@@ -49,8 +49,7 @@ def network(backend, dtype="float32", seed=0):
 
 def state(model):
     """All that training changes in the model, as bytes."""
-    buffers = {name: host(model, array).tobytes() for name, array in model.named_buffers()}
-    return {"values": host(model, model.flat.values).tobytes()} | buffers
+    return {name: x.tobytes() for name, x in model.state().items() if name != "counters"}
 
 
 @pytest.fixture

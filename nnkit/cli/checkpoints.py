@@ -109,13 +109,19 @@ def input_features(trainer: Trainer) -> int | None:
     return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
 
 
-def load_classifier(path: str, backend: Backend) -> Trainer:
+def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
     try:
         trainer = Trainer.load(path, backend)
     except NoTrainingStateError:
         trainer = Trainer(nnkit.load(path, backend))
     check_about(trainer, path)
+    return trainer
+
+
+def load_classifier(path: str, backend: Backend) -> Trainer:
+    """Load a trainer of a network that tells classes apart."""
+    trainer = load_trainer(path, backend)
     if not isinstance(trainer.loss, SoftmaxCrossEntropy):
         raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
     return trainer
