@@ -23,7 +23,7 @@ import numpy as np
 
 from nnkit import atomic, dtypes
 from nnkit.backends import BackendUnavailableError
-from nnkit.plain import plain, put_back, take_out
+from nnkit.plain import check_depth, plain, put_back, take_out
 
 FORMAT = 2
 READABLE = (1, 2)
@@ -111,9 +111,13 @@ def write(
     try:
         rest, taken = take_out(extra or {})
         said = {name: plain(value, name) for name, value in config.items()}
-        text = json.dumps({"version": FORMAT, **said, "extra": rest})
+        whole = {"version": FORMAT, **said, "extra": rest}
+        check_depth(whole)
     except RecursionError:
-        raise ValueError(f"{path} is not written: its configuration is nested too deeply") from None
+        raise ValueError(f"{path} is not written: its configuration contains itself") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not written: {error}") from None
+    text = json.dumps(whole)
     arrays = {
         f"{part}.{name}": np.asarray(array, order="C")
         for part, arrays in {**tensors, "extra": taken}.items()
@@ -147,6 +151,7 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, dict[str, Array]], dict[s
         config = json.loads(metadata["nnkit"])
         if not isinstance(config, dict):
             raise ValueError("its configuration is no object")
+        check_depth(config)
         version = config.get("version")
         if version not in READABLE or type(version) is not int:
             raise CheckpointError(

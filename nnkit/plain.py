@@ -13,6 +13,10 @@ from nnkit.dtypes import is_number
 TENSOR = "nnkit.tensor"
 """The only key of an object that stands in JSON for an array, by the name of its tensor."""
 
+DEEPEST = 128
+"""Lists and dictionaries in each other. A layer inside another takes two of them, and time that
+grows with the third power."""
+
 Keep = Callable[[str, np.ndarray[Any, Any]], Any]
 """Takes an array with its place, and returns what is to stand for it."""
 
@@ -71,6 +75,15 @@ def _key(key: Any, place: str) -> str:
     if isinstance(key, int | float | np.integer) or key is None:
         return str(key)
     raise TypeError(f"{place} cannot be saved: {key!r} is no key for a file")
+
+
+def check_depth(value: Any, left: int = DEEPEST) -> None:
+    """Raise ValueError for lists and dictionaries in each other beyond `DEEPEST`."""
+    if isinstance(value, dict | list):
+        if left == 0:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
+        for each in value.values() if isinstance(value, dict) else value:
+            check_depth(each, left - 1)
 
 
 def take_out(extra: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:

@@ -104,8 +104,18 @@ def test_what_cannot_be_saved_is_named_and_the_old_file_stays(path, value, messa
 def test_what_contains_itself_cannot_be_saved(path):
     endless = []
     endless.append(endless)
-    with pytest.raises(ValueError, match="is not written: its configuration is nested too deeply"):
+    with pytest.raises(ValueError, match="is not written: its configuration contains itself"):
         trained().save(path, it=endless)
+
+
+def test_what_is_nested_too_deeply_to_be_read_is_not_written(path):
+    model = nnkit.Flatten()
+    for _ in range(64):
+        model = nnkit.Sequential(model, seed=0, backend="numpy")
+    with pytest.raises(ValueError, match="is not written: it is nested more than 128 deep"):
+        model.save(path)
+    model[0].save(path)
+    assert nnkit.load(path, "numpy").config() == model[0].config()
 
 
 @pytest.mark.parametrize(

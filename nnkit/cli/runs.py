@@ -167,7 +167,7 @@ def _make_free_folder(base: Path) -> Path:
 def resume(path: str, data: str | None, backend: str | None, epochs: int | None) -> Run:
     """Read the run that the checkpoint `path` is of; `epochs` changes how many it shall have."""
     if Path(path).is_file():
-        _claimed(Path(path).resolve().parent)
+        _claimed(Path(path).parent)
     trainer = Trainer.load(path, "numpy")
     checkpoints.check_about(trainer, path)
     progress = trainer.progress

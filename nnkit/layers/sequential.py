@@ -65,7 +65,7 @@ class Sequential(Layer):
         fuse: bool = True,
     ) -> None:
         self.seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else int(seed)  # type: ignore[arg-type]
-        self.fused = fuse
+        self.fused = bool(fuse)
         self.debug = False
         self.counters: Array = None
         self._layers: tuple[Layer, ...] = ()

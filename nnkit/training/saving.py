@@ -31,6 +31,8 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 def save(trainer: Trainer, path: str | PathLike[str], extra: dict[str, Any]) -> None:
     """Write all that `Trainer.resume` needs, and `extra`; nobody may compute meanwhile."""
     model, optimizer = trainer.model, trainer.optimizer
+    if trainer.progress is not None:
+        trainer.progress.check()
     optimizer.attach(model)
     slots, counters = optimizer.state()
     names = [name for name, _ in model.named_parameters()]
