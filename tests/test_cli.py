@@ -344,12 +344,12 @@ def python_signals():
     signal.signal(signal.SIGINT, before)
 
 
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS += [(signal.SIGHUP, 129)] if hasattr(signal, "SIGHUP") else []
 RUN = ("--epochs", 3, "--batch-size", 16, "--hidden", "8", "--dropout", 0.3, "--seed", 5)
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
-)
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
 @pytest.mark.parametrize(
     ("epoch", "step", "where"),
     [(0, 1, "epoch 1 of 3, after 1 of 3 steps"), (1, 2, "epoch 2 of 3, after 2 of 3 steps"),
@@ -1116,7 +1116,7 @@ def test_ctrl_c_on_a_running_process_then_resume(python_signals):
 def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
     options = ["digits", "--epochs", 4000, "--hidden", 16]
     with start("train", *options, "--out", "out") as process:
-        while not process.stdout.readline().startswith("epoch"):
+        while not process.stdout.readline().startswith("epoch    2"):
             pass
         for _ in range(3):
             process.send_signal(signal.SIGINT)
@@ -1132,13 +1132,11 @@ def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
 def test_two_processes_do_not_share_a_folder(tiny):
     options = ["digits", "--epochs", 4000, "--hidden", 16]
     with start("train", *options, "--out", "out") as process:
-        while not process.stdout.readline().startswith("epoch"):
+        while not process.stdout.readline().startswith("epoch    2"):
             pass
-        expected = "another process is training in {}: wait for its end, or choose --out"
-        resolved = Path("out").resolve()
-        assert error("train", tiny, "--out", "out") == expected.format("out")
-        message = error("train", "--resume", f"out/{CHECKPOINT}", "--epochs", 5000)
-        assert message == expected.format(resolved)
+        expected = "another process is training in out: wait for its end, or choose --out"
+        assert error("train", tiny, "--out", "out") == expected
+        assert error("train", "--resume", f"out/{CHECKPOINT}", "--epochs", 5000) == expected
         nnkit_ok("evaluate", f"out/{CHECKPOINT}")
         process.kill()
         process.communicate()
