@@ -49,7 +49,8 @@ def network(backend, dtype="float32", seed=0):
 
 def state(model):
     """All that training changes in the model, as bytes."""
-    return {name: x.tobytes() for name, x in model.state().items() if name != "counters"}
+    buffers = {name: host(model, array).tobytes() for name, array in model.named_buffers()}
+    return {"values": host(model, model.flat.values).tobytes()} | buffers
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import shlex
 import time
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 
 from nnkit import atomic
 from nnkit.backends import Backend
@@ -21,8 +19,8 @@ from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.layers import Linear, Sequential
 from nnkit.plotting import learning_curves
-from nnkit.training import Trainer
-from nnkit.training.bar import ProgressBar
+from nnkit.progress import ProgressBar
+from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
 
@@ -30,9 +28,7 @@ def fit(run: Run, quiet: bool) -> float:
     """Train to the end and return the seconds that took; stopped before, exit the process."""
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
-    # Where training diverges, that is told once, and not by NumPy for every operation.
-    quiet_numpy = np.errstate(over="ignore", invalid="ignore")
-    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), quiet_numpy:
+    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), _told_of_rate():
         save = _Save(run)
         callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
         validation = (data.x_test, data.t_test)
@@ -45,6 +41,7 @@ def fit(run: Run, quiet: bool) -> float:
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                progress=False,
             )
         else:
             trainer.resume(
@@ -53,6 +50,7 @@ def fit(run: Run, quiet: bool) -> float:
                 run.epochs,
                 validation_data=validation,
                 callbacks=callbacks,
+                progress=False,
             )
         assert trainer.progress is not None
         if stop.signum is not None and not trainer.progress.finished:
@@ -64,8 +62,17 @@ def fit(run: Run, quiet: bool) -> float:
     return time.perf_counter() - start
 
 
+@contextlib.contextmanager
+def _told_of_rate() -> Iterator[None]:
+    """Tell of training that diverges in the command line's words."""
+    try:
+        yield
+    except DivergenceError as error:
+        raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
+
+
 class _Save(Callback):
-    """Write a checkpoint after every epoch, as long as training has not diverged.
+    """Write a checkpoint after every epoch; one in which training diverges is not saved.
 
     Where that fails, training goes on: the next epoch may find room, and the end tries once more.
     """
@@ -76,12 +83,6 @@ class _Save(Callback):
         """Whether the last epoch's could not be written."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        loss = trainer.history.loss[-1]
-        if not math.isfinite(loss):
-            raise Failure(
-                f"training diverged: the loss of epoch {len(trainer.history)} is {loss}. "
-                f"Try a learning rate (--lr) below {trainer.optimizer.lr:g}"
-            )
         self.failed = False
         try:
             _save(self.run)
@@ -146,7 +147,7 @@ def report(run: Run, seconds: float) -> None:
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:
-        atomic.replace(files[1], (json.dumps(history.to_dict()) + "\n").encode())
+        atomic.replace(files[1], (json.dumps(vars(history)) + "\n").encode())
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
     except ImportError as error:
         notice(f"no learning-curves.png: {error}")

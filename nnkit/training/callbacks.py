@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nnkit.layers.base import check_state
 from nnkit.training.history import History
+from nnkit.warning import warn
 
 if TYPE_CHECKING:
     from nnkit.training.trainer import Trainer
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 class Callback:
     """Override what you need; ``trainer.stop = True`` ends training after the current step."""
+
+    each_epoch: ClassVar[bool] = True
+    """Whether `on_epoch_end` is to be called after each epoch. Where it is not, and epochs are so
+    short that several are made in one go, it is called after these; the history has each."""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first step."""
@@ -96,10 +100,10 @@ class EarlyStopping(Callback):
         self.best_epoch = self._find_best(trainer.history)
         self.stopped = False
         if self.restore_best and self.best_epoch is not None and self._best is None:
-            warnings.warn(
+            warn(
                 f"EarlyStopping: the parameters of epoch {self.best_epoch + 1}, the best so far, "
                 "were not kept: if no later one is better, the model ends with the last ones",
-                stacklevel=2,
+                UserWarning,
             )
 
     def state(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -136,7 +140,11 @@ class EarlyStopping(Callback):
         """Give the model its best parameters back."""
         assert trainer.progress is not None
         if self._best is not None and (self.stopped or trainer.progress.finished):
-            trainer.model.restore(self._best)
+            check_state(_state(trainer), self._best)
+            with trainer.model.held():
+                for run in trainer.model.runs():
+                    run.values[...] = 0  # what lies between parameters may be NaN
+                trainer.model.restore(self._best)
 
     def _find_best(self, history: History) -> int | None:
         """Epoch of the last improvement; None before the first."""

@@ -33,6 +33,8 @@ class Progress:
     """Finished steps of the current epoch."""
     accumulate: int = 1
     """Steps, of a batch each, that share an update."""
+    validation_split: float | None = None
+    """Part of the data that was set aside; `examples` are those left."""
 
     def __post_init__(self) -> None:
         self.check()
@@ -48,6 +50,8 @@ class Progress:
             raise ValueError(
                 f"a run cannot have batch_size {self.batch_size} and {self.examples} examples"
             )
+        if self.validation_split is not None and not 0 < self.validation_split < 1:
+            raise ValueError(f"a run cannot have validation_split {self.validation_split}")
         if self.step > self.steps or (self.step % self.accumulate and self.step < self.steps):
             raise ValueError(
                 f"a run cannot be at step {self.step} of {self.steps}, in updates of "

@@ -261,11 +261,13 @@ def train(
 
 def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any]) -> None:
     x, t = trainer.data
+    scale = 1 / 255 if case.image_bytes else None
     if case.first:
-        trainer.fit(x, t, 1, case.examples, compile=compile)
+        trainer.fit(x, t, 1, case.examples, scale=scale, compile=compile)
     trainer.fit(
         *(x, t, case.epochs, case.batch_size),
         validation_data=(x, t) if case.validation else None,
+        scale=scale,
         shuffle=case.shuffle,
         callbacks=callbacks,
         schedule=None if case.schedule is None else case.schedule(),
@@ -295,7 +297,7 @@ def outcome(trainer: nnkit.Trainer, record: list[float]) -> dict[str, np.ndarray
     """Weights, averages, state of the optimizer, history, answers."""
     trainer.optimizer.attach(trainer.model)  # makes what an option set last needs
     slots, counters = trainer.optimizer.state()
-    history = trainer.history.to_dict()
+    history = vars(trainer.history)
     figures = {k: np.array(v) for k, v in history.items() if k != "seconds"}
     return {
         **{f"model {name}": array for name, array in trainer.model.state().items()},

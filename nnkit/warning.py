@@ -1,0 +1,22 @@
+"""Warnings of what is probably not meant, at the line of the user's program that it comes from."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+
+class DataWarning(UserWarning):
+    """Examples are probably not scaled as they should be; the message says what to do."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """Losses, weights or outputs are NaN or infinite: training has diverged."""
+
+
+def warn(message: str, category: type[Warning]) -> None:
+    """Warn of the first line outside nnkit that led here."""
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("nnkit."):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
