@@ -58,6 +58,8 @@ def from_config(config: Any, classes: Mapping[str, Any], hint: str = "") -> Any:
         return [from_config(each, classes, hint) for each in config]
     if not (isinstance(config, dict) and "class" in config):
         return config
+    if not isinstance(config["class"], str):
+        raise ValueError(f"a class has a name, not {config['class']!r}")
     arguments = {name: from_config(value, classes, hint) for name, value in config.items()}
     name = arguments.pop("class")
     if name not in classes:

@@ -20,13 +20,16 @@ def named_reason(error: BaseException) -> str:
     return name if line == name else f"{name}: {line}"
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int | None = None) -> str:
     r"""Write what a terminal would obey, or cannot show, as Python writes it: ``\x1b``, ``\n``.
 
-    For text from files and names of files. Spaces of any width stay as they are.
+    For text from files and names of files, of which no more than `longest` characters are shown.
+    Spaces of any width stay as they are.
     """
-    shown = (c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in text)
-    return "".join(shown)
+    start = text if longest is None else text[: longest + 1]
+    characters = (c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in start)
+    shown = "".join(characters)
+    return shown if longest is None or len(shown) <= longest else f"{shown[:longest]} ..."
 
 
 def _root(error: BaseException) -> BaseException:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Any, TypeVar, dataclass_transform
 
+from nnkit import plain
+from nnkit.checking import make
 from nnkit.keywords import explained
 from nnkit.options import integer, number, shown
 
@@ -143,7 +145,7 @@ class Missing:
         )
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
+SCHEDULES: dict[str, type] = {
     cls.__name__: cls
     for cls in (Constant, StepDecay, ExponentialDecay, Cosine, Warmup, OneCycle, Missing)
 }
@@ -159,9 +161,14 @@ def config(schedule: Schedule) -> dict[str, Any]:
 
 
 def build(config: dict[str, Any]) -> Schedule:
-    """Make the schedule that `config` described; raises ValueError for an unknown class."""
+    """Make the schedule that `config` described; raises ValueError where it does not fit."""
     arguments = {k: build(v) if isinstance(v, dict) else v for k, v in config.items()}
-    name = arguments.pop("class")
+    name = arguments.pop("class", None)
     if name not in SCHEDULES:
         raise ValueError(f"unknown schedule {name!r}")
-    return SCHEDULES[name](**arguments)
+    return make(SCHEDULES[name], arguments)
+
+
+def difference(asked: dict[str, Any], made: Schedule) -> str | None:
+    """Say the first thing in which a schedule is not what a file asked for."""
+    return plain.difference(asked, plain.plain(config(made), "schedule"), "schedule")

@@ -101,7 +101,9 @@ def names(folder):
 
 
 def parameters(path):
-    return {name: array.tobytes() for name, array in load_file(path).items()}
+    tensors = load_file(path)
+    del tensors["history.seconds"]
+    return {name: array.tobytes() for name, array in tensors.items()}
 
 
 # ---------------------------------------------------------------------- help
@@ -376,10 +378,12 @@ def python_signals():
     signal.signal(signal.SIGINT, before)
 
 
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS += [(signal.SIGHUP, 129)] if hasattr(signal, "SIGHUP") else []
 RUN = ("--epochs", 3, "--batch-size", 16, "--hidden", "8", "--dropout", 0.3, "--seed", 5)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
 @pytest.mark.parametrize(
     ("epoch", "step", "where"),
     [(0, 1, "epoch 1 of 3, after 1 of 3 steps"), (1, 2, "epoch 2 of 3, after 2 of 3 steps"),
@@ -666,8 +670,12 @@ def full_disk(*_, **__):
 
 def test_a_full_disk(tiny, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_disk)
+    result = run("train", tiny, *TINY)
     expected = f"runs/tiny/{CHECKPOINT} cannot be written: No space left on device"
-    assert error("train", tiny, *TINY) == expected
+    assert result.exit_code == 1
+    assert result.stderr == (
+        2 * f"nnkit: {expected}; training goes on\n" + f"nnkit: error: {expected}\n"
+    )
     assert names("runs") == []
 
 
@@ -677,9 +685,76 @@ def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(tiny, monkeypatch):
             monkeypatch.setattr(os, "fsync", full_disk)
 
     monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
-    assert error("train", tiny, *TINY).endswith("cannot be written: No space left on device")
+    result = run("train", tiny, *TINY)
+    expected = f"runs/tiny/{CHECKPOINT} cannot be written: No space left on device"
+    assert result.exit_code == 1
+    assert result.stderr == f"nnkit: {expected}; training goes on\nnnkit: error: {expected}\n"
     assert names("runs/tiny") == [CHECKPOINT]
     assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 1
+
+
+def test_a_disk_that_has_room_again_loses_nothing(tiny, monkeypatch):
+    def fill(self, trainer):
+        now = trainer.progress.epoch == 1
+        monkeypatch.setattr(os, "fsync", full_disk if now else fsync)
+
+    fsync = os.fsync
+    monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
+    result = run("train", tiny, *TINY, "--epochs", 3)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"nnkit: runs/tiny/{CHECKPOINT} cannot be written: No space left on device; "
+        "training goes on\n"
+    )
+    assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 3
+
+
+def test_the_end_tries_once_more_to_save(tiny, monkeypatch):
+    def fill(self, trainer):
+        monkeypatch.setattr(os, "fsync", full_disk)
+
+    def empty(self, trainer):
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    fsync = os.fsync
+    monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
+    monkeypatch.setattr(ProgressBar, "on_fit_end", empty)
+    result = run("train", tiny, *TINY)
+    assert (result.exit_code, result.stderr.count("training goes on")) == (0, 2)
+    assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"image_shape": [4, 5]}, "its image_shape cannot be [4, 5]"),
+        ({"image_shape": [-4, -4]}, "its image_shape cannot be [-4, -4]"),
+        ({"image_shape": "4x4"}, "its extra: image_shape cannot be '4x4'"),
+        ({"pixel_range": [1, 0]}, "its pixel_range cannot be 1 to 0"),
+        ({"pixel_range": [0, float("nan")]}, "its pixel_range cannot be 0 to nan"),
+        ({"class_names": list("abcd")}, "it has 4 class_names for 3 outputs"),
+        ({"class_names": [1, 2, 3]}, "its extra: class_names cannot be [1, 2, 3]"),
+        ({"preparation": "rm"}, "its extra: preparation cannot be 'rm'"),
+        ({"data": ["digits"]}, "its extra: data cannot be ['digits']"),
+        ({"checksum": "1"}, "its extra: checksum cannot be '1'"),
+    ],
+)
+def test_what_a_file_says_about_its_data_is_checked(tiny, said, message):
+    trainer = Trainer(network(16, 3))
+    trainer.save("mine", **said)
+    expected = f"mine: what it says about its data is damaged: {message}"
+    assert error("predict", "mine", "a.png") == error("train", "--resume", "mine") == expected
+
+
+def test_names_of_classes_cannot_command_the_terminal(tiny):
+    nnkit_ok("train", tiny, *TINY)
+    trainer = Trainer.load(f"runs/tiny/{CHECKPOINT}")
+    trainer.save("mine", **{**trainer.extra, "class_names": ["\x1b[2J", "b\n", "c"]})
+    text = nnkit_ok("evaluate", "mine")
+    assert "\\x1b[2J" in text
+    assert "\x1b" not in text
+    trainer.save("mine", data="a\x1b[2J")
+    assert "\\x1b[2J" in error("evaluate", "mine")
 
 
 def test_a_disk_that_is_full_when_the_curves_are_saved(drawn, monkeypatch):
@@ -1183,6 +1258,47 @@ def test_ctrl_c_on_a_running_process_then_resume(python_signals):
     nnkit_ok("train", "--resume", f"two/{CHECKPOINT}")
     nnkit_ok("train", *options, "--out", "one")
     assert parameters(f"two/{CHECKPOINT}") == parameters(f"one/{CHECKPOINT}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("pause", [0, 0.005, 0.05])
+def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
+    options = ["digits", "--epochs", 4000, "--hidden", 16]
+    with start("train", *options, "--out", "out") as process:
+        while not process.stdout.readline().startswith("epoch    2"):
+            pass
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in err
+    assert err.count("nnkit: ") == len(err.splitlines())
+    Trainer.load(f"out/{CHECKPOINT}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_two_processes_do_not_share_a_folder(tiny):
+    options = ["digits", "--epochs", 4000, "--hidden", 16]
+    with start("train", *options, "--out", "out") as process:
+        while not process.stdout.readline().startswith("epoch    2"):
+            pass
+        expected = "another process is training in out: wait for its end, or choose --out"
+        assert error("train", tiny, "--out", "out") == expected
+        assert error("train", "--resume", f"out/{CHECKPOINT}", "--epochs", 5000) == expected
+        nnkit_ok("evaluate", f"out/{CHECKPOINT}")
+        process.kill()
+        process.communicate()
+    trainer = Trainer.load(f"out/{CHECKPOINT}")
+    nnkit_ok("train", "--resume", f"out/{CHECKPOINT}", "--epochs", trainer.progress.epoch + 1)
+    assert names("out") == ["history.json", "learning-curves.png", CHECKPOINT]
+
+
+def test_a_folder_is_free_again_after_a_run_and_after_an_error(tiny):
+    for _ in range(2):
+        assert "diverged" in error("train", tiny, "--optimizer", "sgd", "--lr", 1e30, "--out", "a")
+    nnkit_ok("train", tiny, *TINY, "--out", "a")
+    nnkit_ok("train", "--resume", f"a/{CHECKPOINT}", "--epochs", 3)
 
 
 def test_nobody_reads_to_the_end():

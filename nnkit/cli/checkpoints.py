@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from math import inf
+from typing import Any, TypedDict
 
 import numpy as np
 
 import nnkit
 from nnkit.backends import Backend
-from nnkit.checkpoint import CheckpointError
+from nnkit.checking import check
+from nnkit.checkpoint import NoTrainingStateError, damaged
 from nnkit.cli.command import Failure
 from nnkit.data import Dataset, available, load
-from nnkit.images import preparation
+from nnkit.images import Preparation, preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.paths import expand
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
+
+LARGEST = 10_000
+"""Rows and columns that an image may have."""
+
+
+class About(TypedDict, total=False):
+    """What `about` says, and what the commands rely on; a file may hold other things besides."""
+
+    data: str
+    checksum: int
+    image_shape: tuple[int, int] | None
+    pixel_range: tuple[float, float]
+    class_names: tuple[str, ...]
+    preparation: Preparation
+    backend: str
+
+
+def check_about(trainer: Trainer, path: str) -> None:
+    """Raise CheckpointError where a file does not say `About` the data what it should."""
+    extra = trainer.extra
+    with damaged(path, "what it says about its data is damaged"):
+        check(extra, About, "its extra")
+        shape, features = extra.get("image_shape"), input_features(trainer)
+        if shape is not None and not (
+            0 < min(shape) <= max(shape) <= LARGEST and features in {None, shape[0] * shape[1]}
+        ):
+            raise ValueError(f"its image_shape cannot be {shape!r}")
+        outputs, names = trainer.model.out_features, extra.get("class_names", ())
+        if outputs is not None and len(names) > outputs:
+            raise ValueError(f"it has {len(names)} class_names for {outputs} outputs")
+        low, high = extra.get("pixel_range", (0, 1))
+        if not -inf < low <= high < inf:
+            raise ValueError(f"its pixel_range cannot be {low} to {high}")
 
 
 def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
@@ -87,12 +122,19 @@ def input_features(trainer: Trainer) -> int | None:
     return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
 
 
-def load_classifier(path: str, backend: Backend) -> Trainer:
+def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
     try:
         trainer = Trainer.load(path, backend)
-    except CheckpointError:
+    except NoTrainingStateError:
         trainer = Trainer(nnkit.load(path, backend))
+    check_about(trainer, path)
+    return trainer
+
+
+def load_classifier(path: str, backend: Backend) -> Trainer:
+    """Load a trainer of a network that tells classes apart."""
+    trainer = load_trainer(path, backend)
     if not isinstance(trainer.loss, SoftmaxCrossEntropy):
         raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
     return trainer

@@ -13,8 +13,9 @@ from pathlib import Path
 import click
 import numpy as np
 
+from nnkit import atomic
 from nnkit.backends import Backend
-from nnkit.cli.command import Failure, notice
+from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.data import Dataset
@@ -32,7 +33,8 @@ def fit(run: Run, quiet: bool) -> float:
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
     with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), _told_of_rate():
-        callbacks = [*([] if quiet else [ProgressBar("test")]), _Save(run), stop]
+        save = _Save(run)
+        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
@@ -60,6 +62,8 @@ def fit(run: Run, quiet: bool) -> float:
             _save(run)
             _say_how_to_resume(run)
             raise click.exceptions.Exit(128 + stop.signum)
+        if save.failed:
+            _save(run)
     return time.perf_counter() - start
 
 
@@ -79,20 +83,31 @@ def _scale(data: Dataset) -> float | None:
 
 
 class _Save(Callback):
-    """Write a checkpoint after every epoch; one in which training diverges is not saved."""
+    """Write a checkpoint after every epoch; one in which training diverges is not saved.
+
+    Where that fails, training goes on: the next epoch may find room, and the end tries once more.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.failed = False
+        """Whether the last epoch's could not be written."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        _save(self.run)
+        self.failed = False
+        try:
+            _save(self.run)
+        except Failure as error:
+            self.failed = True
+            notice(f"{error.message}; training goes on")
 
 
 def _save(run: Run) -> None:
     try:
         run.trainer.save(run.checkpoint, **run.about)
-    except OSError as error:
-        raise Failure(f"{run.checkpoint} cannot be written: {error.strerror}") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or explain(error)
+        raise Failure(f"{run.checkpoint} cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -144,7 +159,7 @@ def report(run: Run, seconds: float) -> None:
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:
-        files[1].write_text(json.dumps(vars(history)) + "\n")
+        atomic.replace(files[1], (json.dumps(vars(history)) + "\n").encode())
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
     except ImportError as error:
         notice(f"no learning-curves.png: {error}")

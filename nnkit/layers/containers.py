@@ -108,7 +108,8 @@ class Residual(Layer):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Residual:
         """Make a layer of the arguments that `config` gave."""
-        return cls(*arguments["layers"], shortcut=arguments["shortcut"])
+        layers = arguments.pop("layers")
+        return cls(*layers, **arguments)
 
     def __repr__(self) -> str:
         parts = [repr(layer) for layer in self.layers]
@@ -213,7 +214,7 @@ class Concat(Layer):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Concat:
         """Make a layer of the arguments that `config` gave."""
-        return cls(*arguments["branches"])
+        return cls(*arguments.pop("branches"), **arguments)
 
     def __repr__(self) -> str:
         return f"Concat({', '.join(map(repr, self.branches))})"

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit import checkpoint, html
 from nnkit.backends import Array, Backend, get_backend
+from nnkit.checking import make
 from nnkit.dtypes import of_network
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain, named
@@ -443,16 +444,13 @@ class Sequential(Layer):
         cls, arguments: dict[str, Any], backend: str | Backend | None = "numpy"
     ) -> Sequential:
         """Make a model of the arguments that `config` gave."""
-        model = cls(
-            *arguments["layers"],
-            seed=arguments["seed"],
-            dtype=arguments["dtype"],
-            fuse=arguments["fuse"],
-            backend=backend,
-        )
+        options = dict(arguments)
+        layers, frozen = options.pop("layers"), options.pop("frozen", ())
+        inputs = options.pop("inputs", {})
+        model = cls(*layers, backend=backend, **options)
         for name, parameter in model.named_parameters():
-            parameter.frozen = name in arguments.get("frozen", ())
-        model.inputs = Inputs(**arguments.get("inputs", {}))
+            parameter.frozen = name in frozen
+        model.inputs = make(Inputs, inputs)
         return model
 
     def summary(self) -> str:
@@ -490,7 +488,7 @@ class Sequential(Layer):
         tensors, config = checkpoint.read(path)
         weights = {name: x for name, x in tensors.get("model", {}).items() if name != "counters"}
         with checkpoint.damaged(path, "its model cannot be read"):
-            inputs = Inputs(**config["model"].get("inputs", {}))
+            inputs = make(Inputs, config["model"].get("inputs", {}))
         with checkpoint.another_network(path):
             self.restore(weights)
         self.inputs = inputs
