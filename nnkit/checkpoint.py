@@ -53,7 +53,7 @@ class CheckpointError(ValueError):
     """A file is no checkpoint, is damaged, or is of another network; the message says which."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(message, 5000))
 
 
 class NoTrainingStateError(CheckpointError):
@@ -88,11 +88,10 @@ def damaged(path: str | PathLike[str], what: str) -> Iterator[None]:
     except (CheckpointError, OSError, ImportError, BackendUnavailableError):
         raise
     except KeyError as error:
-        raise CheckpointError(f"{path}: {what}: it has no {error}") from None
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: {what}: {error}") from None
+        raise CheckpointError(f"{path}: {what}: it has no {printable(str(error))}") from None
     except Exception as error:
-        raise CheckpointError(f"{path}: {what}: {type(error).__name__}: {error}") from None
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise CheckpointError(f"{path}: {what}: {kind}{printable(str(error))}") from None
 
 
 def write(
