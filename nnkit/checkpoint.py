@@ -45,7 +45,7 @@ DTYPES = {
 LONGEST = 90_000_000
 """Characters of configuration that a header has room for, beside the names of the tensors."""
 
-LONGEST_MESSAGE = 500
+LONGEST_MESSAGE = 5000
 """Characters of an error, which may show what a file says."""
 
 Array = np.ndarray[Any, Any]
@@ -86,11 +86,10 @@ def damaged(path: str | PathLike[str], what: str) -> Iterator[None]:
     except (CheckpointError, OSError, ImportError, BackendUnavailableError):
         raise
     except KeyError as error:
-        raise CheckpointError(f"{path}: {what}: it has no {error}") from None
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{path}: {what}: {error}") from None
+        raise CheckpointError(f"{path}: {what}: it has no {printable(str(error))}") from None
     except Exception as error:
-        raise CheckpointError(f"{path}: {what}: {type(error).__name__}: {error}") from None
+        kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+        raise CheckpointError(f"{path}: {what}: {kind}{printable(str(error))}") from None
 
 
 def write(

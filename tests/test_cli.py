@@ -1260,13 +1260,19 @@ def test_ctrl_c_on_a_running_process_then_resume(python_signals):
     assert parameters(f"two/{CHECKPOINT}") == parameters(f"one/{CHECKPOINT}")
 
 
+def wait_for(path, process):
+    """Wait until a process has written a file."""
+    while not Path(path).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize("pause", [0, 0.005, 0.05])
 def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
     options = ["digits", "--epochs", 4000, "--hidden", 16]
     with start("train", *options, "--out", "out") as process:
-        while not process.stdout.readline().startswith("epoch    2"):
-            pass
+        wait_for(f"out/{CHECKPOINT}", process)
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             time.sleep(pause)
@@ -1281,8 +1287,7 @@ def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
 def test_two_processes_do_not_share_a_folder(tiny):
     options = ["digits", "--epochs", 4000, "--hidden", 16]
     with start("train", *options, "--out", "out") as process:
-        while not process.stdout.readline().startswith("epoch    2"):
-            pass
+        wait_for(f"out/{CHECKPOINT}", process)
         expected = "another process is training in out: wait for its end, or choose --out"
         assert error("train", tiny, "--out", "out") == expected
         assert error("train", "--resume", f"out/{CHECKPOINT}", "--epochs", 5000) == expected

@@ -170,6 +170,7 @@ TENSORS = [
     (tensor("history.loss", lambda x: x.astype("f4")), "loss has shape .1,. and dtype float32"),
     (tensor("history.accuracy", lambda x: np.ones(2)), "accuracy has 2 figures for 1 epochs"),
     (tensor("history.more", lambda _: np.ones(2)), "a history has no 'more'"),
+    (lambda config, tensors: tensors.pop("history.loss"), "a history must have 'loss'"),
     (tensor("callbacks.x", lambda _: X), "no callback has a tensor 'x'"),
 ]
 

@@ -170,10 +170,10 @@ def train(
     history.json. No other run is ever overwritten: where runs/DATA exists, the folder is
     runs/DATA-2.
 
-    Ctrl-C stops after the current step and saves. --resume then continues as if nothing had
-    happened, in the same folder and on the same backend, unless --backend or NNKIT_BACKEND names
-    another. Of the other options only --epochs and --quiet may be given with it, and DATA only if
-    it has moved.
+    Ctrl-C stops after the current step and saves, as do SIGTERM and SIGHUP. --resume then continues
+    as if nothing had happened, in the same folder and on the same backend, unless --backend or
+    NNKIT_BACKEND names another. Of the other options only --epochs and --quiet may be given with
+    it, and DATA only if it has moved.
     """
     if checkpoint is None:
         run = start(data, backend, out, Settings(**settings))

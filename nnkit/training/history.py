@@ -69,14 +69,14 @@ class History:
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> History:
-        """Make one of what `state` or `to_dict` gave.
+        """Make one of what `state` gave, or of lists.
 
-        Raises ValueError for anything that is none of the figures, and for more of them than there
-        are epochs.
+        Raises ValueError where one is missing or unknown, and for more figures than epochs.
         """
-        if unknown := figures.keys() - vars(cls()).keys():
-            raise ValueError(f"a history has no {min(unknown)!r}")
         history = cls()
+        for name in figures.keys() ^ vars(history).keys():
+            wrong = "must have" if hasattr(history, name) else "has no"
+            raise ValueError(f"a history {wrong} {name!r}")
         for name, values in figures.items():
             if not isinstance(values, np.ndarray):
                 check({name: values}, cls, "a history")
