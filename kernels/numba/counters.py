@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.codegen.jit import helper, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 
 STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
 
 
-@helper
+@inline
 def learning_rate(lr: Any, counters: Any) -> float:
     """Learning rate of this step: the schedule's element, or the only one."""
     return lr[counters[STEP]] if lr.size > 1 else lr[0]  # type: ignore[no-any-return]

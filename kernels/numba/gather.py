@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.counters import STEP
 from nnkit.kernels.numba.runtime.team import my_range
 
@@ -10,7 +10,7 @@ GRAIN = 1 << 14
 """Elements worth a thread."""
 
 
-@body
+@inline
 def _copy(row: Any, out: Any) -> None:
     for j in range(out.size):
         out[j] = row[j]
@@ -28,7 +28,7 @@ def gather(source: Any, order: Any, counters: Any, batch_size: int, out: Any, te
         _copy(rows[order[start + i]], result[i])
 
 
-@body
+@inline
 def _scale(row: Any, out: Any, factor: Any) -> None:
     for j in range(out.size):
         out[j] = out.dtype.type(row[j]) * factor
