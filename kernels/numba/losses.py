@@ -12,7 +12,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import Kernel, inline, shared
-from nnkit.kernels.numba.counters import STEP
+from nnkit.kernels.numba.counters import write_log
 from nnkit.kernels.numba.formulas import sigmoid
 from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
 from nnkit.kernels.numba.runtime.memory import ME
@@ -151,7 +151,7 @@ def elementwise_loss(kind: str) -> Kernel:
             part(y[i:j], target[i:j], dy[i:j], inverse, a, sums[t])
         barrier(team)
         if team[ME] == 0:
-            log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / count
-            log[counters[STEP], 1] = sum_in_order(sums[:, 1]) if counts else 0.0
+            correct = sum_in_order(sums[:, 1]) if counts else 0.0
+            write_log(log, counters, sum_in_order(sums[:, 0]) / count, correct)
 
     return elementwise_loss

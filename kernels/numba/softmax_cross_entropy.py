@@ -6,7 +6,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
-from nnkit.kernels.numba.counters import STEP
+from nnkit.kernels.numba.counters import write_log
 from nnkit.kernels.numba.maths import exp_nonpositive
 from nnkit.kernels.numba.rows import (
     add_up,
@@ -104,16 +104,23 @@ def log_softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
 
 @inline
 def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
-    """Write the gradient of some rows; `result` receives their loss and right answers."""
+    """Write the gradient of some rows; `result` receives their loss and right answers.
+
+    A label that is no class makes both NaN, and takes no part in the gradient.
+    """
     state = flush_denormals()
     n, m = z.shape
     rows = tile_rows(n, m)
     largest, total = np.empty(rows, z.dtype), np.empty(rows, z.dtype)
-    loss, correct = 0.0, 0
+    loss, correct = 0.0, 0.0
     for first in range(0, n, rows):
         exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
         for k in range(min(rows, n - first)):
             i, label = first + k, labels[first + k]
+            if not 0 <= label < m:
+                loss = correct = np.nan
+                dz[i, :] = 0
+                continue
             loss += np.log(np.float64(total[k])) - (z[i, label] - largest[k])
             correct += is_answer(z[i], label, largest[k])
             probability = dz[i, label] / total[k]
@@ -128,8 +135,7 @@ def _report(sums: Any, n: int, log: Any, counters: Any, team: Any) -> None:
     """Log the mean loss of `n` rows and the right answers from the tasks' sums (tasks, 2)."""
     barrier(team)
     if team[ME] == 0:
-        log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / n
-        log[counters[STEP], 1] = sum_in_order(sums[:, 1])
+        write_log(log, counters, sum_in_order(sums[:, 0]) / n, sum_in_order(sums[:, 1]))
 
 
 @inline

@@ -19,7 +19,8 @@ CHECKED_BYTES = 16 << 20
 class Data:
     """Checked examples and targets on a model's backend, uint8 images left as bytes.
 
-    Examples that do not fit on the device stay on the host, as a NumPy array.
+    Examples that do not fit on the device stay on the host, as a NumPy array. Targets are copied,
+    because labels are indexed by; examples may be large, and are used where they are.
     """
 
     def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
@@ -37,8 +38,9 @@ class Data:
             )
         real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
-        reals = targets.dtype == real
-        self.t = model.backend.asarray(targets, model.dtype) if reals else targets
+        dtype = model.dtype if targets.dtype == real else targets.dtype
+        self.t = model.backend.xp.array(targets, dtype)  # a copy, which nobody else can change
+        self.backend = model.backend
         self.on_host = not model.backend.owns(self.x) or (
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
         )

@@ -87,7 +87,8 @@ class Trainer:
         x
             Examples (n, ...): numbers, or uint8 image bytes that are scaled to 0..1.
         t
-            Targets as the loss takes them, one per example.
+            Targets as the loss takes them, one per example. They are copied; x may be large, and is
+            used where it lies if it is an array of the model's dtype.
         epochs, batch_size
             At least 1; the batch size at most n. The last batch of an epoch may be smaller.
         validation_data
