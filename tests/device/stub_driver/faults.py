@@ -86,6 +86,8 @@ def unnoticed(backend: Any) -> list[str]:
         try:
             with order(chosen), runs.STREAMS[stream]():
                 same = run(backend) == want
+        except IndexError:  # the run itself has seen what came of it
+            same = False
         finally:
             for part, values in zip(parts, before, strict=True):
                 vars(part).clear()
