@@ -18,6 +18,7 @@ TEST_EXTRAS := dev,$(or $(CUDA_EXTRA),nvrtc)
 TRAIN_READY := $(VENV)/.ready-train-$(or $(CUDA_EXTRA),cpu)
 TEST_READY := $(VENV)/.ready-test-$(or $(CUDA_EXTRA),cpu)
 DOCS_READY := $(VENV)/.ready-docs
+SHARE := 1
 
 # Every cupy-cudaNNx provides the same `cupy`, and loads whichever CUDA it finds: keep one of each.
 OTHER_CUDA := $(if $(filter cuda13,$(CUDA_EXTRA)),\
@@ -47,10 +48,10 @@ test: lint types ## set up, then lint, types and the whole test suite
 
 test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the simulator; the GPU check's script
 	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
-	  tests/operations/test_every_operation.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py $(ARGS)
+	  tests/operations/test_every_operation.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py tests/test_nvrtc.py tests/test_bench.py::test_smoke $(ARGS)
 
-stress: $(TEST_READY) ## 2,000 random networks, captured against uncaptured
-	NNKIT_STRESS=2000 $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/test_stress.py $(ARGS)
+stress: $(TEST_READY) ## random networks, damaged files, kills, threads; a tenth of it: make stress SHARE=0.1
+	NNKIT_STRESS=$(SHARE) $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/stress $(ARGS)
 
 lint: $(TEST_READY) ## ruff: rules and formatting
 	$(BIN)/ruff check

@@ -43,6 +43,7 @@ def train(data: Any, backend: str, target: float, epochs: int) -> tuple[nnkit.Hi
         batch_size=BATCH,
         validation_data=(data.x_test, data.t_test),
         callbacks=[StopAtTarget(target)],
+        progress=False,
     )
     return history, time.perf_counter() - start
 

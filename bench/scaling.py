@@ -65,12 +65,14 @@ def measure(backend: Backend, network: Network, examples: int) -> dict[str, floa
     x = rng.integers(0, 256, (examples, 784), np.uint8)
     t = rng.integers(0, 10, examples)
     trainer = Trainer(network.model(backend), optimizer=network.make_optimizer())
-    trainer.fit(x, t, epochs=1, batch_size=network.batch_size)
+    trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    first = trainer.fit(x, t, epochs=1, batch_size=network.batch_size).seconds[0]
+    first = trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False).seconds[0]
     epochs = int(min(20, max(2, SECONDS / first)))
-    seconds = trainer.fit(x, t, epochs=epochs, batch_size=network.batch_size).seconds
+    seconds = trainer.fit(
+        x, t, epochs=epochs, batch_size=network.batch_size, progress=False
+    ).seconds
     if backend.name == "cupy":
         most = backend.xp.get_default_memory_pool().total_bytes()
     return {"seconds": min(seconds) / -(-examples // network.batch_size), "bytes": most}

@@ -30,7 +30,7 @@ def by_nnkit(steps: int) -> tuple[float, float]:
     """Train; return the seconds that took, and the last loss."""
     trainer = nnkit.Trainer(model(), nnkit.SigmoidCrossEntropy(), nnkit.SGD(LR))
     start = time.perf_counter()
-    history = trainer.fit(X, T, epochs=steps, batch_size=4, shuffle=False)
+    history = trainer.fit(X, T, epochs=steps, batch_size=4, shuffle=False, progress=False)
     seconds = time.perf_counter() - start
     if steps == STEPS:
         assert (trainer.predict(X) == T).all(), "XOR was not learned"

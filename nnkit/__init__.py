@@ -18,7 +18,9 @@ from nnkit.layers.activations import *
 from nnkit.losses import *
 from nnkit.optimizers import *
 from nnkit.parameters import Parameter
-from nnkit.training import Callback, EarlyStopping, History, Trainer
+from nnkit.progress import ProgressBar
+from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Trainer
+from nnkit.warning import DataWarning, DivergenceWarning
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -31,10 +33,14 @@ __all__ = [
     "BackendUnavailableError",
     "Callback",
     "CheckpointError",
+    "DataWarning",
+    "DivergenceError",
+    "DivergenceWarning",
     "EarlyStopping",
     "GradientCheck",
     "History",
     "Parameter",
+    "ProgressBar",
     "Trainer",
     "activations",
     "available_backends",

@@ -240,7 +240,7 @@ def _time_steps(
     x, t = _digits(steps * network.batch_size, network.sizes[0], network.sizes[-1])
     for backend in backends:
         trainer = Trainer(network.model(backend), SoftmaxCrossEntropy(), network.make_optimizer())
-        history = trainer.fit(x, t, epochs=1 + rounds, batch_size=network.batch_size)
+        history = trainer.fit(x, t, 1 + rounds, network.batch_size, progress=False)
         seconds = min(history.seconds[1:]) / steps
         products = products_seconds(network, backend, rounds)
         yield {

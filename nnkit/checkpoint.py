@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import dtypes
+from nnkit.warning import warn_of_weights
 
 FORMAT = 1
 Tensors = dict[str, dict[str, np.ndarray[Any, Any]]]
@@ -50,7 +51,8 @@ def damaged(path: str | PathLike[str], what: str) -> Iterator[None]:
 def write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -> None:
     """Write a file; raises OSError where it cannot be written.
 
-    To a temporary file beside the target, which is flushed to disk and then renamed.
+    To a temporary file beside the target, which is flushed to disk and then renamed. Warns of
+    weights that are NaN or infinite.
     """
     from secrets import token_hex
 
@@ -62,6 +64,7 @@ def write(path: str | PathLike[str], tensors: Tensors, config: dict[str, Any]) -
         for name, array in arrays.items()
     }
     data = save(contiguous, {"format": "nnkit", "nnkit": json.dumps({"version": FORMAT, **config})})
+    warn_of_weights(path, tensors.get("model", {}))
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{token_hex(4)}")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import Literal
 
 
-def person_watches() -> bool:
-    """Whether what is drawn on stderr moves before somebody's eyes.
+def person_watches(stream: Literal["stderr", "stdout"] = "stderr") -> bool:
+    """Whether what is drawn on stderr, or stdout, moves before somebody's eyes.
 
     True for a terminal and for a notebook; false for a pipe, a file, a stream that does not say
-    what it is, and where there is no stderr at all (as under ``pythonw``).
+    what it is, and where there is no such stream at all (as under ``pythonw``).
     """
-    return in_notebook() or _is_terminal(sys.stderr)
+    return in_notebook() or _is_terminal(getattr(sys, stream))
 
 
 def in_notebook() -> bool:

@@ -100,7 +100,7 @@ def test_images_of_bytes(backend, rng):
     results = []
     for compile in (True, False):
         model = network(backend)
-        nnkit.Trainer(model).fit(x, t, 2, 9, compile=compile)
+        nnkit.Trainer(model).fit(x, t, 2, 9, scale=1 / 255, compile=compile)
         results.append(weights(model).tobytes())
     assert results[0] == results[1]
 
@@ -296,7 +296,8 @@ def test_a_replayed_step_costs_the_same_launches_and_nothing_else(backend, simul
         pytest.skip("launches are counted by the simulator")
     model, loss, optimizer = network(backend), nnkit.SoftmaxCrossEntropy(), nnkit.Adam()
     optimizer.attach(model)
-    steps = Steps(model, loss, optimizer, Data(model, loss, *data), 5, 1, Workspace(), True)
+    examples = Data(model, loss, *data, model.inputs)
+    steps = Steps(model, loss, optimizer, examples, 5, 1, Workspace(), True)
     model.train()
     steps.begin(rng.permutation(50))
     steps.make(2, [5])

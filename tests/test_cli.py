@@ -19,9 +19,9 @@ import nnkit
 from nnkit import data
 from nnkit.cli import cli
 from nnkit.cli.fitting import _device
+from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
-from nnkit.training.bar import ProgressBar
 
 COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets"]
 CHECKPOINT = "model.safetensors"
@@ -597,7 +597,8 @@ def test_an_unknown_backend_in_the_environment(monkeypatch):
 def test_training_that_diverges_says_so_and_leaves_nothing(tiny):
     message = error("train", tiny, "--optimizer", "sgd", "--lr", 1e30, "--quiet")
     assert message == (
-        "training diverged: the loss of epoch 1 is nan. Try a learning rate (--lr) below 1e+30"
+        "training diverged: the loss is nan in epoch 1, step 2. "
+        "Try a smaller learning rate (--lr), such as 1e+29 instead of 1e+30"
     )
     assert names("runs") == []
 
@@ -608,10 +609,20 @@ def test_training_that_diverges_later_keeps_the_last_good_checkpoint(tiny, monke
             trainer.model.flat.values[...] = np.nan
 
     monkeypatch.setattr(ProgressBar, "on_step_end", spoil, raising=False)
-    assert error("train", tiny, *TINY).startswith("training diverged: the loss of epoch 2 is nan")
+    assert error("train", tiny, *TINY).startswith("training diverged: the loss is nan in epoch 2")
     trainer = Trainer.load(f"runs/tiny/{CHECKPOINT}")
     assert trainer.progress.epoch == 1
     assert np.isfinite(trainer.model.flat.values).all()
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_are_lines_of_the_command_s_own(folder):
+    x, t = np.tile(np.arange(0.0, 256, 5)[:, None], 16), np.arange(52) % 2
+    np.savez("gray.npz", x_train=x, t_train=t, x_test=x[:9], t_test=t[:9])
+    invoked = CliRunner().invoke(cli, ["train", "gray.npz", "--epochs", "1", "--lr", "1e-6"])
+    warned = [line for line in invoked.stderr.splitlines() if "warning" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("nnkit: warning: x looks like images with pixels from 0 to 255, ")
 
 
 def full_disk(*_, **__):
@@ -879,14 +890,14 @@ def test_predict_with_a_model_of_the_python_interface(folder, picture, monkeypat
 
 def test_predict_needs_a_network_for_images(folder, picture):
     for name, shape, dtype in (("rows", (16,), np.uint8), ("floats", (4, 4), np.float32)):
-        x = np.full((40, *shape), 7).astype(dtype)
+        x = np.full((40, *shape), 77).astype(dtype)
         make_npz(folder / f"{name}.npz", x_train=x, t_train=np.arange(40) % 3, x_test=x[:12])
         nnkit_ok("train", f"{name}.npz", "--epochs", 1, "--out", name)
     rows, floats = (f"{name}/{CHECKPOINT}" for name in ("rows", "floats"))
     expected = f"{rows} is no network for images with one channel"
     assert error("predict", rows, picture) == expected
     assert error("predict", floats, picture) == (
-        f"{floats} was trained on pixels from 7 to 7: image files hold bytes, which are 0 to 1 "
+        f"{floats} was trained on pixels from 77 to 77: image files hold bytes, which are 0 to 1 "
         "here; use nnkit.load in Python"
     )
 
@@ -925,7 +936,7 @@ def test_datasets_says_what_a_download_would_take(monkeypatch):
 
 def test_the_bar_shows_loss_accuracy_speed_and_time_left(capsys, monkeypatch):
     digits = data.load("digits")
-    monkeypatch.setattr("nnkit.training.bar.REFRESH_SECONDS", 0)
+    monkeypatch.setattr("nnkit.progress.REFRESH_SECONDS", 0)
     monkeypatch.setenv("COLUMNS", "100")
     bar = ProgressBar("test", live=True)
     trainer = Trainer(network(64, 10))
@@ -964,7 +975,7 @@ def test_time_left_is_that_of_the_whole_run(monkeypatch):
     bar.on_fit_begin(progress_at(0, 0))
     # 500 of 3,000 examples in 2 seconds: the other 2,500 take 10.
     figures = bar._figures(progress_at(0, 5), 102.0)
-    assert figures == "loss 0.5000, accuracy 75.0%, 250/s, 0:10 left"
+    assert figures == ["loss 0.5000", "accuracy 75.0%", "250/s", "0:10 left"]
 
 
 def test_a_resumed_run_counts_from_where_it_began(monkeypatch):
@@ -972,7 +983,7 @@ def test_a_resumed_run_counts_from_where_it_began(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
     bar.on_fit_begin(progress_at(1, 5))
     # 400 examples in 1 second, and 1,100 are left.
-    assert bar._figures(progress_at(1, 9), 1.0).endswith("400/s, 0:03 left")
+    assert bar._figures(progress_at(1, 9), 1.0)[-2:] == ["400/s", "0:03 left"]
 
 
 @pytest.mark.parametrize(
@@ -982,7 +993,7 @@ def test_time_left_is_written_like_a_clock(monkeypatch, step, seconds, clock):
     bar = ProgressBar(live=False)
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
     bar.on_fit_begin(progress_at(0, 0))
-    assert bar._figures(progress_at(0, step), seconds).endswith(f", {clock} left")
+    assert bar._figures(progress_at(0, step), seconds)[-1] == f"{clock} left"
 
 
 def test_on_a_terminal_the_bar_is_drawn(tiny):

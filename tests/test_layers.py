@@ -173,9 +173,9 @@ def test_input_that_is_no_numbers(x):
 
 def test_images_of_bytes_are_scaled(backend):
     model = nnkit.Sequential(nnkit.Identity(), backend=backend)
-    np.testing.assert_allclose(
-        host(backend, model(np.array([[0, 51, 255]], np.uint8))), [[0, 0.2, 1]], rtol=1e-6
-    )
+    x = np.tile(np.array([0, 51, 255], np.uint8), (1, 6))
+    expected = np.tile([0, 0.2, 1], (1, 6))
+    np.testing.assert_allclose(host(backend, model(x)), expected, rtol=1e-6)
 
 
 class Square(Layer):

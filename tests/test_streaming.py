@@ -13,13 +13,13 @@ from nnkit.training import streaming
 def cramped(backend, monkeypatch):
     """Return the backend, with no room for data and blocks of a few rows."""
     monkeypatch.setattr(backend, "room", lambda: 0, raising=False)
-    monkeypatch.setattr(streaming, "BLOCK_BYTES", 20 * 6)
+    monkeypatch.setattr(streaming, "BLOCK_BYTES", 20 * 16)
     return backend
 
 
 def network(backend):
     return nnkit.Sequential(
-        nnkit.Linear(6, 8), nnkit.ReLU(), nnkit.Linear(8, 3), seed=0, backend=backend
+        nnkit.Linear(16, 8), nnkit.ReLU(), nnkit.Linear(8, 3), seed=0, backend=backend
     )
 
 
@@ -36,7 +36,7 @@ def train(backend, x, t, **options):
 @pytest.mark.parametrize("accumulate", [1, 2])
 @pytest.mark.parametrize("kind", ["bytes", "reals"])
 def test_streamed_is_the_same_bit_for_bit(backend, rng, kind, accumulate, monkeypatch):
-    x = rng.integers(0, 256, (75, 6), np.uint8)
+    x = rng.integers(0, 256, (75, 16), np.uint8)
     if kind == "reals":
         x = (x / 255).astype("f")
     t = rng.integers(0, 3, 75)
@@ -55,7 +55,7 @@ def test_streamed_is_the_same_bit_for_bit(backend, rng, kind, accumulate, monkey
 
 
 def test_stop_and_resume_in_the_middle(cramped, rng):
-    x, t = rng.integers(0, 256, (75, 6), np.uint8), rng.integers(0, 3, 75)
+    x, t = rng.integers(0, 256, (75, 16), np.uint8), rng.integers(0, 3, 75)
 
     class Stop(nnkit.Callback):
         def on_step_end(self, trainer):
@@ -70,7 +70,7 @@ def test_stop_and_resume_in_the_middle(cramped, rng):
 
 
 def test_a_memory_map(backend, rng, tmp_path):
-    x, t = rng.integers(0, 256, (75, 6), np.uint8), rng.integers(0, 3, 75)
+    x, t = rng.integers(0, 256, (75, 16), np.uint8), rng.integers(0, 3, 75)
     x.tofile(tmp_path / "x")
     mapped = np.memmap(tmp_path / "x", np.uint8, "r", shape=x.shape)
     assert train(backend, mapped, t) == train(backend, x, t)
@@ -81,7 +81,7 @@ def test_a_memory_map_is_not_copied_whole(tmp_path):
     import tracemalloc
 
     path = tmp_path / "x"
-    np.memmap(path, np.uint8, "w+", shape=(40_000, 6_400)).flush()
+    np.memmap(path, np.uint8, "w+", shape=(40_000, 6_400))[:1] = 255
     x = np.memmap(path, np.uint8, "r", shape=(40_000, 6_400))
     model = nnkit.Sequential(nnkit.Linear(6_400, 2), seed=0, backend="numpy")
     tracemalloc.start()

@@ -34,7 +34,7 @@ STREAMS = {
 }
 BATCH, EPOCHS = 8, 2
 rng = np.random.default_rng(7)
-IMAGES, T = rng.integers(0, 256, (44, 6), np.uint8), rng.integers(0, 3, 44)
+IMAGES, T = rng.integers(0, 256, (44, 16), np.uint8), rng.integers(0, 3, 44)
 X = (IMAGES / 255).astype("f")
 
 Result = list[Any]
@@ -42,7 +42,7 @@ Result = list[Any]
 
 def new_trainer(backend: CupyBackend) -> nnkit.Trainer:
     model = nnkit.Sequential(
-        *(nnkit.Linear(6, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.2)),
+        *(nnkit.Linear(16, 8), nnkit.BatchNorm1d(8), nnkit.ReLU(), nnkit.Dropout(0.2)),
         nnkit.Linear(8, 3),
         seed=0,
         backend=backend,
@@ -97,7 +97,7 @@ def feed(backend: CupyBackend, **options: Any) -> Result:
 def small_blocks(backend: CupyBackend) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backend, "room", lambda: 0)
-        patch.setattr(streaming, "BLOCK_BYTES", 2 * BATCH * 6)
+        patch.setattr(streaming, "BLOCK_BYTES", 2 * BATCH * 16)
         yield
 
 
@@ -398,8 +398,8 @@ def test_which_orders_find_a_fault(
     for order in queues.ORDERS:
         try:
             right = put_off(backend, scenario, stream, order, tmp_path) == want
-        except (AssertionError, simulator.KernelError):  # garbage for counters leads out of arrays
-            right = False
+        except (AssertionError, simulator.KernelError, nnkit.DivergenceError):
+            right = False  # garbage for counters leads out of arrays, garbage for numbers to NaN
         if not right:
             found.append(order)
     by_luck = [order.removesuffix("?") for order in orders.split() if order.endswith("?")]

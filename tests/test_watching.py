@@ -53,3 +53,9 @@ def test_a_notebook_is_watched_and_ipython_in_a_pipe_is_not(monkeypatch, config,
 def test_no_notebook_without_ipython(monkeypatch):
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     assert not in_notebook()
+
+
+def test_stdout_is_another_matter(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setattr(sys, "stdout", io.StringIO())
+    assert (person_watches(), person_watches("stdout")) == (True, False)

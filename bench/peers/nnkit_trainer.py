@@ -61,6 +61,7 @@ class NnkitTrainer(Peer):
                 seed=ORDER_SEED,
                 callbacks=[self.gate],
                 compile=self.capture,
+                progress=False,
             )
         except BaseException as error:
             self.gate.error = error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -50,7 +51,9 @@ class Nnkit(Command, click.Group):
         """Run, report errors, and exit the process."""
         options: dict[str, Any] = {**kwargs, "prog_name": "nnkit", "standalone_mode": False}
         try:
-            code = super().main(*args, **options) or 0
+            with warnings.catch_warnings():
+                warnings.showwarning = lambda message, *_, **__: notice(f"warning: {message}")
+                code = super().main(*args, **options) or 0
         except Interrupted as error:
             notice(error.message)
             code = error.exit_code

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import shlex
 import time
@@ -12,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 
 from nnkit.backends import Backend
 from nnkit.cli.command import Failure, notice
@@ -20,8 +18,8 @@ from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.layers import Linear, Sequential
 from nnkit.plotting import learning_curves
-from nnkit.training import Trainer
-from nnkit.training.bar import ProgressBar
+from nnkit.progress import ProgressBar
+from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
 
@@ -29,9 +27,7 @@ def fit(run: Run, quiet: bool) -> float:
     """Train to the end and return the seconds that took; stopped before, exit the process."""
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
-    # Where training diverges, that is told once, and not by NumPy for every operation.
-    quiet_numpy = np.errstate(over="ignore", invalid="ignore")
-    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), quiet_numpy:
+    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), _told_of_rate():
         callbacks = [*([] if quiet else [ProgressBar("test")]), _Save(run), stop]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
@@ -43,6 +39,7 @@ def fit(run: Run, quiet: bool) -> float:
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                progress=False,
             )
         else:
             trainer.resume(
@@ -51,6 +48,7 @@ def fit(run: Run, quiet: bool) -> float:
                 run.epochs,
                 validation_data=validation,
                 callbacks=callbacks,
+                progress=False,
             )
         assert trainer.progress is not None
         if stop.signum is not None and not trainer.progress.finished:
@@ -60,19 +58,22 @@ def fit(run: Run, quiet: bool) -> float:
     return time.perf_counter() - start
 
 
+@contextlib.contextmanager
+def _told_of_rate() -> Iterator[None]:
+    """Tell of training that diverges in the command line's words."""
+    try:
+        yield
+    except DivergenceError as error:
+        raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
+
+
 class _Save(Callback):
-    """Write a checkpoint after every epoch, as long as training has not diverged."""
+    """Write a checkpoint after every epoch; one in which training diverges is not saved."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        loss = trainer.history.loss[-1]
-        if not math.isfinite(loss):
-            raise Failure(
-                f"training diverged: the loss of epoch {len(trainer.history)} is {loss}. "
-                f"Try a learning rate (--lr) below {trainer.optimizer.lr:g}"
-            )
         _save(self.run)
 
 
@@ -131,7 +132,7 @@ def report(run: Run, seconds: float) -> None:
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:
-        files[1].write_text(json.dumps(history.to_dict()) + "\n")
+        files[1].write_text(json.dumps(vars(history)) + "\n")
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
     except ImportError as error:
         notice(f"no learning-curves.png: {error}")

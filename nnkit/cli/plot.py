@@ -347,7 +347,7 @@ def _points_of(trainer: Trainer, path: str) -> Problem | None:
         return None
     dataset, _ = dataset_of(trainer, path, None)
     x, t = dataset.x_train[:POINTS], dataset.t_train[:POINTS]
-    return Problem(x / 255 if x.dtype == np.uint8 else x.astype(np.float64), t)
+    return Problem(x.astype(np.float64), t)
 
 
 def _load(path: str, backend: str | None = "numpy") -> Trainer:

@@ -64,7 +64,7 @@ def learn(problem: Problem, units: int, epochs: int, seed: int, backend: Backend
     hidden: list[Layer] = [Linear(2, units), Sigmoid()] if units else []
     model = Sequential(*hidden, Linear(units or 2, 1), seed=seed, backend=backend)
     trainer = Trainer(model, SigmoidCrossEntropy(), Adam(0.05))
-    trainer.fit(problem.x, problem.t, epochs, len(problem.x))
+    trainer.fit(problem.x, problem.t, epochs, len(problem.x), progress=False)
     return trainer
 
 

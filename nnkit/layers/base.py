@@ -11,6 +11,7 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic, is_number
+from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Guard, Pass
 from nnkit.parameters import Parameter, bring_together, initialize
 
@@ -389,17 +390,28 @@ class Layer(Configured):
     # ------------------------------------------------------------------ plumbing
 
     def _checked(self, x: Any) -> Array:
-        array = as_input(self.backend, x, self.dtype)
+        array = x if self.backend.owns(x) else self.backend.asarray(x)
+        if not is_number(array.dtype):
+            raise TypeError(f"numbers expected, but the input has dtype {array.dtype}")
         if array.ndim < 2:
             raise ValueError(
                 f"{type(self).__name__} takes one example per row, shape (n, ...), "
                 f"but was given shape {array.shape}; a single example is x[None]"
             )
+        self.check_shape(array.shape)
+        factor = self._factor(x if isinstance(x, np.ndarray) else array)
+        return self.backend.asarray(as_reals(array, self.dtype, factor))
+
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Raise ValueError if examples of shape (n, ...) do not fit."""
         try:
-            self.output_shape(array.shape[1:])
+            self.output_shape(shape[1:])
         except ValueError as error:
-            raise ValueError(f"input of shape {array.shape}: {error}") from None
-        return array
+            raise ValueError(f"input of shape {shape}: {error}") from None
+
+    def _factor(self, array: Array) -> float:
+        """What to multiply an input by."""
+        return Inputs().factor(array)
 
 
 def _holds_arrays(backend: Backend, value: Any) -> bool:
@@ -411,18 +423,12 @@ def _holds_arrays(backend: Backend, value: Any) -> bool:
     return isinstance(value, np.ndarray) or backend.owns(value)
 
 
-def as_input(backend: Backend, x: Any, dtype: Any) -> Array:
-    """Move x to the backend as `dtype`; uint8 means image bytes, which become 0 to 1.
-
-    Raises TypeError for anything that is not numbers.
-    """
-    array = x if backend.owns(x) else backend.asarray(x)
-    if not is_number(array.dtype):
-        raise TypeError(f"numbers expected, but the input has dtype {array.dtype}")
-    if array.dtype == np.uint8:
-        real = arithmetic(dtype)
-        return backend.asarray(backend.asarray(array, real) * real.type(1 / 255), dtype)
-    return backend.asarray(array, dtype)
+def as_reals(array: Array, dtype: Any, factor: float) -> Array:
+    """Multiply an array by a factor, and make it `dtype`."""
+    if factor == 1:
+        return array.astype(dtype, copy=False)
+    real = arithmetic(dtype)
+    return (array.astype(real, copy=False) * real.type(factor)).astype(dtype, copy=False)
 
 
 def fill(

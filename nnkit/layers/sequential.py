@@ -6,16 +6,18 @@ import operator
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from os import PathLike
 from typing import Any, overload
 
 import numpy as np
 
-from nnkit import checkpoint
+from nnkit import checkpoint, html
 from nnkit.backends import Array, Backend, get_backend
 from nnkit.dtypes import of_network
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain, named
+from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
 
@@ -55,6 +57,9 @@ class Sequential(Layer):
     """
 
     capturable = True
+
+    inputs = Inputs()
+    """What the model was fitted on, and what its inputs are multiplied by. It is kept in files."""
 
     def __init__(
         self,
@@ -184,6 +189,8 @@ class Sequential(Layer):
             fuse=self.fused,
         )
         part.training = self.training
+        if part[0] is self[0]:
+            part.inputs = self.inputs
         return part
 
     def __len__(self) -> int:
@@ -197,7 +204,8 @@ class Sequential(Layer):
     def forward(self, x: Any) -> Array:
         """Outputs for x of shape (n, ...), a new array on the model's backend.
 
-        NumPy arrays and sequences are moved; uint8 means image bytes and is scaled to 0..1.
+        NumPy arrays and sequences are moved. They are scaled as they were where the model was
+        fitted; a model that never was scales uint8 if it looks like images, see `Trainer.fit`.
         Raises ValueError for a shape that does not fit, naming the layer.
         """
         with self.held():
@@ -239,6 +247,11 @@ class Sequential(Layer):
     def __call__(self, x: Any) -> Array:
         """Compute the outputs: the same as `forward`."""
         return self.forward(x)
+
+    def _factor(self, array: Array) -> float:
+        """What to multiply an input by: as it was where the model was fitted."""
+        self.inputs = self.inputs.having_seen(array)
+        return self.inputs.factor(array)
 
     def run_forward(self, x: Array) -> Array:
         """Forward pass of checked input, `using` some workspace."""
@@ -417,6 +430,7 @@ class Sequential(Layer):
             "dtype": self.dtype.name,
             "fuse": self.fused,
             "frozen": [name for name, p in self.named_parameters() if p.frozen],
+            "inputs": asdict(self.inputs),
         }
 
     @classmethod
@@ -433,20 +447,30 @@ class Sequential(Layer):
         )
         for name, parameter in model.named_parameters():
             parameter.frozen = name in arguments.get("frozen", ())
+        model.inputs = Inputs(**arguments.get("inputs", {}))
         return model
 
     def summary(self) -> str:
         """Table of layers, output shapes and parameter counts, as text to print."""
+        rows = self._table()
+        first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
+        lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
+        return "\n".join([*lines, self._place()])
+
+    def _table(self) -> list[tuple[str, str, str]]:
         rows = [("layer", "output", "parameters")]
         for name, layer, shape in self.shapes(None):
             output = "(n, ...)" if shape is None else f"({', '.join(map(str, ('n', *shape)))})"
             count = sum(p.size for p in layer.own_parameters().values())
             rows.append((f"{name}: {layer.title}", output, f"{count:,}"))
-        rows.append(("total", "", f"{self.n_parameters:,}"))
-        first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
-        lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
-        note = f"{self.dtype.name} on {self.backend.name}"
-        return "\n".join([*lines, note])
+        return [*rows, ("total", "", f"{self.n_parameters:,}")]
+
+    def _place(self) -> str:
+        return f"{self.dtype.name} on {self.backend.name}"
+
+    def _repr_html_(self) -> str:
+        header, *rows = self._table()
+        return html.table(header, rows, f"Sequential, {self._place()}")
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write weights and configuration to a safetensors file, atomically; see `nnkit.load`."""
@@ -454,11 +478,17 @@ class Sequential(Layer):
             checkpoint.write(path, {"model": super().state()}, {"model": self.config()})
 
     def load_weights(self, path: str | PathLike[str]) -> None:
-        """Read a file's weights into this model; raises CheckpointError for another network."""
-        tensors, _ = checkpoint.read(path)
+        """Read a file's weights into this model, and what it was fitted on.
+
+        Raises CheckpointError for another network.
+        """
+        tensors, config = checkpoint.read(path)
         weights = {name: x for name, x in tensors.get("model", {}).items() if name != "counters"}
+        with checkpoint.damaged(path, "its model cannot be read"):
+            inputs = Inputs(**config["model"].get("inputs", {}))
         with checkpoint.another_network(path):
             self.restore(weights)
+        self.inputs = inputs
 
     def __repr__(self) -> str:
         inner = "".join(f"  {i}: {layer!r}\n" for i, layer in enumerate(self._layers))

@@ -24,11 +24,12 @@ def new_figure(width: float, height: float, title: str) -> Figure:
         "matplotlib", "Matplotlib", "pictures need Matplotlib: pip install 'nnkit[plot]'"
     ):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+        from nnkit.plotting.picture import Picture
+
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12, wspace=0.05, hspace=0.05)
-    figure = Figure(figsize=(width, height), dpi=150, layout=layout)
+    figure = Picture(figsize=(width, height), dpi=150, layout=layout)
     FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=12, fontweight="bold", parse_math=False, wrap=True)
     return figure

@@ -1,9 +1,18 @@
 """Training: the trainer, its loop and steps, callbacks, and what a run records."""
 
 from nnkit.training.callbacks import Callback, EarlyStopping
+from nnkit.training.divergence import DivergenceError
 from nnkit.training.history import History
 from nnkit.training.progress import Progress
 from nnkit.training.steps import CaptureWarning
 from nnkit.training.trainer import Trainer
 
-__all__ = ["Callback", "CaptureWarning", "EarlyStopping", "History", "Progress", "Trainer"]
+__all__ = [
+    "Callback",
+    "CaptureWarning",
+    "DivergenceError",
+    "EarlyStopping",
+    "History",
+    "Progress",
+    "Trainer",
+]

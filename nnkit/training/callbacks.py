@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nnkit.backends import Array
 from nnkit.training.history import History
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 class Callback:
     """Override what you need; ``trainer.stop = True`` ends training after the current step."""
+
+    each_epoch: ClassVar[bool] = True
+    """Whether `on_epoch_end` is to be called after each epoch. Where it is not, and epochs are so
+    short that several are made in one go, it is called after these; the history has each."""
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first step."""

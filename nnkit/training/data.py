@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
 
 from nnkit.backends import Array
-from nnkit.dtypes import arithmetic, as_arithmetic, is_number
+from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
+from nnkit.layers.base import as_reals
+from nnkit.layers.inputs import BYTE, Inputs
 from nnkit.losses import Loss
+from nnkit.training.ranges import finite_range, warn_of_range
 from nnkit.training.streaming import Feed
-
-CHECKED_BYTES = 16 << 20
-"""Examples are checked in blocks of this size, so that checking takes no more memory."""
 
 
 class Data:
-    """Checked examples and targets on a model's backend, uint8 images left as bytes.
+    """Checked examples and targets on a model's backend, scaled as its `inputs` say.
 
-    Examples that do not fit on the device stay on the host, as a NumPy array. Targets are copied,
-    because labels are indexed by; examples may be large, and are used where they are.
+    Image bytes are left as they are, and scaled where they are gathered. Examples that do not fit
+    on the device stay on the host, as a NumPy array. Targets are copied, because labels are indexed
+    by; examples may be large, and are used where they are.
     """
 
-    def __init__(self, model: Sequential, loss: Loss, x: Any, t: Any, name: str = "x") -> None:
-        self.x = examples(model, x, name)
+    def __init__(
+        self, model: Sequential, loss: Loss, x: Any, t: Any, inputs: Inputs, name: str = "x"
+    ) -> None:
+        self.x, self.fitted = examples(model, x, inputs, name)
+        self.rows: np.ndarray[Any, Any] = np.arange(len(self.x))
+        """Those of the examples that are meant."""
         if np.shape(t)[:1] != (len(self.x),):
             raise ValueError(
                 f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
                 "there must be one target per example"
             )
         with model.using(None), model.in_mode(training=False):
-            self.outputs = model.run_forward(model._checked(self.x[:1])).shape[1:]
+            self.outputs = model.run_forward(as_input(model, self.x[:1])).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
@@ -45,40 +51,46 @@ class Data:
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
         )
 
+    def part(self, rows: np.ndarray[Any, Any]) -> Data:
+        """The same examples, of which these rows are meant."""
+        data = copy.copy(self)
+        data.rows = rows
+        return data
+
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.rows)
 
 
-def examples(model: Sequential, x: Any, name: str = "x") -> Array:
-    """Check examples and move them to the model's backend; uint8 stays, the rest becomes real.
+def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tuple[Array, Inputs]:
+    """Check examples and move them to the model's backend, scaled.
 
-    Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the model;
-    TypeError for what is no numbers.
+    Image bytes stay uint8, the rest becomes real. With them comes what `inputs` are after a fit on
+    them. Raises ValueError for no examples, NaN or
+    infinity, or a shape that does not fit the model; TypeError for what is no numbers.
     """
     backend = model.backend
     too_large = isinstance(x, np.ndarray) and x.nbytes > backend.room()
     array = x if too_large or backend.owns(x) else backend.asarray(x)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
-    if array.dtype != np.uint8:
-        if not is_number(array.dtype):
-            raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
-        array = array.astype(model.dtype, copy=False)
-        _check_finite(array, name)
-    model._checked(array[:1])
-    return array if too_large else backend.asarray(array)
+    if not is_number(array.dtype):
+        raise TypeError(f"{name} must hold numbers, but its dtype is {array.dtype}")
+    model.check_shape(array.shape)
+    given, factor = array.dtype, inputs.factor(array)
+    if given == np.uint8 and factor == BYTE:
+        low, high = 0.0, 1.0
+    else:
+        array = as_reals(array, model.dtype, factor)
+        low, high = finite_range(array, name)
+    warn_of_range(array.shape, low, high, inputs, name)
+    fitted = inputs.fitted_on(given, factor, low, high) if inputs.high is None else inputs
+    return array if too_large else backend.asarray(array), fitted
 
 
-def _check_finite(array: Array, name: str) -> None:
-    """Raise ValueError if a row holds NaN or infinity; a block of rows at a time."""
-    rows = max(1, CHECKED_BYTES // max(1, array[:1].nbytes))
-    for start in range(0, len(array), rows):
-        block = as_arithmetic(array[start : start + rows])
-        if not block.size or bool(abs(block).max() < np.inf):
-            continue
-        finite = (abs(block.reshape(len(block), -1)) < np.inf).all(axis=1)
-        row = start + int(finite.argmin())
-        raise ValueError(f"{name} holds NaN or infinity, first in row {row}")
+def as_input(model: Sequential, batch: Array) -> Array:
+    """Rows of checked examples as the model's inputs."""
+    real = as_reals(batch, model.dtype, BYTE if batch.dtype == np.uint8 else 1)
+    return model.backend.asarray(real)
 
 
 class Batch:

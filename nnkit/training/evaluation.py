@@ -12,7 +12,8 @@ from nnkit.dtypes import as_arithmetic
 from nnkit.layers import Sequential
 from nnkit.layers.workspace import Workspace
 from nnkit.losses import Loss
-from nnkit.training.data import Batch, Data, examples
+from nnkit.training.data import Batch, Data, as_input, examples
+from nnkit.training.divergence import warn_of_nan
 from nnkit.training.figures import figures
 from nnkit.training.indices import check_log
 
@@ -29,9 +30,9 @@ def evaluate(
     steps = -(-len(data) // batch.size)
     log = backend.zeros((steps, 2), np.float64)
     counters = backend.zeros(3, np.int64)
-    order = backend.xp.arange(len(data))
+    order = backend.asarray(data.rows)
     if batch.feed is not None:
-        batch.feed.begin(np.arange(len(data)))
+        batch.feed.begin(data.rows)
     with model.using(workspace), model.in_mode(training=False):
         for step in range(steps):
             if batch.feed is not None:
@@ -51,10 +52,16 @@ def outputs(
     model: Sequential, x: Any, batch_size: int, finish: Callable[[Array], Array]
 ) -> np.ndarray[Any, Any]:
     """What `finish` makes of the model's outputs for x, on the host."""
-    array = examples(model, x)
+    array, _ = examples(model, x, model.inputs)
     with model.using(None), model.in_mode(training=False):
         batches = (array[start : start + batch_size] for start in range(0, len(array), batch_size))
-        results = (finish(model.run_forward(model._checked(batch))) for batch in batches)
+        results = (finish(model.run_forward(as_input(model, batch))) for batch in batches)
         parts = [model.backend.to_numpy(y) for y in results]
     result: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
+    strange = np.isnan(result).any(axis=1)
+    if strange.any():
+        warn_of_nan(
+            f"the model's outputs are NaN for {int(strange.sum()):,} of {len(result):,} examples, "
+            "so that its answers for them mean nothing"
+        )
     return result

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from math import nan
+
+from nnkit import html
+
+SHOWN = 10
+"""Epochs that a notebook shows from the beginning and from the end of a long run."""
 
 
 @dataclass
@@ -32,9 +37,27 @@ class History:
         """Figures of the latest epoch."""
         return {k: v[-1] for k, v in asdict(self).items() if v and k != "step_loss"}
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
+    def to_dict(self) -> dict[str, list[float]]:
+        """Lists of one length, a figure per epoch: ``pandas.DataFrame(history.to_dict())``.
+
+        Figures that were not recorded are left out, as is `step_loss`. Epochs without validation
+        before those with it are filled up with NaN.
+        """
+        figures = {k: v for k, v in vars(self).items() if k != "step_loss" and v}
+        return {k: [nan] * (len(self) - len(v)) + v for k, v in figures.items()}
+
+    def _repr_html_(self) -> str:
+        figures = self.to_dict()
+        rows = [
+            [str(i + 1), *(_written(k, v[i]) for k, v in figures.items())] for i in range(len(self))
+        ]
+        if len(rows) > 2 * SHOWN:
+            rows[SHOWN:-SHOWN] = [["…"] * len(rows[0])]
+        return html.table(["epoch", *figures], rows)
 
     def __len__(self) -> int:
         return len(self.loss)
+
+
+def _written(name: str, value: float) -> str:
+    return f"{value:.2%}" if name.endswith("accuracy") else f"{value:.4g}"

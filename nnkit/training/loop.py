@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.training.callbacks import Callback
 from nnkit.training.data import Data
+from nnkit.training.divergence import OnNan, Watch
 from nnkit.training.evaluation import evaluate
 from nnkit.training.figures import figures
 from nnkit.training.progress import Progress
@@ -23,9 +24,9 @@ class Loop:
     """Carries out what is left of a trainer's run.
 
     A stretch is as many steps as nothing comes between: one where a callback looks at each, else
-    about `StretchLength.SECONDS` of them; several epochs where these are short and nobody is told
-    of them. While a stretch is carried out, other threads wait for the model; between two they may
-    have it.
+    about `StretchLength.SECONDS` of them; several epochs where these are short and nobody wants to
+    be told of each. While a stretch is carried out, other threads wait for the model; between two
+    they may have it.
     """
 
     def __init__(
@@ -35,15 +36,18 @@ class Loop:
         validation: Data | None,
         callbacks: Sequence[Callback],
         check: Callable[[], None],
+        on_nan: OnNan,
     ) -> None:
         assert trainer.progress is not None
         self.trainer, self.steps, self.validation = trainer, steps, validation
         self.progress: Progress = trainer.progress
         self.callbacks, self.check = callbacks, check
-        alone = validation is None and not callbacks and trainer.schedule is None
-        self._most_epochs = steps.most_epochs if alone else 1
-        self._epochs_length = StretchLength(each_step=False)
+        self._watch = Watch(on_nan, trainer.optimizer)
         self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
+        each_epoch = self._each_step or any(c.each_epoch for c in callbacks)
+        together = validation is None and not each_epoch and trainer.schedule is None
+        self._most_epochs = steps.most_epochs if together else 1
+        self._epochs_length = StretchLength(each_step=False)
 
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
@@ -54,6 +58,13 @@ class Loop:
                 self._train(epochs, epochs * self.progress.steps)
             else:
                 self._train(1, StretchLength(self._each_step))
+
+    def look_at_weights(self) -> None:
+        """Raise or warn, as was asked for, if the weights are NaN or infinite now."""
+        passed = self.progress
+        done = (passed.epoch + 1, passed.step) if passed.step else (passed.epoch, passed.steps)
+        with self.trainer.model.held():
+            self._watch.look_at_weights(self.trainer.model, *done)
 
     def _train(self, epochs: int, length: int | StretchLength) -> None:
         """Train to the end of the current epoch, or of several, in stretches of such a length."""
@@ -74,6 +85,8 @@ class Loop:
         while not whole and progress.step < last:
             with trainer.model.held():
                 self._stretch(length)
+            if isinstance(trainer.log, np.ndarray):  # where reading waits for no device
+                self._look(trainer.log[: progress.step])
             for callback in self.callbacks:
                 callback.on_step_end(trainer)
                 callback.on_progress(trainer)
@@ -105,7 +118,8 @@ class Loop:
         first, readable = progress.step, isinstance(steps.log, np.ndarray)  # without waiting
         if readable:
             steps.check_step(first)
-        self.steps.make(updates, batches)
+        with np.errstate(over="ignore", invalid="ignore"):  # which the loss is watched for
+            self.steps.make(updates, batches)
         progress.step += updates * len(batches)
         if readable:
             steps.check_log(steps.log[first : progress.step], first)
@@ -120,13 +134,14 @@ class Loop:
         by_name = figures(log, rows, trainer.loss, trainer.answers_per_row)
         by_name["seconds"] = np.full(epochs, seconds / epochs)
         if self.validation is not None:
-            found = evaluate(
-                trainer.model,
-                trainer.loss,
-                self.validation,
-                progress.batch_size,
-                trainer.workspace,
-            )
+            with np.errstate(over="ignore", invalid="ignore"):
+                found = evaluate(
+                    trainer.model,
+                    trainer.loss,
+                    self.validation,
+                    progress.batch_size,
+                    trainer.workspace,
+                )
             by_name |= {f"val_{name}": np.array([value]) for name, value in found.items()}
         with trainer.model.held():
             for i in range(epochs):
@@ -135,6 +150,12 @@ class Loop:
             progress.epoch += epochs
             progress.step = 0
             trainer.epochs_made += epochs
+        self._watch.look(log[..., 0].ravel(), progress.epoch - epochs, progress.steps)
+
+    def _look(self, log: np.ndarray[Any, Any]) -> None:
+        """Look at the losses so far of the current epoch, if the last one is not finite."""
+        if not np.isfinite(log[-1, 0]):
+            self._watch.look(log[:, 0], self.progress.epoch, self.progress.steps)
 
 
 class StretchLength:

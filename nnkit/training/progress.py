@@ -27,6 +27,8 @@ class Progress:
     """Finished steps of the current epoch."""
     accumulate: int = 1
     """Steps, of a batch each, that share an update."""
+    validation_split: float | None = None
+    """Part of the data that was set aside; `examples` are those left."""
 
     @property
     def steps(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from nnkit.parameters import Run, find_runs, total_room
 from nnkit.training.configuration import Configuration, configuration
 from nnkit.training.data import Batch, Data
 from nnkit.training.indices import check_log, check_step
+from nnkit.warning import warn
 
 STRETCH, MOST_ROWS = 1024, 2**20
 """Steps of short epochs carried out in one go where nothing comes between, and their examples."""
@@ -66,6 +66,7 @@ class Steps:
     def begin(self, order: np.ndarray[Any, Any], step: int = 0, log: Any = None) -> None:
         """Start at a step of one or more epochs in this order, with what was logged before."""
         backend = self.model.backend
+        order = self.batch.data.rows[order]
         self.order[: len(order)] = backend.asarray(order)
         self.log[...] = 0
         if log is not None:
@@ -218,5 +219,4 @@ class CaptureWarning(UserWarning):
 
 
 def _warn(reason: str) -> None:
-    message = f"the training step is not captured but run step by step: {reason}"
-    warnings.warn(message, CaptureWarning, stacklevel=3)
+    warn(f"the training step is not captured but run step by step: {reason}", CaptureWarning)

@@ -11,24 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import checkpoint, schedules
+from nnkit import checkpoint, html, schedules
 from nnkit.backends import Array, Backend
 from nnkit.configured import from_config
 from nnkit.layers import Layer, Sequential
+from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Workspace
 from nnkit.loading import build_model
 from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
 from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
 from nnkit.schedules import Schedule
+from nnkit.training import arguments
 from nnkit.training.callbacks import Callback
 from nnkit.training.data import Data
+from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
 from nnkit.training.figures import figures
 from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.loop import Loop
 from nnkit.training.progress import Progress
+from nnkit.training.ranges import warn_of_pixels
+from nnkit.training.splitting import split
 from nnkit.training.steps import Steps
+from nnkit.watching import person_watches
 
 
 class Trainer:
@@ -70,29 +76,43 @@ class Trainer:
         x: Any,
         t: Any,
         epochs: int = 5,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         *,
         validation_data: tuple[Any, Any] | None = None,
+        validation_split: float | None = None,
+        scale: float | None = None,
         seed: int | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
         accumulate: int = 1,
         compile: bool = True,
+        progress: bool | None = None,
+        on_nan: OnNan = "raise",
     ) -> History:
         """Train for some epochs and return what was recorded.
 
         Parameters
         ----------
         x
-            Examples (n, ...): numbers, or uint8 image bytes that are scaled to 0..1.
+            Examples (n, ...), numbers. They are taken as they are, except that uint8 is scaled to
+            0..1 if it looks like image bytes: the largest is above 1, and the shape (n, height,
+            width), (n, height, width, channels) or (n, m) with m of at least 16.
         t
             Targets as the loss takes them, one per example. They are copied; x may be large, and is
             used where it lies if it is an array of the model's dtype.
         epochs, batch_size
-            At least 1; the batch size at most n. The last batch of an epoch may be smaller.
+            At least 1; the batch size at most n, and by default 32, or n if that is less. The last
+            batch of an epoch may be smaller.
         validation_data
             (x, t) to evaluate after every epoch.
+        validation_split
+            Instead: this part of the examples, such as 0.1, is drawn at random, each class's share
+            of labels, and set aside to evaluate after every epoch. The same seed draws the same.
+        scale
+            What to multiply x by, whatever its dtype: 1/255, or 1 for uint8 that is to be taken as
+            it is. The model remembers it, or what was decided without it, in `Sequential.inputs`,
+            and scales what it is given later in the same way.
         seed
             Seed of the order of examples; None takes the model's.
         shuffle
@@ -108,34 +128,39 @@ class Trainer:
         compile
             Whether to capture the training step and replay it without Python in between, where the
             backend can. The result is the same, bit for bit.
+        progress
+            Whether to show a `ProgressBar`; None: where a person watches, in a terminal or a
+            notebook.
+        on_nan
+            What to do when a loss is NaN or infinite, or weights are at the end: "raise"
+            `DivergenceError`, "warn" (`DivergenceWarning`) or "ignore" it.
 
         Raises ValueError for data that do not fit the model or the loss; nothing has changed then.
+        Warns (`DataWarning`) of pixels from 0 to 255 that are not scaled.
         Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
-        n = len(x)
-        counts = {"epochs": epochs, "batch_size": batch_size, "accumulate": accumulate}
-        for name, value in counts.items():
-            if not isinstance(value, int | np.integer) or value < 1:
-                raise ValueError(f"{name} must be an integer of at least 1, not {value!r}")
-        if batch_size > n:
-            raise ValueError(f"batch_size {batch_size} is more than the {n} examples")
-        seed = self.model.seed if seed is None else int(seed)
+        whole = arguments.length(x)
+        n = whole - arguments.part(validation_split, whole)
+        callbacks = self._listed(callbacks, progress)
+        schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
+        inputs = Inputs(self.model.inputs.scale if scale is None else scale)
         with self._alone():
-            progress = Progress(
-                int(epochs),
-                int(batch_size),
-                seed,
+            run = Progress(
+                arguments.count("epochs", epochs),
+                arguments.batch_size(batch_size, n),
+                self.model.seed if seed is None else arguments.seed(seed),
                 bool(shuffle),
                 n,
                 self.epochs_made,
-                accumulate=int(accumulate),
+                accumulate=arguments.count("accumulate", accumulate),
+                validation_split=None if validation_split is None else float(validation_split),
             )
-            steps, validation = self._prepared(progress, x, t, validation_data, compile)
-            self.history, self.progress = History(), progress
+            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            self.history, self.progress = History(), run
             self.schedule, self.log = schedule, None
-            return self._finish(steps, validation, callbacks)
+            return self._finish(steps, validation, callbacks, on_nan)
 
     def resume(
         self,
@@ -147,27 +172,35 @@ class Trainer:
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
         compile: bool = True,
+        progress: bool | None = None,
+        on_nan: OnNan = "raise",
     ) -> History:
         """Continue an interrupted or loaded run on the same data, to its end.
 
         On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
         changes the total. `schedule` need only be given if the run was loaded from a file and
-        follows a function of your own. Raises RuntimeError if there is no run, ValueError for other
-        data.
+        follows a function of your own. A `validation_split` is that of the run. `progress` and
+        `on_nan` are as in `fit`. Raises RuntimeError if there is no run, ValueError for other data.
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
-        if len(x) != self.progress.examples:
-            raise ValueError(
-                f"the run was on {self.progress.examples} examples, but x has {len(x)}"
-            )
+        run, whole = self.progress, arguments.length(x)
+        left = whole - arguments.part(run.validation_split, whole)
+        if left != run.examples:
+            apart = "" if run.validation_split is None else f", {left} without those set aside"
+            raise ValueError(f"the run was on {run.examples} examples, but x has {whole}{apart}")
+        total = run.epochs if epochs is None else arguments.count("epochs", epochs)
+        if total < run.epoch:
+            raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
+        callbacks = self._listed(callbacks, progress)
+        schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone():
-            steps, validation = self._prepared(self.progress, x, t, validation_data, compile)
-            if epochs is not None:
-                self.progress.epochs = int(epochs)
+            inputs = self.model.inputs
+            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            run.epochs = total
             if schedule is not None:
                 self.schedule = schedule
-            return self._finish(steps, validation, callbacks)
+            return self._finish(steps, validation, callbacks, on_nan)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -182,27 +215,55 @@ class Trainer:
         finally:
             self._fitting.release()
 
+    @staticmethod
+    def _listed(callbacks: Any, progress: bool | None) -> Sequence[Callback]:
+        """Return the callbacks, and with them the bar that is asked for."""
+        given = arguments.listed(callbacks)
+        if not (person_watches() if progress is None else progress):
+            return given
+        from nnkit.progress import ProgressBar  # which needs this package
+
+        if any(isinstance(callback, ProgressBar) for callback in given):
+            return given
+        lines = progress is not None or person_watches("stdout")
+        return [ProgressBar(lines=lines), *given]
+
     def _prepared(
         self,
-        progress: Progress,
+        run: Progress,
         x: Any,
         t: Any,
+        inputs: Inputs,
         validation_data: tuple[Any, Any] | None,
         capture: bool,
     ) -> tuple[Steps, Data | None]:
         """Check all that a run needs; nothing of it has begun yet."""
         model, loss, optimizer = self.model, self.loss, self.optimizer
-        data, validation = Data(model, loss, x, t), None
+        data, validation = Data(model, loss, x, t, inputs), None
         if validation_data is not None:
-            validation = Data(model, loss, *validation_data, name="validation x")
+            if run.validation_split is not None:
+                raise ValueError("give validation_data or validation_split, not both")
+            pair = arguments.pair(validation_data)
+            validation = Data(model, loss, *pair, data.fitted, "validation x")
+        elif run.validation_split is not None:
+            targets = np.asarray(model.backend.to_numpy(t) if model.backend.owns(t) else t)
+            rows, aside = split(targets, len(data) - run.examples, run.seed)
+            data, validation = data.part(rows), data.part(aside)
         with model.held():
             optimizer.attach(model)
-        sizes = progress.batch_size, progress.accumulate
+        sizes = run.batch_size, run.accumulate
         steps = Steps(model, loss, optimizer, data, *sizes, self.workspace, capture)
+        if inputs.high is None:
+            warn_of_pixels(data.x, data.fitted)
+        model.inputs = data.fitted
         return steps, validation
 
     def _finish(
-        self, steps: Steps, validation: Data | None, callbacks: Sequence[Callback]
+        self,
+        steps: Steps,
+        validation: Data | None,
+        callbacks: Sequence[Callback],
+        on_nan: OnNan,
     ) -> History:
         """Carry out what is left of the run."""
         self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
@@ -212,7 +273,8 @@ class Trainer:
         with steps.model.fitted():
             try:
                 with deferred_interrupt() as check:
-                    Loop(self, steps, validation, callbacks, check).finish()
+                    loop = Loop(self, steps, validation, callbacks, check, on_nan)
+                    loop.finish()
             finally:
                 steps.close()
                 steps.optimizer.follow(np.ones(1))
@@ -220,6 +282,7 @@ class Trainer:
                     self.log = steps.batch.backend.to_numpy(self.log)
                 for callback in callbacks:
                     callback.on_fit_end(self)
+        loop.look_at_weights()
         return self.history
 
     def running(self) -> dict[str, float]:
@@ -237,9 +300,17 @@ class Trainer:
     # ------------------------------------------------------------------ using the model
 
     def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
-        """Mean "loss", and "accuracy" where the loss has one, over all examples."""
-        data = Data(self.model, self.loss, x, t)
-        return evaluate(self.model, self.loss, data, batch_size, self.workspace)
+        """Mean "loss", and "accuracy" where the loss has one, over all examples.
+
+        x is scaled as it was in `fit`. Warns of examples far outside of those fitted on, and of
+        outputs that are NaN.
+        """
+        size = arguments.count("batch_size", batch_size)
+        data = Data(self.model, self.loss, x, t, self.model.inputs)
+        found = evaluate(self.model, self.loss, data, size, self.workspace)
+        if np.isnan(found["loss"]):
+            warn_of_nan("the loss is NaN, so that no figure means anything")
+        return found
 
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x as a NumPy array.
@@ -247,12 +318,13 @@ class Trainer:
         Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
         outputs themselves (n, outputs) otherwise.
         """
-        return self.loss.answers(outputs(self.model, x, batch_size, lambda y: y))
+        size = arguments.count("batch_size", batch_size)
+        return self.loss.answers(outputs(self.model, x, size, lambda y: y))
 
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
-        backend = self.model.backend
-        return outputs(self.model, x, batch_size, lambda y: self.loss.probabilities(backend, y))
+        backend, size = self.model.backend, arguments.count("batch_size", batch_size)
+        return outputs(self.model, x, size, lambda y: self.loss.probabilities(backend, y))
 
     # ------------------------------------------------------------------ saving
 
@@ -288,7 +360,7 @@ class Trainer:
             "progress": None if self.progress is None else asdict(self.progress),
             "schedule": None if self.schedule is None else schedules.config(self.schedule),
             "epochs_made": self.epochs_made,
-            "history": self.history.to_dict(),
+            "history": asdict(self.history),
         }
 
     @staticmethod
@@ -326,6 +398,18 @@ class Trainer:
 
     extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     """What was given to `save`, after `load`."""
+
+    # ------------------------------------------------------------------ being shown
+
+    def __repr__(self) -> str:
+        return f"Trainer({self.model!r}, {self.loss!r}, {self.optimizer!r})"
+
+    def _repr_html_(self) -> str:
+        rows = {"loss": repr(self.loss), "optimizer": repr(self.optimizer)}
+        if self.progress is not None:
+            rows["run"] = f"{self.progress.epoch} of {self.progress.epochs} epochs done"
+        rows |= {name: f"{value:.4g}" for name, value in self.history.last().items()}
+        return html.table(("Trainer", ""), rows.items()) + self.model._repr_html_()
 
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now

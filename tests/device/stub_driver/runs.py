@@ -24,7 +24,7 @@ from nnkit.backends.cupy import graphs
 from nnkit.training import streaming
 from tests.device.stub_driver import functions
 
-FEATURES, CLASSES, BATCH, EPOCHS = 12, 3, 8, 2
+FEATURES, CLASSES, BATCH, EPOCHS = 16, 3, 8, 2
 BLOCK_ROWS = 2 * BATCH
 
 Fingerprint = dict[str, str]

@@ -12,7 +12,7 @@ import numpy as np
 
 import nnkit
 from nnkit.layers import Activation, Exponential, Layer
-from tests.random_networks import CHANGED, LAYER_VALUES, LOSS_VALUES, OPTIMIZER_VALUES
+from tests.stress.random_networks import CHANGED, LAYER_VALUES, LOSS_VALUES, OPTIMIZER_VALUES
 
 Change = Callable[[Any, np.random.Generator], Any]
 

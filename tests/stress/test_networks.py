@@ -1,13 +1,11 @@
 """Random networks, trained in ways that must come to the same: see `make stress`.
 
-NNKIT_STRESS=2000 tries so many networks, other ones in every run; a failure names its seed, and
-``--hypothesis-seed=N`` repeats it.
+A failure names its seed, and ``--hypothesis-seed=N`` repeats it.
 """
 
 from __future__ import annotations
 
 import copy
-import os
 import pickle
 import tempfile
 from collections.abc import Callable
@@ -24,8 +22,8 @@ import nnkit
 from nnkit.backends.contract import UPDATES
 from nnkit.losses import LOSS_CLASSES
 from nnkit.optimizers import OPTIMIZERS
-from tests.random_changes import CHANGES, KEPT, PASSING
-from tests.random_networks import (
+from tests.stress.random_changes import CHANGES, KEPT, PASSING
+from tests.stress.random_networks import (
     BEFORE_LOSS,
     CONTAINERS,
     EXPORTED,
@@ -44,10 +42,10 @@ from tests.random_networks import (
     targets,
     trained,
 )
+from tests.stress.share import SHARE, share_of
 
 pytest.importorskip("numba")
 
-EXAMPLES = os.environ.get("NNKIT_STRESS")
 PARTS = [(dtype, rank) for dtype in ("float64", "float32") for rank in (1, 2)]
 """Tests that share the examples, for as many processes."""
 
@@ -263,11 +261,13 @@ def train(
 
 def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any]) -> None:
     x, t = trainer.data
+    scale = 1 / 255 if case.image_bytes else None
     if case.first:
-        trainer.fit(x, t, 1, case.examples, compile=compile)
+        trainer.fit(x, t, 1, case.examples, scale=scale, compile=compile)
     trainer.fit(
         *(x, t, case.epochs, case.batch_size),
         validation_data=(x, t) if case.validation else None,
+        scale=scale,
         shuffle=case.shuffle,
         callbacks=callbacks,
         schedule=None if case.schedule is None else case.schedule(),
@@ -297,7 +297,7 @@ def outcome(trainer: nnkit.Trainer, record: list[float]) -> dict[str, np.ndarray
     """Weights, averages, state of the optimizer, history, answers."""
     trainer.optimizer.attach(trainer.model)  # makes what an option set last needs
     slots, counters = trainer.optimizer.state()
-    history = trainer.history.to_dict()
+    history = vars(trainer.history)
     figures = {k: np.array(v) for k, v in history.items() if k != "seconds"}
     return {
         **{f"model {name}": array for name, array in trainer.model.state().items()},
@@ -371,8 +371,8 @@ def test_every_class_is_drawn() -> None:
 
 @pytest.mark.parametrize(("dtype", "rank"), PARTS)
 @settings(
-    max_examples=-(-int(EXAMPLES or 16) // len(PARTS)),
-    derandomize=EXAMPLES is None,
+    max_examples=share_of(2000, 16) // len(PARTS),
+    derandomize=not SHARE,
     deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],

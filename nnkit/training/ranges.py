@@ -1,0 +1,89 @@
+"""From where to where examples reach, and whether that is what the model needs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.backends import Array
+from nnkit.dtypes import as_arithmetic
+from nnkit.layers.inputs import Inputs, blocks, exceeds, looks_like_images
+from nnkit.warning import DataWarning, warn
+
+FAR = 10
+"""Examples that reach so many times further than those fitted on are told of."""
+
+LEAST_WHITE, WHITE = 128, 255
+"""Between these is the brightest pixel of images whose pixels are whole numbers up to 255."""
+
+DARK = 16
+"""Bytes of which none is above this are probably no pixels, or none from 0 to 255."""
+
+LOOKED_AT = 1000
+"""Rows that are searched for numbers which are not whole."""
+
+
+def finite_range(array: Array, name: str) -> tuple[float, float]:
+    """Smallest and largest number; raises ValueError for a row that holds NaN or infinity."""
+    low, high, start = np.inf, -np.inf, 0
+    for block in blocks(array):
+        if not block.size:
+            return 0.0, 0.0
+        real = as_arithmetic(block)
+        least, most = float(real.min()), float(real.max())
+        if not (np.isfinite(least) and np.isfinite(most)):
+            finite = (abs(real.reshape(len(real), -1)) < np.inf).all(axis=1)
+            row = start + int(finite.argmin())
+            raise ValueError(f"{name} holds NaN or infinity, first in row {row}")
+        low, high, start = min(low, least), max(high, most), start + len(block)
+    return low, high
+
+
+def warn_of_pixels(array: Array, inputs: Inputs, name: str = "x") -> None:
+    """Warn of images to fit, of whole numbers up to 255, that are not scaled to 0..1.
+
+    What is no image, or has negative numbers, or none from 128 on, is taken for counts and the
+    like. Warn, too, of bytes that were scaled, but are probably such counts.
+    """
+    assert inputs.low is not None and inputs.high is not None
+    if inputs.scale is not None:
+        return
+    if array.dtype == np.uint8:
+        if not exceeds(array, DARK):
+            warn(
+                f"{name} is of uint8 and looks like image bytes, which are scaled by 1/255, but no "
+                f"number is above {DARK}: say scale=1 if they are to be taken as they are, or "
+                "scale=1/255",
+                DataWarning,
+            )
+        return
+    if not (_reach_white(inputs) and looks_like_images(array.shape)):
+        return
+    sample = as_arithmetic(array[:LOOKED_AT])
+    if bool((sample == sample.round()).all()):
+        warn(
+            f"{name} looks like images with pixels from {inputs.low:g} to {inputs.high:g}, which "
+            "networks learn badly from: give them as uint8, which is scaled to 0..1, or say "
+            "scale=1/255 (scale=1 if they are to be taken as they are)",
+            DataWarning,
+        )
+
+
+def warn_of_range(
+    shape: tuple[int, ...], low: float, high: float, fitted: Inputs, name: str
+) -> None:
+    """Warn of examples far outside of what the model was fitted on, or of pixels scaled since."""
+    if fitted.low is None or fitted.high is None:
+        return
+    reach, known = max(abs(low), abs(high)), max(abs(fitted.low), abs(fitted.high))
+    too_small = _reach_white(fitted) and looks_like_images(shape) and 0 < reach <= 1
+    if too_small or reach > FAR * known > 0:
+        warn(
+            f"{name} reaches from {low:g} to {high:g}, but the model was fitted on numbers from "
+            f"{fitted.low:g} to {fitted.high:g}: scale both in the same way",
+            DataWarning,
+        )
+
+
+def _reach_white(inputs: Inputs) -> bool:
+    assert inputs.low is not None and inputs.high is not None
+    return inputs.low >= 0 and LEAST_WHITE <= inputs.high <= WHITE

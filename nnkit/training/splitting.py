@@ -1,0 +1,49 @@
+"""Setting a part of the examples aside, to validate with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Rows = np.ndarray[Any, np.dtype[np.int64]]
+NEVER_AN_EPOCH = 2**64 - 1
+"""Epochs draw from streams of random numbers with their own numbers, and this from one more."""
+
+
+def split(t: np.ndarray[Any, Any], aside: int, seed: int) -> tuple[Rows, Rows]:
+    """Draw `aside` of the rows at random, of each class its share; return the others, and them.
+
+    Both are sorted. The same targets and seed give the same rows.
+    """
+    key = np.array([seed % 2**64, NEVER_AN_EPOCH], np.uint64)
+    rng = np.random.Generator(np.random.Philox(key=key))
+    kinds = _kinds(t)
+    counts = np.bincount(kinds)
+    exact = counts * (aside / len(t))
+    shares = np.floor(exact + 1e-9).astype(np.int64)
+    # What is left over goes to the classes that lost most by rounding down, ties at random.
+    ties = rng.permutation(len(counts))
+    order = ties[np.argsort((shares - exact)[ties], kind="stable")]
+    shares[order[: aside - shares.sum()]] += 1
+    drawn = np.zeros(len(t), np.bool_)
+    rows = rng.permutation(len(t))
+    place = np.empty(len(t), np.int64)  # of each row among those of its class
+    by_kind = rows[np.argsort(kinds[rows], kind="stable")]
+    place[by_kind] = np.arange(len(t)) - np.repeat(np.cumsum(counts) - counts, counts)
+    drawn[place < shares[kinds]] = True
+    return np.flatnonzero(~drawn), np.flatnonzero(drawn)
+
+
+def _kinds(t: np.ndarray[Any, Any]) -> Rows:
+    """Number the classes of labels (n,) or (n, 1), or of one-hot rows; all else is one kind."""
+    if t.ndim == 2 and t.shape[1] > 1 and _one_hot(t):
+        t = t.argmax(axis=1)
+    if t.ndim > 2 or t.size != len(t):
+        return np.zeros(len(t), np.int64)
+    kinds: Rows = np.unique(t.reshape(-1), return_inverse=True)[1].reshape(-1)
+    return kinds
+
+
+def _one_hot(t: np.ndarray[Any, Any]) -> bool:
+    return bool(((t == 0) | (t == 1)).all() and (t.sum(axis=1) == 1).all())

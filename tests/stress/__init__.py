@@ -1,0 +1,1 @@
+"""Trying what nobody would write down: random networks, damaged files, kills, threads."""
