@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.training.progress import Progress
+from nnkit.training.steps import Steps
 
 ROWS, BATCH = 24, 5
 
@@ -79,9 +79,13 @@ def test_a_label_that_is_no_class(backend, data, label, capture):
 def test_an_order_of_rows_that_are_not_there(backend, data, monkeypatch, loss, row):
     x, t = data
     t = t if loss is None else np.eye(3)[t]
-    order = np.arange(ROWS)
-    order[11] = row
-    monkeypatch.setattr(Progress, "orders", lambda progress, epochs: np.tile(order, epochs))
+    begin = Steps.begin
+
+    def begin_and_spoil(steps, *arguments):
+        begin(steps, *arguments)
+        steps.order[11] = row
+
+    monkeypatch.setattr(Steps, "begin", begin_and_spoil)
     with pytest.raises(IndexError, match=rf"step 2 is of example {row}, of 24: something has cha"):
         trainer(backend, loss).fit(x, t, 2, BATCH)
 
