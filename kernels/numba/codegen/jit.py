@@ -1,16 +1,19 @@
 """How the kernels are compiled: the options, by what a function is."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from typing import Any, NamedTuple
 
 from numba import njit
 from numba.extending import overload
 
-from nnkit.kernels.numba.codegen.cache import KernelCache
+from nnkit.kernels.numba.codegen import events, forking
+from nnkit.kernels.numba.codegen.cache import cache_of, is_kernel
 
 Function = Callable[..., Any]
+
+events.pass_on(is_kernel)
+forking.protect()
 
 OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
 """Options of all that is compiled: operations are carried out in the order written.
@@ -35,8 +38,7 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     makes apart by `variant`.
     """
     compiled = njit(**OPTIONS, **options)(function)
-    with suppress(RuntimeError):  # where no folder can be written, nothing is kept
-        compiled._cache = KernelCache(function, variant)
+    compiled._cache = cache_of(function, variant)
     return compiled
 
 
