@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+ACTIVATE := $(if $(filter Windows_NT,$(OS)),$(VENV)\Scripts\activate,source $(VENV)/bin/activate)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 # The CUDA extra that fits the driver: cuda13, cuda12 or none. CUDA 13 dropped GPUs older than compute capability 7.5.
@@ -28,7 +29,7 @@ OTHER_CUDA := $(if $(filter cuda13,$(CUDA_EXTRA)),\
 define install
 	@if $(PIP) show -q $(firstword $(OTHER_CUDA)) 2>/dev/null; then \
 	  $(PIP) uninstall -qq -y $(OTHER_CUDA) && rm -f $(VENV)/.ready-*; fi
-	@echo "Installing nnkit[$(1)] into $(VENV): this happens once and takes a few minutes at most."
+	@echo "Installing nnkit with $(1) into $(VENV): this happens once and takes a few minutes at most."
 	@$(PIP) install -q -e '.[$(1)]' || { echo "The installation failed: pip says why above.$(if $(CUDA_EXTRA), To do without the GPU: make $(MAKECMDGOALS) CUDA_EXTRA=)" >&2; exit 1; }
 	@touch $@
 endef
@@ -41,7 +42,9 @@ help: ## show this list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-16s %s\n", $$1, $$2 }'
 
 train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
-	@$(BIN)/nnkit train $(ARGS)
+	@$(BIN)/nnkit train $(ARGS); code=$$?; \
+	  [ "$$VIRTUAL_ENV" = "$(CURDIR)/$(VENV)" ] || printf '%s\n' 'To use nnkit in this shell, and to run the examples: $(ACTIVATE)'; \
+	  exit $$code
 
 test: lint types ## set up, then lint, types and the whole test suite
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --benchmark-disable $(ARGS)

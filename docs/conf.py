@@ -123,7 +123,10 @@ def fill_in(app, docname, source):
             "activations": ACTIVATIONS,
             "code": CODE,
             "losses": LOSSES,
-            "examples": sorted(path.stem for path in (ROOT / "examples").glob("*.py")),
+            "examples": {
+                path.stem: path.with_suffix(".png").exists()
+                for path in sorted((ROOT / "docs" / "outputs").glob("*.txt"))
+            },
             "public": public_names(),
         }
         source[0] = app.builder.templates.render_string(source[0], context)

@@ -79,9 +79,7 @@ def read_image(
 def _read_gray(path: Path) -> NDArray[np.float64]:
     """Read a file as brightness from 0 to 255, (height, width)."""
     try:
-        with importing(
-            "PIL", "Pillow", "reading images needs Pillow; run: pip install 'nnkit[plot]'"
-        ):
+        with importing("PIL", "Pillow", "reading images needs Pillow; run: pip install pillow"):
             from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ImageError(str(error)) from error

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import nnkit
 from nnkit.kernels.cores import usable_cores
 from nnkit.reasons import named_reason
 
@@ -97,7 +98,7 @@ def _attempt(find: Callable[[], Section]) -> Section:
 
 
 def _versions() -> Section:
-    found: Section = {"nnkit": _version("nnkit"), "python": platform.python_version()}
+    found: Section = {"nnkit": nnkit.__version__, "python": platform.python_version()}
     found |= {name: _version(name) for name in ("numpy", "numba")}
     # More than one CuPy is a broken installation, and worth seeing.
     cupys = {f"{d.name} {d.version}" for d in distributions() if (d.name or "").startswith("cupy")}

@@ -107,14 +107,14 @@ class TestUnavailable:
     def test_no_numba(self):
         message = run("import nnkit; nnkit.set_backend('numba')", without="numba")
         assert message.startswith("BackendUnavailableError: the numba backend is not available: ")
-        assert "nnkit[numba]" in message
+        assert "pip install numba" in message
         assert "\n" not in message
 
     def test_no_cupy(self):
         message = run("import nnkit; nnkit.set_backend('cupy')", without="cupy")
         assert message.startswith("BackendUnavailableError: the cupy backend is not available: ")
-        assert "nnkit[cuda12]" in message
-        assert "nnkit[cuda13]" in message
+        assert "cupy-cuda12x" in message
+        assert "cupy-cuda13x" in message
         assert "\n" not in message
 
     @needs_cupy
@@ -143,7 +143,7 @@ print(status()["numba"])
 """
         first, second = run(code, without="numba cupy").splitlines()
         assert first == "['numpy'] ['cupy', 'numba', 'numpy'] None"
-        assert "nnkit[numba]" in second
+        assert "pip install numba" in second
 
     def test_numpy_alone_trains(self):
         code = """

@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -18,6 +20,7 @@ from safetensors.numpy import load_file
 import nnkit
 from nnkit import data
 from nnkit.cli import cli
+from nnkit.cli.command import Nnkit
 from nnkit.cli.fitting import _device
 from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
@@ -112,6 +115,37 @@ def test_every_command_explains_itself_with_examples(command, flag):
     examples = text.partition("\nExamples:\n")[2].splitlines()
     assert examples
     assert all("nnkit " in line for line in examples)
+
+
+@pytest.mark.parametrize("group", [(), ("plot",)])
+def test_lists_of_commands_say_what_each_does_to_the_end(group):
+    listed = nnkit_ok(*group).partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
+    assert listed
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed)
+
+
+def commands(command, name=("nnkit",)):
+    yield " ".join(name), command
+    for inner, found in getattr(command, "commands", {}).items():
+        yield from commands(found, (*name, inner))
+
+
+def test_every_command_and_option_is_explained_in_a_sentence():
+    """Defaults follow it, in brackets."""
+    for name, command in commands(cli):
+        assert command.help.strip().partition("\n")[0].endswith("."), name
+        for option in (each for each in command.params if isinstance(each, click.Option)):
+            text = (option.help or "").partition("  [default: ")[0]
+            assert re.fullmatch(r"[A-Z].*\.", text), f"{name} {option.opts}: {option.help}"
+
+
+def test_exit_codes_are_those_of_the_documentation():
+    """Each has tests of its own, below."""
+    page = (Path(__file__).parents[1] / "docs/cli.md").read_text("utf-8")
+    codes = re.findall(r"^\| (\d[^|]*) \|", page, re.M)
+    assert codes == ["0", "1", "2", "128 + n"]
+    docstring = " ".join(Nnkit.__doc__.split())
+    assert re.findall(r"(?<![\w+] )\b(\d+(?: \+ n)?): ", docstring) == codes
 
 
 def test_nnkit_alone_lists_the_commands():
@@ -673,7 +707,7 @@ def test_without_matplotlib_there_are_no_curves(drawn, monkeypatch):
     result = run("train", drawn, *TINY)
     assert result.exit_code == 0
     assert result.stderr == (
-        "nnkit: no learning-curves.png: pictures need Matplotlib: pip install 'nnkit[plot]'\n"
+        "nnkit: no learning-curves.png: pictures need Matplotlib: pip install matplotlib\n"
     )
     assert names("runs/tiny") == ["history.json", CHECKPOINT]
     assert "learning-curves.png" not in result.stdout
@@ -905,7 +939,7 @@ def test_predict_needs_a_network_for_images(folder, picture):
 def test_without_pillow(digits_run, picture, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
     message = error("predict", digits_run, picture)
-    assert message == "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+    assert message == "reading images needs Pillow; run: pip install pillow"
 
 
 # ---------------------------------------------------------------------- info and datasets

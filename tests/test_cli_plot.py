@@ -1,5 +1,6 @@
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from click.testing import CliRunner
 
 import nnkit
 from nnkit import plotting
-from nnkit.cli import cli
+from nnkit.cli import cli, histories
 from nnkit.cli.problems import UNITS, classes, make
 
 pytest.importorskip("matplotlib")
@@ -154,16 +155,29 @@ def test_another_format(name):
     assert pictures() == []
 
 
+def test_a_script_without_a_font_is_said_in_one_line(monkeypatch):
+    from nnkit.plotting import fonts
+
+    monkeypatch.setattr(fonts, "_families_with", lambda missing: ([], missing))
+    fonts._say.cache_clear()
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        result = run("plot", "optimizers", "--steps", 1, "--title", "학습")
+    assert (result.exit_code, result.stdout) == (0, "saved optimizers.png\n")
+    assert result.stderr.startswith("nnkit: warning: no font here has '학습': boxes are drawn")
+    assert result.stderr.count("\n") == 1
+
+
 def test_files_that_cannot_be_written(folder):
     (folder / "folder.png").mkdir()
     assert "is a directory" in usage_error("optimizers", "-o", "folder.png")
     assert error("optimizers", "-o", "no/where.png") == "no/where.png: No such file or directory"
 
 
-def test_without_matplotlib_one_line_names_the_extra(monkeypatch):
+def test_without_matplotlib_one_line_names_it(monkeypatch):
     for name in ("matplotlib", "matplotlib.figure", "matplotlib.backends.backend_agg"):
         monkeypatch.setitem(sys.modules, name, None)
-    expected = "pictures need Matplotlib: pip install 'nnkit[plot]'"
+    expected = "pictures need Matplotlib: pip install matplotlib"
     assert error("activations") == expected
     assert error("optimizers", "--steps", 1) == expected
 
@@ -198,13 +212,50 @@ def test_optimizers(drawn):
 # ---------------------------------------------------------------------- curves
 
 
-@pytest.mark.parametrize("name", ["history.json", "model.safetensors"])
+@pytest.mark.parametrize("name", ["history.json", "model.safetensors", ""])
 def test_curves_of_a_run(checkpoint, drawn, name):
     figure = drawn("learning_curves")
-    assert plot("curves", Path(checkpoint).with_name(name)) == "saved curves.png\n"
+    assert plot("curves", Path(checkpoint).parent / name) == "saved curves.png\n"
     loss = json.loads(Path("runs/tiny/history.json").read_text())
     lines = {line.get_label(): line.get_ydata().tolist() for line in figure.axes.get_lines()}
     assert lines == {"training": loss["loss"], "test": loss["val_loss"]}
+
+
+def train(out, epochs):
+    options = ["--epochs", epochs, "--batch-size", 16, "--hidden", 5, "--quiet", "--out", out]
+    ok("train", "tiny.npz", *options)
+
+
+def test_curves_of_several_runs(checkpoint, drawn):
+    train("runs/longer", 3)
+    figure = drawn("learning_curves")
+    assert plot("curves", "runs/tiny", "runs/longer/history.json") == "saved curves.png\n"
+    (legend,) = figure.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        *("tiny", "longer", "training", "test"),
+    ]
+    assert [len(line.get_xdata()) for line in figure.axes.get_lines()] == [2, 2, 3, 3]
+
+
+def test_runs_are_named_by_as_many_folders_as_it_takes(folder):
+    for run in ("a/mnist", "b/mnist", "a/ring"):
+        (folder / run).mkdir(parents=True)
+    for file in ("a/mnist/history.json", "wide.safetensors", "deep.safetensors"):
+        (folder / file).touch()
+    for paths, expected in {
+        ("a/mnist", "a/ring"): ["mnist", "ring"],
+        ("a/mnist/model.safetensors", "b/mnist"): ["a/mnist", "b/mnist"],
+        ("wide.safetensors", "deep.safetensors"): ["wide", "deep"],
+        ("a/mnist/history.json", "a/../a/mnist"): ["mnist", "mnist"],
+        ("a/mnist", "."): ["mnist", folder.name],
+    }.items():
+        assert histories.names(paths) == expected
+
+
+def test_a_folder_without_a_run(folder):
+    expected = ". is no folder of a run: it has neither model.safetensors nor history.json"
+    assert error("curves", ".") == expected
+    assert usage_error("curves") == "Missing argument 'RUN...'."
 
 
 def test_curves_of_what_was_never_trained(folder):

@@ -836,8 +836,8 @@ def test_no_cupy(monkeypatch):
     with pytest.raises(ImportError) as error:
         module.create()
     assert str(error.value) == (
-        "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where nvidia-smi "
-        "shows CUDA 13"
+        "CuPy is not installed: pip install 'cupy-cuda12x[ctk]', or 'cupy-cuda13x[ctk]' where "
+        "nvidia-smi shows CUDA 13"
     )
 
 
@@ -876,7 +876,7 @@ def test_old_driver(fake, monkeypatch):
         module.create()
     assert str(error.value) == (
         "the NVIDIA driver supports CUDA 12, but CuPy was built for CUDA 13: update the driver, or "
-        "pip install 'nnkit[cuda12]' in CuPy's place"
+        "pip install 'cupy-cuda12x[ctk]' in CuPy's place"
     )
 
 
@@ -917,7 +917,7 @@ def test_no_nvrtc(fake, monkeypatch):
     assert str(error.value) == (
         'CUDA kernels cannot be compiled and run: RuntimeError: Failure finding "libnvrtc.so.12": '
         "No such file: libnvrtc.so.12 (if NVRTC, the compiler, is missing: pip install "
-        "'nnkit[cuda12]')"
+        "'cuda-toolkit[cublas,cudart,nvrtc]==12.*')"
     )
 
 
@@ -928,7 +928,8 @@ def test_no_cublas(fake, monkeypatch):
         module.create()
     assert str(error.value) == (
         'matrix products do not work: ImportError: Failure finding "libcublas.so.12": No such '
-        "file: libcublas.so.12 (if cuBLAS is missing: pip install 'nnkit[cuda12]')"
+        "file: libcublas.so.12 (if cuBLAS is missing: pip install "
+        "'cuda-toolkit[cublas,cudart,nvrtc]==12.*')"
     )
 
 

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 DRAWING = [path for path in EXAMPLES if "--plot" in path.read_text("utf-8")]
 LINES = 60
+OUTPUTS = ROOT / "docs" / "outputs"
+"""What `python docs/record.py` has recorded."""
 
 PROMISED = {
     "01_perceptron": [r"0  0 \| +0 +1 +0", r"0  1 \| +0 +1 +1", r"1  1 \| +1 +0 +1"],
@@ -121,6 +123,25 @@ def printed(request, ran):
 def test_example_prints_what_it_promises(example, printed):
     for pattern in PROMISED[example]:
         assert re.search(pattern, printed[example]), f"{pattern} is not in:\n{printed[example]}"
+
+
+WORDS = re.compile(r"[A-Za-z]{3,}")
+
+
+@pytest.mark.parametrize("example", PROMISED)
+def test_the_documentation_shows_what_it_prints(example, ran):
+    """Word by word; of numbers those that it promises, since the rest depends on the machine."""
+    recorded = (OUTPUTS / f"{example}.txt").read_text("utf-8")
+    printed = ran("numpy")[1][example]
+    assert WORDS.findall(recorded) == WORDS.findall(printed), "record it: python docs/record.py"
+    for pattern in PROMISED[example]:
+        assert re.search(pattern, recorded), f"{pattern} is not in:\n{recorded}"
+
+
+def test_the_documentation_shows_each_example_and_no_other():
+    names = {path.stem for path in EXAMPLES}
+    assert {path.stem for path in OUTPUTS.glob("*.txt")} == names
+    assert {path.stem for path in OUTPUTS.glob("*.png")} == {path.stem for path in DRAWING}
 
 
 def test_every_promise_is_of_an_example():

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md, hooks and workflow: what they name exists, and versions are said once."""
+"""Texts, hooks and workflow: what they name exists, and versions and names are said as they are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,21 @@ HOOKS = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
 WORKFLOW = (ROOT / ".github/workflows/test.yml").read_text("utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FOLDERS = ["nnkit", "kernels", "bench", "tests", "docs", "examples", ".github"]
+TEXTS = [
+    path
+    for path in [
+        *ROOT.glob("*.*"),
+        ROOT / "Makefile",
+        *(p for f in FOLDERS for p in (ROOT / f).rglob("*")),
+    ]
+    if path.suffix in {".py", ".md", ".sh", ".toml", ".yml", ".yaml", ".cu", ".cuh", ""}
+    and path.is_file()
+    and not {"_build", "__pycache__"} & set(path.parts)
+]
+"""Whatever somebody reads."""
+PAGES = [path for path in TEXTS if path.suffix == ".md" and path.name != "extending.md"]
+"""The guide to extending makes files, and has tests of its own."""
 YAML = [".pre-commit-config.yaml", *(ROOT / ".github").rglob("*.yml")]
 
 
@@ -41,6 +56,25 @@ def test_files_and_targets_that_are_named_exist():
 def made(text):
     """Targets of `make` in a page's code."""
     return re.findall(r"(?:`|&& |\$ |entry: )make ([a-z-]+)", text)
+
+
+def test_no_text_installs_another_projects_nnkit():
+    """`nnkit` on the package index is another project: the remedy for a library is that library."""
+    wrong = re.compile(r"pip3? install[^`\n]*[\s'\"]nnkit\b|\bnnkit\[\w")
+    for text in ("pip install nnkit", "pip install -U 'nnkit-learn'", "the extra nnkit[plot]"):
+        assert wrong.search(text)
+    found = [path for path in TEXTS if wrong.search(path.read_text("utf-8"))]
+    assert [path.relative_to(ROOT).as_posix() for path in found] == ["tests/test_house.py"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_exist(page):
+    """From the root, from the page, or by their name alone."""
+    names = {f"/{path.relative_to(ROOT).as_posix()}" for path in TEXTS}
+    named = re.findall(r"`([\w./-]+\.(?:py|md|cuh?|sh|toml))`", page.read_text("utf-8"))
+    named += re.findall(r"python (examples/\S+\.py)", page.read_text("utf-8"))
+    for name in named:
+        assert (page.parent / name).is_file() or any(at.endswith(f"/{name}") for at in names), name
 
 
 def test_hooks_run_the_versions_of_the_project():

@@ -274,4 +274,4 @@ def test_files_that_cannot_be_opened(tmp_path):
 def test_without_pillow(monkeypatch, save):
     path = save(seven())
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
-    assert message(path, MNIST) == "reading images needs Pillow; run: pip install 'nnkit[plot]'"
+    assert message(path, MNIST) == "reading images needs Pillow; run: pip install pillow"

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import nnkit
+
 ROOT = Path(__file__).parents[1]
 FILES = [
     *("pyproject.toml", "MANIFEST.in", "Makefile", ".pre-commit-config.yaml"),
@@ -119,6 +121,7 @@ def test_metadata(built):
         folder = name.rpartition("/")[0]
         assert wheel.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
         assert "nnkit = nnkit.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()
+    assert (metadata["Name"], metadata["Version"]) == ("nnkit-learn", nnkit.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND CC-BY-4.0"
     extras = set(metadata.get_all("Provides-Extra"))
@@ -273,6 +276,28 @@ def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
         *("help", "train", "test", "test-large", "stress", "lint", "types", "format", "docs"),
         *("bench", "bench-compare", "bench-check", "extras", "clean"),
     ]
+
+
+@needs_make
+@pytest.mark.parametrize(
+    ("system", "command"),
+    [("", "source .venv/bin/activate"), ("Windows_NT", r".venv\Scripts\activate")],
+)
+def test_make_train_says_how_to_use_nnkit(tmp_path, system, command):
+    """At the end, whatever the exit code; not in a shell where it is done."""
+    (tmp_path / "pyproject.toml").touch()
+    programs = tmp_path / ".venv" / ("Scripts" if system else "bin")
+    programs.mkdir(parents=True)
+    for ready in (".created", ".ready-train-cpu"):
+        (tmp_path / ".venv" / ready).touch()
+    stand_in(programs, "nnkit", "#!/bin/sh\necho nnkit $*\nexit 3\n")
+    arguments = "train", "ARGS=digits", "CUDA_EXTRA=", f"OS={system}"
+    done = make(tmp_path, *arguments)
+    said = f"To use nnkit in this shell, and to run the examples: {command}"
+    assert done.stdout.splitlines() == ["nnkit train digits", said]
+    assert "Error 3" in done.stderr
+    active = make(tmp_path, *arguments, f"VIRTUAL_ENV={tmp_path / '.venv'}")
+    assert active.stdout == "nnkit train digits\n"
 
 
 @needs_make

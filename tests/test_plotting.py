@@ -17,9 +17,10 @@ from nnkit.plotting import (
     predicted_images,
 )
 from nnkit.plotting.images import even_columns
+from nnkit.plotting.style import panels
 from nnkit.training.history import History
 
-pytest.importorskip("matplotlib")
+Text = pytest.importorskip("matplotlib.text").Text
 
 VERMILLION = "#D55E00"
 
@@ -93,7 +94,7 @@ def test_few_epochs_have_markers_and_many_have_not():
         }
 
     assert markers(1) == {"o"}
-    assert markers(100) == {""}
+    assert markers(100) == {"None"}
 
 
 def test_the_picture_is_saved_in_the_format_of_its_name(tmp_path):
@@ -107,6 +108,47 @@ def test_the_picture_is_saved_in_the_format_of_its_name(tmp_path):
 def test_no_epoch_is_an_error():
     with pytest.raises(ValueError, match="no learning curves before the first epoch is done"):
         learning_curves(History())
+
+
+def test_runs_are_compared_by_colours():
+    runs = {"a": history(2), "_b": history(40, validated=0), "c": history(3, accuracy=False)}
+    figure = learning_curves(runs, validation="test")
+    loss, accuracy = figure.get_axes()
+    drawn = [(line.get_color(), line.get_linestyle(), len(line.get_xdata())) for line in loss.lines]
+    blue, vermillion, green = "#0072B2", VERMILLION, "#009E73"
+    assert [line for line in drawn if line[2]] == [
+        *((blue, "--", 2), (blue, "-", 2), (vermillion, "--", 40), (green, "--", 3)),
+        (green, "-", 3),
+    ]
+    assert {line.get_color() for line in accuracy.lines if len(line.get_xdata())} == {
+        *(blue, vermillion),
+    }
+    np.testing.assert_allclose(loss.lines[1].get_xydata(), [[1, 1.1], [2, 0.55]])
+    assert loss.get_xlim() == accuracy.get_xlim() == (0.5, 40.5)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "_b", "c", "training", "test"]
+    assert [line.get_color() for line in legend.get_lines()[:3]] == [blue, vermillion, green]
+
+
+def test_without_validation_none_is_named():
+    (legend,) = learning_curves({"a": history(2, validated=0)}).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a", "training"]
+
+
+def test_many_runs_have_a_colour_each_and_room_for_their_names():
+    figure = learning_curves({f"learning rate {i}": history(2) for i in range(20)})
+    (legend,) = figure.legends
+    assert len({line.get_color() for line in legend.get_lines()}) == 21
+    assert figure.get_size_inches()[1] > learning_curves(history(2)).get_size_inches()[1] + 1
+
+
+def test_runs_without_an_epoch_are_named():
+    with pytest.raises(ValueError, match="no learning curves before the first epoch of b is done"):
+        learning_curves({"a": history(), "b": History()})
+    with pytest.raises(ValueError, match="no learning curves before the first epoch is done"):
+        learning_curves({})
+    with pytest.raises(TypeError, match="or a dict of several by name, not list"):
+        learning_curves([history()])
 
 
 # ---------------------------------------------------------------------- activation functions
@@ -131,6 +173,12 @@ def test_activations_are_step_sigmoid_and_relu_with_their_derivatives():
             np.testing.assert_allclose(lines[label].get_ydata(), value, atol=1e-12)
     assert texts(step) == ["1 if x > 0 else 0, no derivative to train by"]
     assert texts(relu) == ["max(x, 0)"]
+
+
+def test_panels_are_laid_out_evenly():
+    assert [panels(n, 3) for n in (1, 2, 3, 4, 5, 7, 15)] == [
+        *((1, 1), (1, 2), (1, 3), (2, 2), (2, 3), (3, 3), (5, 3)),
+    ]
 
 
 def test_one_legend_tells_function_and_derivative():
@@ -460,10 +508,10 @@ def test_no_path():
 # ---------------------------------------------------------------------- all
 
 
-def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
+def test_without_matplotlib_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"need Matplotlib: pip install 'nnkit\[plot\]'"):
+    with pytest.raises(ImportError, match=r"need Matplotlib: pip install matplotlib$"):
         activation_functions()
 
 
@@ -471,6 +519,21 @@ def test_a_title_with_dollars_is_written_as_it_is(tmp_path):
     figure = confusion_matrix(np.array([0]), np.array([0]), title="$5 and $6^")
     figure.savefig(tmp_path / "money.png")
     assert figure.get_suptitle() == "$5 and $6^"
+
+
+def test_names_with_dollars_are_no_formulas(tmp_path):
+    names = ["$5 to $6", r"$\frac"]
+    one = np.array([0, 1])
+    for figure in (
+        confusion_matrix(one, one, names),
+        predicted_images(np.zeros((2, 2, 2)), one, one[::-1], names),
+        decision_regions(right_of_half, np.eye(2), one, names),
+        learning_curves(dict.fromkeys(names, history())),
+        optimizer_paths({name: SGD(0.1) for name in names}, steps=1),
+    ):
+        written = {text.get_text() for text in figure.findobj(Text)}
+        assert any(r"\$5 to \$6" in text for text in written)
+        figure.savefig(tmp_path / "names.png")
 
 
 def test_no_global_state_of_matplotlib_is_touched():

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import nnkit
 import nnkit.backends
 from nnkit import system
 from tests.device import fake_cupy, simulator
@@ -79,6 +80,7 @@ def test_info_is_json_and_describes_this_machine(monkeypatch):
     monkeypatch.setenv("UNRELATED_VARIABLE", "no")
     info = system.info()
     assert json.loads(json.dumps(info)) == info
+    assert info["versions"]["nnkit"] == nnkit.__version__
     assert info["versions"]["numpy"] == np.__version__
     assert info["versions"]["python"] == sys.version.split()[0]
     assert 1 <= info["cpu"]["usable cores"] <= os.cpu_count()

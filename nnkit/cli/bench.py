@@ -22,7 +22,7 @@ nnkit bench --json > mine.json
     "backends",
     multiple=True,
     type=click.Choice(NAMES),
-    help="Measure this backend; may be given again. Default: all that work here.",
+    help="Measure this backend; may be given again.  [default: all that work]",
 )
 @click.option(
     "--rounds",

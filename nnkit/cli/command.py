@@ -44,7 +44,8 @@ class Command(click.Command):
 class Nnkit(Command, click.Group):
     """The command ``nnkit`` itself: it turns every error into one line and an exit code.
 
-    0: all is well. 1: an error, or nobody reads the output any more. 2: wrong usage. 130: Ctrl-C.
+    0: all is well. 1: an error, or nobody reads the output any more. 2: wrong usage. 128 + n: it
+    was stopped by signal n, such as 130 by Ctrl-C.
     """
 
     def main(self, *args: Any, **kwargs: Any) -> Any:

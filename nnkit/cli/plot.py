@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +15,13 @@ import nnkit
 from nnkit import plotting
 from nnkit.backends import get_backend
 from nnkit.checkpoint import CheckpointError
+from nnkit.cli import histories
 from nnkit.cli.checkpoints import class_names, dataset_of, input_features, load_classifier
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training import Trainer
-from nnkit.training.history import History
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -35,7 +34,7 @@ EPOCHS = 1000
 
 EXAMPLES = """
 nnkit plot activations sigmoid tanh relu
-nnkit plot curves runs/mnist/history.json -o curves.svg
+nnkit plot curves runs/mnist runs/mnist-2 -o curves.svg
 nnkit plot digits runs/mnist/model.safetensors --wrong
 nnkit plot boundary --problem xor
 """
@@ -49,10 +48,10 @@ class Plots(Command, click.Group):
 @debug_option
 @click.pass_context
 def plot(context: click.Context) -> None:
-    """Draw pictures: of a network, of its training, of what networks are made of.
+    """Draw networks, their training and what they are made of.
 
-    Each is written into a file, PNG or SVG by its ending; a file of that name is replaced. Needs
-    Matplotlib, which the extra "plot" installs: pip install 'nnkit[plot]'
+    Each picture is written into a file, PNG or SVG by its ending; a file of that name is replaced.
+    Needs Matplotlib: pip install matplotlib
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -135,28 +134,21 @@ def optimizers(steps: int, output: Path, title: str | None) -> None:
 
 @plot.command(
     cls=Command,
-    examples="nnkit plot curves runs/mnist/history.json\n"
-    "nnkit plot curves runs/mnist/model.safetensors -o curves.svg",
+    examples="nnkit plot curves runs/mnist -o curves.svg\n"
+    "nnkit plot curves runs/mnist runs/mnist-2    two runs compared\n"
+    "nnkit plot curves runs/*/history.json",
 )
-@click.argument("run", metavar="FILE")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @_picture("curves.png")
-def curves(run: str, output: Path, title: str | None) -> None:
-    """Draw the learning curves of a run.
+def curves(runs: tuple[str, ...], output: Path, title: str | None) -> None:
+    """Draw the learning curves of a run, or of several.
 
-    FILE is the history.json or the model.safetensors of a run.
+    RUN is the folder of a run, or the history.json or model.safetensors in it. Several are drawn in
+    one picture, each in a colour and named by its folder.
     """
-    history = _read_history(run) if run.endswith(".json") else _load(run).history
-    if not len(history):
-        raise Failure(f"{run} has no finished epoch: there are no curves to draw")
-    _save(output, title, plotting.learning_curves, history, validation="test")
-
-
-def _read_history(path: str) -> History:
-    try:
-        read = json.loads(Path(path).read_text("utf-8"))
-        return History(**{name: list(map(float, values)) for name, values in read.items()})
-    except (AttributeError, TypeError, ValueError) as error:
-        raise Failure(f"{path} is no history of a run: {error}") from error
+    read = [histories.read(run, _load) for run in runs]
+    drawn = dict(zip(histories.names(runs), read, strict=True)) if len(runs) > 1 else read[0]
+    _save(output, title, plotting.learning_curves, drawn, validation="test")
 
 
 @plot.command(cls=Command, examples="nnkit plot weights runs/mnist/model.safetensors --count 100")
@@ -166,7 +158,7 @@ def _read_history(path: str) -> History:
 )
 @_picture("weights.png")
 def weights(checkpoint: str, count: int, output: Path, title: str | None) -> None:
-    """Draw the weights of the first layer, those of each unit as an image.
+    """Draw the weights of the first layer as images, one a unit.
 
     CHECKPOINT is a model.safetensors, of a network for images.
     """
@@ -209,7 +201,7 @@ def digits(
     output: Path,
     title: str | None,
 ) -> None:
-    """Draw test images with the network's answers, the wrong ones marked.
+    """Draw test images with answers, the wrong ones marked.
 
     CHECKPOINT is a model.safetensors. DATA, whose first test images are taken, is whatever "nnkit
     train" takes; by default it is what the network was trained on.

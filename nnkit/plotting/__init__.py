@@ -1,6 +1,7 @@
 """Pictures: each function returns a Matplotlib `Figure`, whose `savefig` writes PNG or SVG.
 
-They need the extra ``plot``, and raise ImportError without it. No state of pyplot is touched.
+They need Matplotlib, and raise ImportError without it. No state of pyplot is touched.
+Titles and names may be in any script for which a font is installed, such as one of Noto's.
 Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart.
 """
 

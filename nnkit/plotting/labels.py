@@ -24,6 +24,11 @@ def class_numbers(name: str, labels: Any, n: int) -> Labels:
 
 
 def named(class_names: Sequence[str], *labels: Labels) -> list[str]:
-    """Name every class, with its number where `class_names` has none."""
+    """Name every class as Matplotlib is to write it, with its number where there is no name."""
     classes = max((int(array.max()) + 1 for array in labels if len(array)), default=0)
-    return [*class_names, *map(str, range(len(class_names), classes))]
+    return [*map(literal, class_names), *map(str, range(len(class_names), classes))]
+
+
+def literal(text: str) -> str:
+    """Return a user's text for Matplotlib, to which what is between dollars is a formula."""
+    return text.replace("$", r"\$")

@@ -20,9 +20,7 @@ GRAY, GRID = "#555555", "#e4e4e4"
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """Make an empty figure of a size in inches; raises ImportError without Matplotlib."""
-    with importing(
-        "matplotlib", "Matplotlib", "pictures need Matplotlib: pip install 'nnkit[plot]'"
-    ):
+    with importing("matplotlib", "Matplotlib", "pictures need Matplotlib: pip install matplotlib"):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -49,6 +47,17 @@ def headline(axes: Axes, title: str, remark: str) -> None:
     axes.text(0.5, 1.03, remark, transform=axes.transAxes, ha="center", color=GRAY, fontsize=8.5)
 
 
+def distinct_colors(n: int) -> list[str]:
+    """Colours for n curves: those above, or as many steps of a scale where there are more."""
+    if n <= len(COLORS):
+        return list(COLORS[:n])
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.95 * i / (n - 1))) for i in range(n)]
+
+
 def panels(n: int, columns: int) -> tuple[int, int]:
-    """Rows and columns that n panels fill."""
-    return -(-n // columns), min(n, columns)
+    """Rows and columns that n panels fill, as evenly as may be with so many columns at most."""
+    rows = -(-n // columns)
+    return rows, -(-n // rows)

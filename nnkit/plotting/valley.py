@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnkit.layers import Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
+from nnkit.plotting.labels import literal
 from nnkit.plotting.style import BLUE, VERMILLION, headline, new_figure, panels, plain
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def optimizer_paths(
         points = path(optimizer, start, steps)
         _draw(axes, points)
         end = f"learning rate {optimizer.lr:g}; f = {height(points[-1]):.2g} after {steps} steps"
-        headline(axes, name, end)
+        headline(axes, literal(name), end)
     return figure
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.stress import survey
+from tests.stress import guard, survey
 from tests.stress.bytes import KINDS, damaged
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
@@ -31,7 +31,8 @@ def attempt(seed: int, folder: Path) -> str:
     if what == "elsewhere":
         os.close(os.open(folder.parent / "stray", os.O_CREAT | os.O_WRONLY))
     if what == "memory":
-        np.ones(600 << 20, np.uint8)
+        guard.MOST_KIB = 64 * 1024
+        np.ones(100 << 20, np.uint8)
     if what == "hang":
         time.sleep(60)
     (folder / "own").write_text("")

@@ -93,7 +93,7 @@ def load_library(major: int) -> Any:
     if number // 10000 != major:
         raise OSError(
             f"{library.path} is cuBLASLt {library.version}, but CuPy is for CUDA {major}: "
-            f"pip install 'nnkit[cuda{major}]'"
+            f"pip install 'cuda-toolkit[cublas]=={major}.*'"
         )
     return library
 

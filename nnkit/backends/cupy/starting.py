@@ -17,7 +17,8 @@ def create() -> CupyBackend:
     """
     cupy = _import_cupy()
     _check_driver(cupy)
-    toolkit = f"pip install 'nnkit[cuda{cupy.cuda.runtime.runtimeGetVersion() // 1000}]'"
+    cuda = cupy.cuda.runtime.runtimeGetVersion() // 1000
+    toolkit = f"pip install 'cuda-toolkit[cublas,cudart,nvrtc]=={cuda}.*'"
     try:
         backend = CupyBackend()
         counters = backend.zeros(3, np.int64)
@@ -47,8 +48,8 @@ def create() -> CupyBackend:
 def _import_cupy() -> Any:
     with importing(
         *("cupy", "CuPy"),
-        "CuPy is not installed: pip install 'nnkit[cuda12]', or 'nnkit[cuda13]' where nvidia-smi "
-        "shows CUDA 13",
+        "CuPy is not installed: pip install 'cupy-cuda12x[ctk]', or 'cupy-cuda13x[ctk]' where "
+        "nvidia-smi shows CUDA 13",
     ):
         import cupy
     if not hasattr(cupy, "ndarray"):
@@ -68,7 +69,7 @@ def _check_driver(cupy: Any) -> None:
     if driver < needed:
         raise RuntimeError(
             f"the NVIDIA driver supports CUDA {driver}, but CuPy was built for CUDA {needed}: "
-            f"update the driver, or pip install 'nnkit[cuda{driver}]' in CuPy's place"
+            f"update the driver, or pip install 'cupy-cuda{driver}x[ctk]' in CuPy's place"
         )
     try:
         count, why = runtime.getDeviceCount(), "there is none"

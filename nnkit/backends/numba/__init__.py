@@ -11,6 +11,7 @@ import numpy as np
 
 from nnkit.backends.contract import CaptureError, Operation, implementations
 from nnkit.backends.numpy import NumpyBackend
+from nnkit.reasons import importing
 
 if TYPE_CHECKING:
     from nnkit.backends.numba.calls import Call
@@ -152,10 +153,7 @@ def _misfit(operation: Operation, arguments: tuple[Any, ...]) -> str:
 
 
 def create() -> NumbaBackend:
-    """Make the backend; raises ImportError if Numba is not installed."""
-    try:
-        return NumbaBackend()
-    except ModuleNotFoundError as error:
-        if error.name != "numba":
-            raise
-        raise ImportError("numba is not installed: pip install 'nnkit[numba]'") from error
+    """Make the backend; raises ImportError if Numba is not installed, or broken."""
+    with importing("numba", "Numba", "numba is not installed: pip install numba"):
+        pass  # llvmlite, which the kernels need too, came with it or is missing with it
+    return NumbaBackend()
