@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
+from nnkit.training.compiling import compilation_shown
 
 _DEBUG = "nnkit.debug"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -72,7 +73,8 @@ class Nnkit(Command, click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it raises leaves as a `ClickException`."""
         try:
-            return super().invoke(ctx)
+            with compilation_shown(line=True):
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.UsageError, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:

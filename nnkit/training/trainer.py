@@ -23,6 +23,7 @@ from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
 from nnkit.schedules import Schedule
 from nnkit.training import arguments
 from nnkit.training.callbacks import Callback
+from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
@@ -129,8 +130,8 @@ class Trainer:
             Whether to capture the training step and replay it without Python in between, where the
             backend can. The result is the same, bit for bit.
         progress
-            Whether to show a `ProgressBar`; None: where a person watches, in a terminal or a
-            notebook.
+            Whether to show a `ProgressBar`, and that kernels are compiled; None: where a person
+            watches, in a terminal or a notebook.
         on_nan
             What to do when a loss is NaN or infinite, or weights are at the end: "raise"
             `DivergenceError`, "warn" (`DivergenceWarning`) or "ignore" it.
@@ -146,7 +147,7 @@ class Trainer:
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         inputs = Inputs(self.model.inputs.scale if scale is None else scale)
-        with self._alone():
+        with self._alone(), compilation_shown(progress):
             run = Progress(
                 arguments.count("epochs", epochs),
                 arguments.batch_size(batch_size, n),
@@ -194,7 +195,7 @@ class Trainer:
             raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
-        with self._alone():
+        with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
             run.epochs = total
@@ -299,6 +300,7 @@ class Trainer:
 
     # ------------------------------------------------------------------ using the model
 
+    @compilation_shown()
     def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples.
 
@@ -312,6 +314,7 @@ class Trainer:
             warn_of_nan("the loss is NaN, so that no figure means anything")
         return found
 
+    @compilation_shown()
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x as a NumPy array.
 
@@ -321,6 +324,7 @@ class Trainer:
         size = arguments.count("batch_size", batch_size)
         return self.loss.answers(outputs(self.model, x, size, lambda y: y))
 
+    @compilation_shown()
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend, size = self.model.backend, arguments.count("batch_size", batch_size)
