@@ -47,42 +47,53 @@ def compilation_shown(shown: bool | None = None, line: bool = False) -> Iterator
 
 
 class _Display:
-    """Counts the kernels that are compiled, and shows that once it takes a while."""
+    """Counts the kernels that are compiled and the seconds that takes, and shows both if many."""
 
     def __init__(self, bar_class: Any) -> None:
         self._bar_class, self._bar = bar_class, None
-        self._patience = LINE_SECONDS if bar_class is None else PATIENCE_SECONDS
-        self._kernels = 0
+        self._kernels, self._seconds = 0, 0.0
         self._begun: float | None = None
-        self._shown: float | None = None
+        self._drawn = 0.0
+        self._written = False
 
     def begin(self) -> None:
         """Show that a kernel, or a part of one, is compiled now."""
         now = time.perf_counter()
         self._begun = now if self._begun is None else self._begun
-        if now - self._begun >= self._patience:
-            self._show(now, now - self._begun)
+        seconds = self._seconds + now - self._begun
+        if self._bar_class is None:
+            self._write(seconds)
+        else:
+            self._draw(seconds, now)
 
     def end(self) -> None:
-        """Count a kernel."""
-        self._kernels += 1
+        """Count a kernel. Training goes on, perhaps: the bar goes away until the next one."""
         self.begin()
+        if self._begun is not None:
+            self._seconds += time.perf_counter() - self._begun
+        self._kernels, self._begun = self._kernels + 1, None
+        self.close()
 
     def close(self) -> None:
         """Remove the bar."""
         if self._bar is not None:
             self._bar.close()
+            self._bar = None
 
-    def _show(self, now: float, seconds: float) -> None:
-        if self._bar_class is None:
-            if self._shown is None and sys.stderr is not None:
-                print(f"nnkit: {WORDS}", file=sys.stderr, flush=True)
-        elif self._shown is None:
-            width = None if in_notebook() else columns()
-            self._bar = self._bar_class(desc=WORDS, leave=False, bar_format="{desc}", ncols=width)
-        elif now - self._shown < REFRESH_SECONDS:
+    def _write(self, seconds: float) -> None:
+        if seconds >= LINE_SECONDS and not self._written and sys.stderr is not None:
+            print(f"nnkit: {WORDS}", file=sys.stderr, flush=True)
+            self._written = True
+
+    def _draw(self, seconds: float, now: float) -> None:
+        if seconds < PATIENCE_SECONDS:
             return
-        elif self._bar is not None:
-            number = f"{self._kernels} kernel{'s' if self._kernels != 1 else ''}"
-            self._bar.set_description_str(f"{WORDS}: {number}, {seconds:.0f} s")
-        self._shown = now
+        text = f"{WORDS}: kernel {self._kernels + 1}, {seconds:.0f} s"
+        if self._bar is None:
+            width = None if in_notebook() else columns()
+            self._bar = self._bar_class(desc=text, leave=False, bar_format="{desc}", ncols=width)
+        elif now - self._drawn >= REFRESH_SECONDS:
+            self._bar.set_description_str(text)
+        else:
+            return
+        self._drawn = now
