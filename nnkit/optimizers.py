@@ -55,7 +55,7 @@ class Optimizer(Configured):
     """Options that a captured step reads from the device: changing them does not need another."""
 
     lr: float = number(
-        above=0, hint=(Callable, "a schedule of rates is given to Trainer.fit(schedule=...)")
+        least=0, hint=(Callable, "a schedule of rates is given to Trainer.fit(schedule=...)")
     )
     weight_decay: float = number(least=0)
     l1: float = number(least=0)

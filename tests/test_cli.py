@@ -587,7 +587,7 @@ def test_unknown_commands_and_options():
             ["train", "digits", "--batch-size", "2000"],
             "--batch-size 2000 is more than the 1,442 training images",
         ),
-        (["train", "digits", "--lr", "nan"], "Adam: lr must be positive and finite, not nan"),
+        (["train", "digits", "--lr", "nan"], "Adam: lr must be at least 0 and finite, not nan"),
         (["train", "--resume", "none"], "there is no checkpoint none"),
         (["evaluate", "none"], "there is no checkpoint none"),
         (["predict", "none", "a.png"], "there is no checkpoint none"),

@@ -193,11 +193,18 @@ def test_one_optimizer_for_two_models():
         optimizer.attach(models[1])
 
 
+def test_a_rate_that_has_fallen_to_nothing_is_kept(tmp_path):
+    trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(2, 2), backend="numpy"), "mse", "sgd")
+    trainer.optimizer.lr = 0
+    trainer.save(tmp_path / "run")
+    assert nnkit.Trainer.load(tmp_path / "run", "numpy").optimizer.lr == 0
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nnkit.SGD(lr=0), "SGD: lr must be positive, not 0"),
-        (lambda: nnkit.Adam(lr=float("nan")), "Adam: lr must be positive and finite, not nan"),
+        (lambda: nnkit.SGD(lr=-0.1), "SGD: lr must be at least 0, not -0.1"),
+        (lambda: nnkit.Adam(lr=float("nan")), "Adam: lr must be at least 0 and finite, not nan"),
         (lambda: nnkit.SGD(momentum=1), "momentum must be at least 0 and below 1"),
         (lambda: nnkit.SGD(nesterov=True), "nesterov needs a momentum above 0"),
         (lambda: nnkit.Adam(beta1=1.0), "beta1 must be at least 0 and below 1"),

@@ -117,7 +117,7 @@ CONFIGURATIONS = [
     (put("schedule", "every", "x"), "StepDecay: every cannot be 'x'"),
     (put("schedule", "class", "Missing"), "Missing knows no 'every'"),
     (put("schedule", "class", ["a"]), "its training configuration is damaged"),
-    (put("optimizer", "lr", float("nan")), "SGD: lr must be positive and finite, not nan"),
+    (put("optimizer", "lr", float("nan")), "SGD: lr must be at least 0 and finite, not nan"),
     (put("optimizer", "class", "Optimizer"), "unknown class 'Optimizer'"),
     (put("optimizer", "more", 1), "unexpected keyword argument 'more'"),
     (put("loss", "SoftmaxCrossEntropy"), "its loss cannot be 'SoftmaxCrossEntropy'"),
