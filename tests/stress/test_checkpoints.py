@@ -108,7 +108,7 @@ def go_on(trainer: Any, folder: Path) -> str:
             stopping = nnkit.EarlyStopping("loss", 9)
             trainer.resume(x, t, max(1, epochs), callbacks=[stopping])
         trainer.save(folder / "again", **trainer.extra)
-    except (ValueError, FloatingPointError, UserWarning) as error:
+    except (ValueError, nnkit.DivergenceError, UserWarning) as error:
         assert str(error).isprintable()
         return type(error).__name__
     again = read(folder / "again")
