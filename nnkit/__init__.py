@@ -20,7 +20,7 @@ from nnkit.optimizers import *
 from nnkit.parameters import Parameter
 from nnkit.progress import ProgressBar
 from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Trainer
-from nnkit.warning import DataWarning, DivergenceWarning
+from nnkit.warning import CacheWarning, DataWarning, DivergenceWarning
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -31,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Backend",
     "BackendUnavailableError",
+    "CacheWarning",
     "Callback",
     "CheckpointError",
     "DataWarning",

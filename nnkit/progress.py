@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 import time
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from nnkit.bars import bar_class, columns
 from nnkit.training.callbacks import Callback
 from nnkit.watching import in_notebook, person_watches
 
@@ -64,13 +62,13 @@ class ProgressBar(Callback):
         self._seen = self._told = progress.epoch
         self._first = progress.epoch, self._done_before % progress.examples
         live = person_watches() if self.live is None else self.live
-        bar = _bar_class(needed=self.live is not None) if live and sys.stderr is not None else None
+        bar = bar_class(needed=self.live is not None) if live and sys.stderr is not None else None
         if bar is not None:
             self._bar = bar(
                 total=progress.epochs * progress.examples,
                 initial=self._done_before,
                 leave=False,
-                ncols=None if in_notebook() else _columns(),
+                ncols=None if in_notebook() else columns(),
                 desc=_epoch(trainer),
                 bar_format="{desc} |{bar}| {percentage:3.0f} %{postfix}",
             )
@@ -119,7 +117,7 @@ class ProgressBar(Callback):
         bar.n = _examples_done(trainer)
         bar.set_description_str(_epoch(trainer), refresh=False)
         if not in_notebook():
-            bar.ncols = _columns()
+            bar.ncols = columns()
             room = bar.ncols - len(f"{_epoch(trainer)} || 100 %, ") - LEAST_BAR
             while figures and len(", ".join(figures)) > room:
                 figures.pop()
@@ -156,30 +154,6 @@ class ProgressBar(Callback):
         before = self._first[1] if epoch == self._first[0] + 1 else 0
         rate = (progress.examples - before) / figures["seconds"]
         return "   ".join([*parts, f"{figures['seconds']:.1f} s  {rate:,.0f}/s"])
-
-
-def _bar_class(needed: bool) -> Any:
-    """tqdm's bar for notebooks in one that can show it, else the one of characters.
-
-    As ``tqdm.auto`` does, which warns where ipywidgets is missing. Without tqdm, None, or if the
-    bar is needed an ImportError.
-    """
-    if find_spec("tqdm") is None and not needed:
-        return None
-    if in_notebook() and find_spec("ipywidgets") is not None:
-        from tqdm.notebook import tqdm
-    else:
-        from tqdm import tqdm
-    return tqdm
-
-
-def _columns() -> int:
-    """How many columns the terminal has, but for the last, which not all draw well."""
-    try:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (AttributeError, ValueError, OSError):  # no terminal, or no file at all
-        columns = 0
-    return (columns or shutil.get_terminal_size().columns) - 1
 
 
 def _has_line(epoch: int, epochs: int) -> bool:

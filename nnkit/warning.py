@@ -10,13 +10,21 @@ class DataWarning(UserWarning):
     """Examples are probably not scaled as they should be; the message says what to do."""
 
 
+class CacheWarning(UserWarning):
+    """Compiled kernels cannot be kept on disk; the message says why, and what to do."""
+
+
 class DivergenceWarning(RuntimeWarning):
     """Losses, weights or outputs are NaN or infinite: training has diverged."""
+
+
+_PASSED = ("nnkit.", "numba.", "contextlib")
+"""Modules that lie between a user's line and a warning."""
 
 
 def warn(message: str, category: type[Warning]) -> None:
     """Warn of the first line outside nnkit that led here."""
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("nnkit."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PASSED):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

@@ -19,10 +19,11 @@ import pytest
 numba = pytest.importorskip("numba")
 
 from llvmlite import ir  # noqa: E402
-from numba.core import caching, cgutils, registry  # noqa: E402
+from llvmlite.binding import ffi  # noqa: E402
+from numba.core import caching, cgutils, compiler_lock, registry  # noqa: E402
 from numba.np import arrayobj  # noqa: E402
 
-from nnkit.kernels.numba.codegen import thunks  # noqa: E402
+from nnkit.kernels.numba.codegen import cache, thunks  # noqa: E402
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store  # noqa: E402
 from nnkit.kernels.numba.codegen.jit import by_type, kernel  # noqa: E402
 
@@ -87,7 +88,7 @@ def test_numba_and_llvm_are_used_in_one_folder_only():
 def test_codegen_needs_no_other_kernels():
     for file in CODEGEN.glob("*.py"):
         for name in imported(file.read_text()):
-            if name.startswith("nnkit."):
+            if name.startswith("nnkit.kernels.numba."):
                 assert name.startswith("nnkit.kernels.numba.codegen."), file
 
 
@@ -138,6 +139,29 @@ def test_the_cache_asks_for_a_key():
         key = fill._cache._index_key("signature", registry.cpu_target.target_context.codegen())
         assert key[0] == "signature" and len(key) == 4
         assert "self._index_key(" in inspect.getsource(caching.Cache)
+
+
+def test_the_cache_keeps_index_and_data_in_files():
+    with of_numba("cache.py"):
+        made = caching.IndexDataCacheFile
+        assert [*inspect.signature(made).parameters] == [
+            "cache_path",
+            "filename_base",
+            "source_stamp",
+        ]
+        assert [*inspect.signature(made.save).parameters] == ["self", "key", "data"]
+        assert [*inspect.signature(made.load).parameters] == ["self", "key"]
+        assert isinstance(fill._cache, cache.KernelCache)
+        assert {"_impl", "_cache_path", "_cache_file"} <= vars(fill._cache).keys()
+
+
+def test_locks_of_the_compiler():
+    with of_numba("forking.py"):
+        compiler_lock.global_compiler_lock.acquire()
+        ffi.lib._lock._lock.acquire()
+        assert ffi.lib._lock._lock._is_owned()
+        ffi.lib._lock._lock.release()
+        compiler_lock.global_compiler_lock.release()
 
 
 def test_code_generation_names_the_processor():

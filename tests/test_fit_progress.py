@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import progress
+from nnkit import bars, progress
 from nnkit.progress import ProgressBar
 
 
@@ -91,9 +91,7 @@ class TestWho:
 
     def test_without_tqdm_there_are_the_lines(self, monkeypatch):
         there = importlib.util.find_spec
-        monkeypatch.setattr(
-            progress, "find_spec", lambda name: None if name == "tqdm" else there(name)
-        )
+        monkeypatch.setattr(bars, "find_spec", lambda name: None if name == "tqdm" else there(name))
         out, err = fit(stdout=Terminal(), stderr=Terminal())
         assert lines(out) == ["1/2", "2/2"]
         assert not err
@@ -107,7 +105,7 @@ class TestNotebook:
 
     def test_without_ipywidgets_it_is_characters_and_no_warning(self, monkeypatch):
         monkeypatch.setattr(
-            progress, "find_spec", lambda name: None if name == "ipywidgets" else object()
+            bars, "find_spec", lambda name: None if name == "ipywidgets" else object()
         )
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -116,10 +114,10 @@ class TestNotebook:
         assert "epoch 1/2 |" in err
 
     def test_with_ipywidgets_it_is_theirs(self, monkeypatch):
-        monkeypatch.setattr(progress, "find_spec", lambda name: object())
+        monkeypatch.setattr(bars, "find_spec", lambda name: object())
         notebook = SimpleNamespace(tqdm=object())
         monkeypatch.setitem(sys.modules, "tqdm.notebook", notebook)
-        assert progress._bar_class(needed=False) is notebook.tqdm
+        assert bars.bar_class(needed=False) is notebook.tqdm
 
 
 @pytest.mark.parametrize(
@@ -134,7 +132,7 @@ class TestNotebook:
 )
 @pytest.mark.usefixtures("drawn_always")
 def test_the_bar_fits(monkeypatch, columns, shown):
-    monkeypatch.setattr(progress, "_columns", lambda: columns - 1)
+    monkeypatch.setattr(progress, "columns", lambda: columns - 1)
     _, err = fit(n=640, stderr=Terminal(), callbacks=[nnkit.Callback()])
     drawn = [part for part in err.split("\r") if "epoch" in part]
     assert len(drawn) > 2
@@ -149,7 +147,7 @@ def test_columns_where_there_is_no_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "46")
     for stream in (OnlyWrites(), Terminal()):
         monkeypatch.setattr(sys, "stderr", stream)
-        assert progress._columns() == 45
+        assert bars.columns() == 45
 
 
 class TestLines:

@@ -15,6 +15,7 @@ constexpr int WIDTH = 16 / sizeof(STORE);  // numbers in one access: 16 bytes ar
 enum { STEP, UPDATES, FORWARDS };  // places in `counters`, as in nnkit/backends/contract.py
 
 #define INF ((REAL)__int_as_float(0x7f800000))
+#define UNKNOWN ((REAL)__int_as_float(0x7fffffff))  // NaN
 
 // WIDTH neighbours in an array, to compute with.
 struct Pack {

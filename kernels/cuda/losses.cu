@@ -27,7 +27,7 @@ __device__ __forceinline__ Slope elementwise(int code, REAL y, REAL t, REAL a) {
 extern "C" __global__ void __launch_bounds__(THREADS)
 elementwise_loss(int code, const STORE* y, const STORE* target, STORE* dy, REAL a, int counts,
                  REAL threshold, long long count, long long n, double* partial, unsigned* done,
-                 double* record, const long long* counters) {
+                 double* record, long long steps, const long long* counters) {
     const REAL scale = (REAL)1 / count;
     double loss = 0, correct = 0;
     for (long long i = first(); i < n; i += stride()) {
@@ -42,5 +42,5 @@ elementwise_loss(int code, const STORE* y, const STORE* target, STORE* dy, REAL 
         }
         store(dy, i, n, pack);
     }
-    write_log(loss, correct, 1.0 / count, partial, done, record, counters);
+    write_log(loss, correct, 1.0 / count, partial, done, record, steps, counters);
 }

@@ -25,9 +25,10 @@ __device__ __forceinline__ void store_parameters(STORE* p, REAL* master, long lo
     store(p, i, n, pack);
 }
 
-// Learning rate of this step: the schedule's element, or the only one.
+// Learning rate of this step: the schedule's element, the nearest beyond its ends.
 __device__ __forceinline__ double current(const double* lr, int rates, const long long* counters) {
-    return lr[rates > 1 ? counters[STEP] : 0];
+    const long long step = counters[STEP];
+    return lr[step < 0 ? 0 : step < rates ? step : rates - 1];
 }
 
 // Gradient with that of the penalties weight_decay p^2 / 2 and l1 |p|

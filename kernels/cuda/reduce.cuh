@@ -27,10 +27,11 @@ __device__ __forceinline__ bool last_block(unsigned* done, unsigned blocks) {
 }
 
 // Add up a loss and a number of correct answers over all threads of all blocks, and write the
-// loss times `scale` and the number to row counters[STEP] of the log. `partial` has two numbers
-// for each block.
+// loss times `scale` and the number to row counters[STEP] of the log, if it has that of its `steps`.
+// `partial` has two numbers for each block.
 __device__ void write_log(double loss, double correct, double scale, double* partial,
-                          unsigned* done, double* log, const long long* counters) {
+                          unsigned* done, double* log, long long steps,
+                          const long long* counters) {
     loss = block_sum(loss);
     correct = block_sum(correct);
     if (threadIdx.x == 0) {
@@ -45,8 +46,9 @@ __device__ void write_log(double loss, double correct, double scale, double* par
     }
     loss = block_sum(loss);
     correct = block_sum(correct);
-    if (threadIdx.x == 0) {
-        log[2 * counters[STEP]] = loss * scale;
-        log[2 * counters[STEP] + 1] = correct;
+    const long long step = counters[STEP];
+    if (threadIdx.x == 0 && step >= 0 && step < steps) {
+        log[2 * step] = loss * scale;
+        log[2 * step + 1] = correct;
     }
 }

@@ -69,38 +69,40 @@ __device__ void log_softmax_backward_rows(Team team, const STORE* dy, const STOR
     }
 }
 
-// dz = (softmax(z) - target) / rows, loss = -mean(log softmax(z)[target]), for labels
+// dz = (softmax(z) - target) / rows, loss = -mean(log softmax(z)[target]), for labels. One that is no
+// class makes the loss and the number of right answers NaN, and takes no part in the gradient.
 template <class Team>
 __device__ void label_rows(Team team, const STORE* z, const int* target, STORE* dz, long long rows,
                            int columns, double* partial, unsigned* done, double* record,
-                           const long long* counters) {
+                           long long steps, const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
         const int label = target[row];
+        const bool known = label >= 0 && label < columns;
         team.start(z, row, columns, -INF);
         const Total total = row_total(team);
         const REAL inverse = 1 / total.sum;
         team.each([&](long long i, int column, Pack pack) {
             for (int k = 0; k < WIDTH; k++) {
                 const REAL p = exp(pack.v[k] - total.max) * inverse;
-                pack.v[k] = (p - REAL(column + k == label)) * scale;
+                pack.v[k] = known ? (p - REAL(column + k == label)) * scale : 0;
             }
             store(dz, i, team.end, pack);
         });
         if (team.rank == 0) {
-            loss += log(total.sum) - ((REAL)z[team.begin + label] - total.max);
-            correct += total.place == label;
+            loss += known ? log(total.sum) - ((REAL)z[team.begin + label] - total.max) : UNKNOWN;
+            correct += known ? total.place == label : UNKNOWN;
         }
     }
-    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+    write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
 }
 
 // The same for a target of probabilities. An impossible class (target 0) costs nothing.
 template <class Team>
 __device__ void probability_rows(Team team, const STORE* z, const STORE* target, STORE* dz,
                                  long long rows, int columns, double* partial, unsigned* done,
-                                 double* record, const long long* counters) {
+                                 double* record, long long steps, const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
@@ -122,14 +124,15 @@ __device__ void probability_rows(Team team, const STORE* z, const STORE* target,
         larger_targets = team.sum(larger_targets);
         if (team.rank == 0) correct += larger_targets == 0;
     }
-    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+    write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
 }
 
 // dy = -target / (y + delta) / rows, loss = -sum(target * log(y + delta)) / rows, for probabilities
 template <class Team>
 __device__ void categorical_rows(Team team, const STORE* y, const STORE* target, STORE* dy,
                                  REAL delta, long long rows, int columns, double* partial,
-                                 unsigned* done, double* record, const long long* counters) {
+                                 unsigned* done, double* record, long long steps,
+                                 const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
@@ -151,7 +154,7 @@ __device__ void categorical_rows(Team team, const STORE* y, const STORE* target,
         larger_targets = team.sum(larger_targets);
         if (team.rank == 0) correct += larger_targets == 0;
     }
-    write_log(loss, correct, 1.0 / rows, partial, done, record, counters);
+    write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
 }
 
 KERNELS(softmax, softmax_rows, (const STORE* x, STORE* y, long long rows, int columns),
@@ -170,15 +173,17 @@ KERNELS(log_softmax_backward, log_softmax_backward_rows,
 
 KERNELS(cross_entropy_labels, label_rows,
         (const STORE* z, const int* target, STORE* dz, long long rows, int columns, double* partial,
-         unsigned* done, double* record, const long long* counters),
-        (z, target, dz, rows, columns, partial, done, record, counters))
+         unsigned* done, double* record, long long steps, const long long* counters),
+        (z, target, dz, rows, columns, partial, done, record, steps, counters))
 
 KERNELS(cross_entropy_probabilities, probability_rows,
         (const STORE* z, const STORE* target, STORE* dz, long long rows, int columns,
-         double* partial, unsigned* done, double* record, const long long* counters),
-        (z, target, dz, rows, columns, partial, done, record, counters))
+         double* partial, unsigned* done, double* record, long long steps,
+         const long long* counters),
+        (z, target, dz, rows, columns, partial, done, record, steps, counters))
 
 KERNELS(categorical_cross_entropy, categorical_rows,
         (const STORE* y, const STORE* target, STORE* dy, REAL delta, long long rows, int columns,
-         double* partial, unsigned* done, double* record, const long long* counters),
-        (y, target, dy, delta, rows, columns, partial, done, record, counters))
+         double* partial, unsigned* done, double* record, long long steps,
+         const long long* counters),
+        (y, target, dy, delta, rows, columns, partial, done, record, steps, counters))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import Kernel, body, helper, shared
+from nnkit.kernels.numba.codegen.jit import Kernel, inline, shared
 from nnkit.kernels.numba.formulas import FORMULAS
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import add_rows, share
@@ -25,13 +25,13 @@ TILE = 2048
 """Elements in a tile: it stays in the first-level cache from one use to the next."""
 
 
-@body
+@inline
 def _copy(x: Any, y: Any) -> None:
     for i in range(y.size):
         y[i] = x[i]
 
 
-@body
+@inline
 def _add(x: Any, y: Any) -> None:
     for i in range(y.size):
         y[i] += x[i]
@@ -40,14 +40,14 @@ def _add(x: Any, y: Any) -> None:
 @cache
 def activation(kind: str) -> Kernel:
     """Make the kernel ``y = f(x)`` for flat arrays x, y."""
-    f = helper(FORMULAS[kind].forward)
+    f = inline(FORMULAS[kind].forward)
 
-    @body
+    @inline
     def elements(x: Any, y: Any, alpha: Any) -> None:
         for i in range(y.size):
             y[i] = f(x[i], alpha)
 
-    @body
+    @inline
     def part(x: Any, y: Any, alpha: Any) -> None:
         scratch = np.empty(TILE if same(x, y) else 0, y.dtype)
         for i in range(0, y.size, TILE):
@@ -67,14 +67,14 @@ def activation(kind: str) -> Kernel:
 def activation_backward(kind: str) -> Kernel:
     """Make the kernel ``dx = dy * f'(saved)`` for flat arrays dy, saved, dx."""
     trainable(kind)
-    g = helper(FORMULAS[kind].gradient)
+    g = inline(FORMULAS[kind].gradient)
 
-    @body
+    @inline
     def elements(dy: Any, saved: Any, dx: Any, alpha: Any) -> None:
         for i in range(dx.size):
             dx[i] = g(dy[i], saved[i], alpha)
 
-    @body
+    @inline
     def part(dy: Any, saved: Any, dx: Any, alpha: Any) -> None:
         state = flush_denormals()
         scratch = np.empty(TILE if same(dy, dx) else 0, dx.dtype)
@@ -98,10 +98,10 @@ def bias_activation(kind: str) -> Kernel:
 
     Where the gradient needs the input, `z` becomes ``z + bias``; otherwise it may be `y`.
     """
-    f = helper(FORMULAS[kind].forward)
+    f = inline(FORMULAS[kind].forward)
     keep = ACTIVATIONS[kind].saved == "x"
 
-    @body
+    @inline
     def elements(z: Any, bias: Any, y: Any, alpha: Any) -> None:
         if keep:
             _add(bias, z)
@@ -113,7 +113,7 @@ def bias_activation(kind: str) -> Kernel:
             for i in range(y.size):
                 y[i] = f(y[i] + bias[i], alpha)
 
-    @body
+    @inline
     def part(z: Any, bias: Any, y: Any, alpha: Any) -> None:
         z, y = z.reshape(z.size), y.reshape(y.size)
         tile = np.empty(tile_width(y.size, bias.size), y.dtype)
@@ -138,16 +138,16 @@ def bias_activation_backward(kind: str) -> Kernel:
     `sums` (tasks, m) receives what each task adds up.
     """
     trainable(kind)
-    g = helper(FORMULAS[kind].gradient)
+    g = inline(FORMULAS[kind].gradient)
 
-    @body
+    @inline
     def elements(dy: Any, saved: Any, dz: Any, alpha: Any, total: Any) -> None:
         for i in range(dz.size):
             d = g(dy[i], saved[i], alpha)
             dz[i] = d
             total[i] += d
 
-    @body
+    @inline
     def part(dy: Any, saved: Any, dz: Any, alpha: Any, dbias: Any) -> None:
         state = flush_denormals()
         dy, saved, dz = dy.reshape(dz.size), saved.reshape(dz.size), dz.reshape(dz.size)
@@ -177,7 +177,7 @@ def bias_activation_backward(kind: str) -> Kernel:
     return bias_activation_backward
 
 
-@body
+@inline
 def _sum_rows(dy: Any, dbias: Any) -> None:
     dy = dy.reshape(dy.size)
     total = np.zeros(tile_width(dy.size, dbias.size), dy.dtype)

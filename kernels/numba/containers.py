@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.runtime.team import my_chunk, my_range
 from nnkit.kernels.numba.tiles import same
 
@@ -10,13 +10,13 @@ GRAIN = 1 << 15
 """Elements worth a thread."""
 
 
-@body
+@inline
 def _add(a: Any, b: Any, out: Any) -> None:
     for i in range(out.size):
         out[i] = a[i] + b[i]
 
 
-@body
+@inline
 def _add_to(x: Any, out: Any) -> None:
     for i in range(out.size):
         out[i] += x[i]
@@ -37,7 +37,7 @@ def add(a: Any, b: Any, out: Any, team: Any) -> None:
         _add(a[i:j], b[i:j], out[i:j])
 
 
-@body
+@inline
 def _copy(x: Any, out: Any) -> None:
     for j in range(out.size):
         out[j] = x[j]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.counters import FORWARDS
 from nnkit.kernels.numba.runtime.team import my_range
 from nnkit.kernels.numba.tiles import apart, same
@@ -22,7 +22,7 @@ BLOCK = 1024
 """Elements whose random words are drawn together: a multiple of 4."""
 
 
-@body
+@inline
 def _draw(first: int, stream: int, key0: int, key1: int, words: Any) -> None:
     """Draw the four words of each counter from `first` on, ten rounds of Philox each."""
     for i in range(words.size // 4):
@@ -39,7 +39,7 @@ def _draw(first: int, stream: int, key0: int, key1: int, words: Any) -> None:
         words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = c0, c1, c2, c3
 
 
-@body
+@inline
 def _mask(x: Any, words: Any, least: Any, scale: Any, out: Any) -> None:
     for i in range(out.size):
         kept = x[i] * scale

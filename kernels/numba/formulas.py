@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.jit import helper
+from nnkit.kernels.numba.codegen.jit import inline
 from nnkit.kernels.numba.maths import (
     constant,
     exp,
@@ -23,7 +23,7 @@ from nnkit.kernels.table import SELU_ALPHA, SELU_SCALE
 SELU_LOWEST = SELU_SCALE * SELU_ALPHA
 
 
-@helper
+@inline
 def sigmoid(x: Any) -> Any:
     """``1 / (1 + exp(-x))`` from ``exp(-|x|)``, which cannot overflow."""
     one = constant(x, 1)
@@ -31,14 +31,14 @@ def sigmoid(x: Any) -> Any:
     return (one if x >= constant(x, 0) else e) / (one + e)
 
 
-@helper
+@inline
 def tanh(x: Any) -> Any:
     """``(1 - e) / (1 + e)`` with ``e = exp(-2 |x|)``, and the sign of x."""
     e = expm1_nonpositive(constant(x, -2) * abs(x))
     return np.copysign(e / (e + constant(x, 2)), x)
 
 
-@helper
+@inline
 def step(x: Any) -> Any:
     """1 if x > 0 else 0."""
     zero = constant(x, 0)
@@ -47,7 +47,7 @@ def step(x: Any) -> Any:
     return constant(x, 1) if x > zero else x
 
 
-@helper
+@inline
 def bounded(x: Any, bound: Any) -> Any:
     """Give x within ±bound, so that its product with what is 0 there is 0 for an infinite x too."""
     b = constant(x, bound)
@@ -55,7 +55,7 @@ def bounded(x: Any, bound: Any) -> Any:
     return b if low > b else low
 
 
-@helper
+@inline
 def elu(x: Any, above: Any, below: Any) -> Any:
     """``above x`` if x > 0 else ``below (exp(x) - 1)``."""
     zero = constant(x, 0)
@@ -63,7 +63,7 @@ def elu(x: Any, above: Any, below: Any) -> Any:
     return above * x if x > zero else low
 
 
-@helper
+@inline
 def sigmoid_slope(x: Any) -> Any:
     """``sigmoid(x) (1 - sigmoid(x))``."""
     one = constant(x, 1)
@@ -71,7 +71,7 @@ def sigmoid_slope(x: Any) -> Any:
     return e / ((one + e) * (one + e))
 
 
-@helper
+@inline
 def gelu(x: Any) -> Any:
     """``x Phi(x)``."""
     tail, _ = normal_tail(abs(x))
@@ -79,7 +79,7 @@ def gelu(x: Any) -> Any:
     return lower if x < constant(x, 0) else x * (constant(x, 1) - tail)
 
 
-@helper
+@inline
 def gelu_slope(x: Any) -> Any:
     """``Phi(x) + x exp(-x^2 / 2) / sqrt(2 pi)``."""
     tail, e = normal_tail(abs(x))
@@ -87,21 +87,21 @@ def gelu_slope(x: Any) -> Any:
     return phi + bounded(x, 40) * e * constant(x, 0.3989422804014327)
 
 
-@helper
+@inline
 def gelu_exponent(x: Any) -> Any:
     """``v = 2 sqrt(2 / pi) (x + 0.044715 x^3)``: the tanh form of GELU is ``x sigmoid(v)``."""
     cube = constant(x, 0.044715) * x * x
     return constant(x, 1.5957691216057308) * x * (constant(x, 1) + cube)
 
 
-@helper
+@inline
 def gelu_tanh(x: Any) -> Any:
     """``x (1 + tanh(v / 2)) / 2``."""
     x40 = bounded(x, 40)
     return (x if x > constant(x, 0) else x40) * sigmoid(gelu_exponent(x40))
 
 
-@helper
+@inline
 def gelu_tanh_slope(x: Any) -> Any:
     """``s + x v' s (1 - s)`` with ``s = sigmoid(v)``."""
     x = bounded(x, 40)
@@ -110,28 +110,28 @@ def gelu_tanh_slope(x: Any) -> Any:
     return sigmoid(v) + x * slope * sigmoid_slope(v)
 
 
-@helper
+@inline
 def softplus(x: Any) -> Any:
     """``max(x, 0) + log(1 + exp(-|x|))``."""
     zero = constant(x, 0)
     return (zero if x < zero else x) + log1p_unit(exp_nonpositive(-abs(x)))
 
 
-@helper
+@inline
 def softsign(x: Any) -> Any:
     """``x / (1 + |x|)``."""
     x = bounded(x, 1e30)
     return x / (constant(x, 1) + abs(x))
 
 
-@helper
+@inline
 def silu(x: Any) -> Any:
     """``x sigmoid(x)``."""
     low = constant(x, -1000)
     return (low if x < low else x) * sigmoid(x)
 
 
-@helper
+@inline
 def hard_sigmoid(x: Any) -> Any:
     """``min(max(x + 3, 0), 6) / 6``."""
     zero, six = constant(x, 0), constant(x, 6)
@@ -140,7 +140,7 @@ def hard_sigmoid(x: Any) -> Any:
     return (six if low > six else low) / six
 
 
-@helper
+@inline
 def inside(dy: Any, y: Any) -> Any:
     """dy if 0 < y < 1 else 0."""
     low = dy if y > constant(y, 0) else constant(y, 0)

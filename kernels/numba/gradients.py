@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
+from nnkit.kernels.numba.sums import plus
 
 GRAIN = 1 << 15
 """Elements worth a thread."""
 
 
-@body
+@inline
 def _accumulate(g: Any, total: Any, weight: Any, start: bool) -> None:
     state = flush_denormals()
     if start:
@@ -33,11 +34,11 @@ def accumulate(g: Any, total: Any, weight: float, start: bool, team: Any) -> Non
     _accumulate(g[i:j], total[i:j], g.dtype.type(weight), start)
 
 
-@body
+@inline
 def _sum_of_squares(x: Any) -> float:
     total = 0.0
     for i in range(x.size):
-        total += np.float64(x[i]) * np.float64(x[i])
+        total = plus(total, np.float64(x[i]) * np.float64(x[i]))
     return total
 
 
@@ -57,7 +58,7 @@ def sum_of_squares(x: Any, total: Any, start: bool, sums: Any, team: Any) -> Non
         total[0] = sum_in_order(sums) if start else total[0] + sum_in_order(sums)
 
 
-@body
+@inline
 def _scale(x: Any, factor: Any) -> None:
     state = flush_denormals()
     for i in range(x.size):

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import Kernel, body, helper, shared
-from nnkit.kernels.numba.counters import STEP
+from nnkit.kernels.numba.codegen.jit import Kernel, inline, shared
+from nnkit.kernels.numba.counters import write_log
 from nnkit.kernels.numba.formulas import sigmoid
 from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_range
+from nnkit.kernels.numba.sums import plus
 from nnkit.kernels.table import LOSSES
 
 GRAIN = 1 << 14
@@ -26,7 +27,7 @@ BLOCK = 1024
 """Elements summed in the arrays' own dtype before float64 takes over."""
 
 
-@helper
+@inline
 def _sigmoid_cross_entropy(y: Any, t: Any) -> Any:
     positive = constant(y, 0) if y <= constant(y, 0) else y
     return positive - y * t + log1p_unit(exp_nonpositive(-abs(y)))
@@ -42,19 +43,19 @@ def _binary_cross_entropy_gradient(y: Any, t: Any, delta: Any) -> Any:
     return (one - t) / (one - y + delta) - t / (y + delta)
 
 
-@helper
+@inline
 def _hinge(y: Any, t: Any) -> Any:
     margin = constant(y, 1) - t * y
     return constant(y, 0) if margin <= constant(y, 0) else margin
 
 
-@helper
+@inline
 def _huber(d: Any, a: Any) -> Any:
     half = constant(d, 0.5)
     return a * (abs(d) - half * a) if abs(d) > a else half * d * d
 
 
-@helper
+@inline
 def _clipped(d: Any, a: Any) -> Any:
     low = -a if d < -a else d
     return a if low > a else low
@@ -102,23 +103,23 @@ def elementwise_loss(kind: str) -> Kernel:
 
     `sums` (tasks, 2) of float64 receives each task's loss and right answers.
     """
-    value, gradient = (helper(f) for f in FORMULAS[kind])
+    value, gradient = (inline(f) for f in FORMULAS[kind])
     counts = LOSSES[kind].threshold is not None
     threshold = LOSSES[kind].threshold or 0.0
 
-    @body
+    @inline
     def elements(y: Any, target: Any, dy: Any, inverse: Any, alpha: Any) -> tuple[Any, Any]:
         level, half = y.dtype.type(threshold), y.dtype.type(0.5)
         loss, correct = y.dtype.type(0), np.int32(0)
         for i in range(y.size):
-            loss += value(y[i], target[i], alpha)
+            loss = plus(loss, value(y[i], target[i], alpha))
             correct += np.int32((y[i] > level) == (target[i] > half))
         # A loop that also writes would add in another order where arrays lie close together.
         for i in range(y.size):
             dy[i] = gradient(y[i], target[i], alpha) * inverse
         return loss, correct
 
-    @body
+    @inline
     def part(y: Any, target: Any, dy: Any, inverse: Any, alpha: Any, result: Any) -> None:
         state = flush_denormals()
         result[0] = result[1] = 0.0
@@ -150,7 +151,7 @@ def elementwise_loss(kind: str) -> Kernel:
             part(y[i:j], target[i:j], dy[i:j], inverse, a, sums[t])
         barrier(team)
         if team[ME] == 0:
-            log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / count
-            log[counters[STEP], 1] = sum_in_order(sums[:, 1]) if counts else 0.0
+            correct = sum_in_order(sums[:, 1]) if counts else 0.0
+            write_log(log, counters, sum_in_order(sums[:, 0]) / count, correct)
 
     return elementwise_loss

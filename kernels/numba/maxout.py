@@ -4,21 +4,21 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.runtime.team import my_range
 
 GRAIN = 1 << 16
 """Elements worth a thread."""
 
 
-@body
+@inline
 def _first(z: Any, bias: Any, y: Any, piece: Any) -> None:
     for j in range(y.size):
         y[j] = z[j] + bias[j]
         piece[j] = 0
 
 
-@body
+@inline
 def _further(k: Any, z: Any, bias: Any, y: Any, piece: Any) -> None:
     for j in range(y.size):
         value = z[j] + bias[j]
@@ -39,7 +39,7 @@ def maxout(z: Any, bias: Any, y: Any, piece: Any, team: Any) -> None:
             _further(np.int32(k), z[i, part], bias[part], y[i], piece[i])
 
 
-@body
+@inline
 def _chosen(k: Any, dy: Any, piece: Any, dz: Any) -> None:
     for j in range(dy.size):
         dz[j] = dy[j] if piece[j] == k else dy.dtype.type(0)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import body, helper, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.counters import UPDATES, learning_rate
 from nnkit.kernels.numba.maths import constant
 from nnkit.kernels.numba.runtime.team import my_chunk
@@ -14,7 +14,7 @@ GRAIN = 1 << 15
 """Elements worth a thread."""
 
 
-@helper
+@inline
 def _penalized(g: Any, p: Any, decay: Any, l1: Any) -> Any:
     """Gradient with that of the penalties ``decay p^2 / 2`` and ``l1 |p|``."""
     zero = constant(p, 0)
@@ -23,7 +23,7 @@ def _penalized(g: Any, p: Any, decay: Any, l1: Any) -> Any:
     return d + sign if l1 != zero else d
 
 
-@body
+@inline
 def _sgd(p: Any, g: Any, rate: Any, decay: Any, l1: Any) -> None:
     state = flush_denormals()
     for i in range(p.size):
@@ -40,7 +40,7 @@ def sgd(p: Any, g: Any, lr: Any, counters: Any, weight_decay: float, l1: float, 
     _sgd(p[i:j], g[i:j], rate, real(weight_decay), real(l1))
 
 
-@body
+@inline
 def _sgd_momentum(
     p: Any, g: Any, velocity: Any, rate: Any, momentum: Any, nesterov: bool, decay: Any, l1: Any
 ) -> None:
@@ -74,7 +74,7 @@ def sgd_momentum(
     _sgd_momentum(p[i:j], g[i:j], velocity[i:j], rate, mu, nesterov, decay, real(l1))
 
 
-@body
+@inline
 def _adaptive(
     p: Any, g: Any, squares: Any, rate: Any, keep: Any, add: Any, eps: Any, decay: Any, l1: Any
 ) -> None:
@@ -109,7 +109,7 @@ def adaptive(
     _adaptive(p[i:j], g[i:j], squares[i:j], rate, real(keep), real(add), real(eps), decay, penalty)
 
 
-@body
+@inline
 def _adam(
     p: Any,
     g: Any,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import body, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import add_rows, share
 from nnkit.kernels.numba.runtime.team import barrier, my_range
@@ -15,13 +15,13 @@ GRAIN = 1 << 16
 """Elements worth a thread, and elements that a task of the sum has at least."""
 
 
-@body
+@inline
 def _forward(x: Any, slope: Any, y: Any) -> None:
     for i in range(y.size):
         y[i] = x[i] if x[i] > x.dtype.type(0) else slope[i] * x[i]
 
 
-@body
+@inline
 def _forward_part(x: Any, slope: Any, y: Any) -> None:
     x, y = x.reshape(x.size), y.reshape(y.size)
     tile = np.empty(tile_width(y.size, slope.size), y.dtype)
@@ -38,7 +38,7 @@ def prelu(x: Any, slope: Any, y: Any, team: Any) -> None:
     _forward_part(x[i:j], slope, y[i:j])
 
 
-@body
+@inline
 def _backward(dy: Any, x: Any, slope: Any, dx: Any, total: Any) -> None:
     zero = x.dtype.type(0)
     for i in range(dx.size):
@@ -46,7 +46,7 @@ def _backward(dy: Any, x: Any, slope: Any, dx: Any, total: Any) -> None:
         dx[i] = dy[i] if x[i] > zero else slope[i] * dy[i]
 
 
-@body
+@inline
 def _backward_part(dy: Any, x: Any, slope: Any, dx: Any, dslope: Any) -> None:
     state = flush_denormals()
     dy, x, dx = dy.reshape(dx.size), x.reshape(dx.size), dx.reshape(dx.size)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.copies import move, turn
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import body, helper, kernel, shared
+from nnkit.kernels.numba.codegen.jit import inline, kernel, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, tile
 from nnkit.kernels.numba.runtime.memory import ME, SIZE
@@ -34,20 +34,20 @@ HEIGHTS = (0, *TILE_ROWS.values())
 """Rows of a tile, by its width in vectors."""
 
 
-@helper
+@inline
 def _up(n: int, divisor: int) -> int:
     """``n / divisor``, rounded up."""
     return (n + divisor - 1) // divisor
 
 
-@helper
+@inline
 def _tile_time(width: int) -> Any:
     """Time of a tile for each k: its loads count a quarter of its multiplications."""
     height = HEIGHTS[width]
     return 4 * width * height + width + height
 
 
-@helper
+@inline
 def _time(n: int, vectors: int, width: int) -> Any:
     """Time of a result of n rows, some vectors wide, with tiles of this width."""
     rest = vectors % width
@@ -71,7 +71,7 @@ def best_width(n: int, m: int, itemsize: int) -> int:
     return int(_best_width(n, -(-m // lanes)))
 
 
-@helper
+@inline
 def _transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
     """Write ``b.T`` for a part of b into `out`, whose rows are a multiple of `lanes` long."""
     length = _up(rows, lanes) * lanes
@@ -82,7 +82,7 @@ def _transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, 
             turn(b, place, row, n, m, out, k * length + i, length)
 
 
-@helper
+@inline
 def _copy(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
     """Copy a part of b into `out`, whose rows are a multiple of `lanes` long."""
     length = _up(columns, lanes) * lanes
@@ -91,13 +91,13 @@ def _copy(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes
             move(b, first + k * row + j, min(lanes, columns - j), out, k * length + j)
 
 
-@helper
+@inline
 def _before(edge: int, time: int, tiles: int) -> Any:
     """How many of a panel's tiles begin before some moment."""
     return min(max(_up(edge, time), 0), tiles)
 
 
-@body
+@inline
 def _multiply(
     a: Any,
     a_row: int,

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.jit import body, helper
+from nnkit.kernels.numba.codegen.jit import inline
 from nnkit.kernels.numba.maths import exp_nonpositive
 from nnkit.kernels.numba.ordering import from_order, order
+from nnkit.kernels.numba.sums import plus
 
 TILE = 2048
 """Elements in a tile of narrow rows."""
@@ -19,7 +20,7 @@ WIDE = 256
 """Classes from which a row is long enough for vector loops of its own."""
 
 
-@body
+@inline
 def find_largest(row: Any) -> Any:
     """Give the largest element, NaN if there is one."""
     largest = order(row.dtype.type(-np.inf))
@@ -29,7 +30,7 @@ def find_largest(row: Any) -> Any:
     return from_order(largest)
 
 
-@body
+@inline
 def find_place(row: Any, value: Any) -> int:
     """Index of the first element that is `value` or NaN; the row's length if there is none."""
     for first in range(0, row.size, 256):
@@ -44,7 +45,7 @@ def find_place(row: Any, value: Any) -> int:
     return row.size  # type: ignore[no-any-return]
 
 
-@body
+@inline
 def is_answer(row: Any, label: int, largest: Any) -> bool:
     """Whether `label` is the place of the row's largest element, the first of equals."""
     if find_place(row[label : label + 1], largest) > 0:
@@ -52,38 +53,38 @@ def is_answer(row: Any, label: int, largest: Any) -> bool:
     return bool(find_place(row[:label], largest) == label)
 
 
-@body
+@inline
 def _subtract(row: Any, value: Any, out: Any) -> None:
     for j in range(row.size):
         out[j] = row[j] - value
 
 
-@body
+@inline
 def _exp(y: Any) -> None:
     for j in range(y.size):
         y[j] = exp_nonpositive(y[j])
 
 
-@body
+@inline
 def add_up(row: Any) -> Any:
     """Sum of the elements."""
     total = row.dtype.type(0)
     for j in range(row.size):
-        total += row[j]
+        total = plus(total, row[j])
     return total
 
 
-@body
+@inline
 def _exp_row(x: Any, largest: Any, y: Any) -> Any:
     total = x.dtype.type(0)
     for j in range(x.size):
         e = exp_nonpositive(x[j] - largest)
         y[j] = e
-        total += e
+        total = plus(total, e)
     return total
 
 
-@body
+@inline
 def exp_tile(x: Any, y: Any, largest: Any, total: Any) -> None:
     """In each row ``y = exp(x - largest)``, with the largest element and the sum of y."""
     n, m = x.shape
@@ -100,14 +101,14 @@ def exp_tile(x: Any, y: Any, largest: Any, total: Any) -> None:
             total[i] = add_up(y[i])
 
 
-@body
+@inline
 def scale(row: Any, factor: Any) -> None:
     """``row *= factor``."""
     for j in range(row.size):
         row[j] *= factor
 
 
-@helper
+@inline
 def tile_rows(n: int, m: int) -> int:
     """Rows in a tile, at least 1."""
     return max(1, min(n, TILE // max(1, m)))

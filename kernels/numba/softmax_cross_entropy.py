@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import body, helper, shared
-from nnkit.kernels.numba.counters import STEP
+from nnkit.kernels.numba.codegen.jit import inline, shared
+from nnkit.kernels.numba.counters import write_log
 from nnkit.kernels.numba.maths import exp_nonpositive
 from nnkit.kernels.numba.rows import (
     add_up,
@@ -20,18 +20,13 @@ from nnkit.kernels.numba.rows import (
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import share, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_range
+from nnkit.kernels.numba.sums import plus
 
 GRAIN = 1 << 14
 """Elements worth a thread."""
 
 
-@helper
-def _minus(x: Any, a: Any, b: Any) -> Any:
-    """``(x - a) - b`` in this order: ``x - (a + b)`` would lose the digits of b if a is large."""
-    return (x - a) - b
-
-
-@body
+@inline
 def _softmax(x: Any, y: Any) -> None:
     n, m = x.shape
     rows = tile_rows(n, m)
@@ -49,7 +44,7 @@ def softmax(x: Any, y: Any, team: Any) -> None:
     _softmax(x[i:j], y[i:j])
 
 
-@body
+@inline
 def _log_softmax(x: Any, y: Any) -> None:
     n, m = x.shape
     rows = tile_rows(n, m)
@@ -61,7 +56,7 @@ def _log_softmax(x: Any, y: Any) -> None:
         for k in range(last - i):
             log_total = np.log(total[k])
             for j in range(m):
-                y[i + k, j] = _minus(x[i + k, j], largest[k], log_total)
+                y[i + k, j] = (x[i + k, j] - largest[k]) - log_total
 
 
 @shared(GRAIN)
@@ -71,13 +66,13 @@ def log_softmax(x: Any, y: Any, team: Any) -> None:
     _log_softmax(x[i:j], y[i:j])
 
 
-@body
+@inline
 def _softmax_backward(dy: Any, y: Any, dx: Any) -> None:
     state = flush_denormals()
     for i in range(len(y)):
         dot = y.dtype.type(0)
         for j in range(y.shape[1]):
-            dot += dy[i, j] * y[i, j]
+            dot = plus(dot, dy[i, j] * y[i, j])
         for j in range(y.shape[1]):
             dx[i, j] = y[i, j] * (dy[i, j] - dot)
     restore_denormals(state)
@@ -90,7 +85,7 @@ def softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
     _softmax_backward(dy[i:j], y[i:j], dx[i:j])
 
 
-@body
+@inline
 def _log_softmax_backward(dy: Any, y: Any, dx: Any) -> None:
     state = flush_denormals()
     for i in range(len(y)):
@@ -107,18 +102,25 @@ def log_softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
     _log_softmax_backward(dy[i:j], y[i:j], dx[i:j])
 
 
-@body
+@inline
 def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
-    """Write the gradient of some rows; `result` receives their loss and right answers."""
+    """Write the gradient of some rows; `result` receives their loss and right answers.
+
+    A label that is no class makes both NaN, and takes no part in the gradient.
+    """
     state = flush_denormals()
     n, m = z.shape
     rows = tile_rows(n, m)
     largest, total = np.empty(rows, z.dtype), np.empty(rows, z.dtype)
-    loss, correct = 0.0, 0
+    loss, correct = 0.0, 0.0
     for first in range(0, n, rows):
         exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
         for k in range(min(rows, n - first)):
             i, label = first + k, labels[first + k]
+            if not 0 <= label < m:
+                loss = correct = np.nan
+                dz[i, :] = 0
+                continue
             loss += np.log(np.float64(total[k])) - (z[i, label] - largest[k])
             correct += is_answer(z[i], label, largest[k])
             probability = dz[i, label] / total[k]
@@ -128,27 +130,26 @@ def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
     restore_denormals(state)
 
 
-@body
+@inline
 def _report(sums: Any, n: int, log: Any, counters: Any, team: Any) -> None:
     """Log the mean loss of `n` rows and the right answers from the tasks' sums (tasks, 2)."""
     barrier(team)
     if team[ME] == 0:
-        log[counters[STEP], 0] = sum_in_order(sums[:, 0]) / n
-        log[counters[STEP], 1] = sum_in_order(sums[:, 1])
+        write_log(log, counters, sum_in_order(sums[:, 0]) / n, sum_in_order(sums[:, 1]))
 
 
-@body
+@inline
 def _weighted_sum(target: Any, z: Any, largest: Any) -> Any:
     """``sum(target * (z - largest))`` where the target is not 0: there z may be -inf."""
     zero = z.dtype.type(0)
     total = zero
     for j in range(z.size):
         product = target[j] * (z[j] - largest)
-        total += zero if target[j] == zero else product
+        total = plus(total, zero if target[j] == zero else product)
     return total
 
 
-@body
+@inline
 def _rows(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
     """Do as `_labels` for targets that are rows of probabilities."""
     state = flush_denormals()
@@ -189,16 +190,16 @@ def softmax_cross_entropy(
     _report(sums, n, log, counters, team)
 
 
-@body
+@inline
 def _probabilities(y: Any, target: Any, dy: Any, inverse: Any, delta: Any, result: Any) -> None:
     state = flush_denormals()
     loss, correct = 0.0, 0
     for i in range(len(y)):
         row = y.dtype.type(0)
         for j in range(y.shape[1]):
-            row -= target[i, j] * np.log(y[i, j] + delta)
+            row = plus(row, target[i, j] * np.log(y[i, j] + delta))
             dy[i, j] = -target[i, j] / (y[i, j] + delta) * inverse
-        loss += row
+        loss -= row
         label = find_place(target[i], find_largest(target[i]))
         correct += is_answer(y[i], label, find_largest(y[i]))
     result[0], result[1] = loss, correct

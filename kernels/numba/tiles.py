@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from nnkit.kernels.numba.codegen.jit import helper
+from nnkit.kernels.numba.codegen.jit import inline
 
 
-@helper
+@inline
 def same(a: Any, b: Any) -> bool:
     """Whether two arrays begin at the same place."""
     return a.ctypes.data == b.ctypes.data  # type: ignore[no-any-return]
 
 
-@helper
+@inline
 def apart(x: Any, scratch: Any) -> Any:
     """Give `x`, or a copy in `scratch` if that is not empty.
 
@@ -25,7 +25,7 @@ def apart(x: Any, scratch: Any) -> Any:
     return scratch[: x.size]
 
 
-@helper
+@inline
 def tile_width(size: int, m: int) -> int:
     """Elements in a tile: rows of `m`, a power of two of them, enough for a long vector loop."""
     rows = 1
@@ -34,7 +34,7 @@ def tile_width(size: int, m: int) -> int:
     return max(1, rows * m)
 
 
-@helper
+@inline
 def repeat_row(row: Any, tile: Any) -> None:
     """Fill a tile with copies of a row, doubling each time."""
     m = row.size
@@ -47,7 +47,7 @@ def repeat_row(row: Any, tile: Any) -> None:
         done *= 2
 
 
-@helper
+@inline
 def fold_tile(tile: Any, row: Any) -> None:
     """Add the copies of a row in a tile, halving it each time."""
     m = row.size

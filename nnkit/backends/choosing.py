@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from nnkit.backends.contract import Backend
@@ -26,7 +26,13 @@ class BackendUnavailableError(RuntimeError):
 
 
 _loaded: dict[str, Backend] = {}
-_loading = Lock()
+_loading = RLock()
+if hasattr(os, "register_at_fork"):  # a child would wait for ever for a thread that it has not
+    os.register_at_fork(
+        before=_loading.acquire,
+        after_in_parent=_loading.release,
+        after_in_child=_loading.release,
+    )
 
 
 def _load(name: str) -> Backend:

@@ -71,7 +71,7 @@ class Update(NamedTuple):
     """What the updates of all optimizers share."""
 
     lr: Array
-    """The learning rate: element ``counters[STEP]`` of this float64 array, or its only one."""
+    """The learning rate: element ``counters[STEP]`` of this float64 array, or the nearest."""
     counters: Array
     weight_decay: float = 0.0
     l1: float = 0.0
@@ -568,7 +568,8 @@ class Backend(ABC):
         log
             float64 (steps, 2). Row ``counters[STEP]`` receives the mean loss
             ``-mean(log softmax(z)[target])`` and the number of rows whose largest logit (the first
-            of equals) is the target's.
+            of equals) is the target's. A label that is no class takes no part in the gradient, and
+            makes both NaN. Without such a row nothing is logged: that holds for every loss.
         counters
             int64 (3,).
         """
@@ -687,7 +688,8 @@ class Backend(ABC):
         """Copy the current mini-batch: row i of `out` is ``source[order[start + i]]``.
 
         ``start = counters[STEP] * batch_size``; `order` is int64. A uint8 source becomes the
-        output's real dtype scaled by 1/255; otherwise the dtypes are equal.
+        output's real dtype scaled by 1/255; otherwise the dtypes are equal. A place beyond `order`,
+        or a row beyond `source`, gives a row of NaN, or of -1 where the output's are integers.
         """
 
     @operation

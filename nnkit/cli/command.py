@@ -13,6 +13,7 @@ import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
 from nnkit.reasons import printable
+from nnkit.training.compiling import compilation_shown
 
 _DEBUG = "nnkit.debug"
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -73,7 +74,8 @@ class Nnkit(Command, click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it raises leaves as a `ClickException`."""
         try:
-            return super().invoke(ctx)
+            with compilation_shown(line=True):
+                return super().invoke(ctx)
         except (click.exceptions.Exit, click.UsageError, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:

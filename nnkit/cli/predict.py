@@ -105,15 +105,10 @@ def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation
             f"{path} was trained on pixels from {low:g} to {high:g}: image files hold bytes, which "
             "are 0 to 1 here; use nnkit.load in Python"
         )
+    if about.get("image_shape") is not None:
+        height, width = about["image_shape"]
+        return (height, width), about["preparation"]
     features = input_features(trainer) or 0
-    shape = about.get("image_shape")
-    if shape is not None:
-        match shape:
-            case [int(height), int(width)] if min(shape) > 0 and height * width == features:
-                return (height, width), about["preparation"]
-        raise Failure(
-            f"{path} says that its images have size {shape}, which its {features} inputs are not"
-        )
     side = math.isqrt(features)
     if "data" in about or side == 0 or side**2 != features:
         raise Failure(f"{path} is no network for images with one channel")

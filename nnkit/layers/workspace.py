@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from nnkit.backends import Array, Backend
 
@@ -55,9 +57,11 @@ class Guard:
     """
 
     _numbers = itertools.count()
+    _all: ClassVar[weakref.WeakSet[Guard]] = weakref.WeakSet()
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
+        self._all.add(self)
         self._number = next(self._numbers)
         self._joined: Guard | None = None
 
@@ -92,12 +96,24 @@ class Guard:
     def held(self) -> Iterator[None]:
         """Wait for other threads, and keep them waiting inside a ``with`` block."""
         guard = self.last()
-        guard._lock.acquire()
+        lock = guard._lock
+        lock.acquire()
         while guard is not self.last():  # joined while we were waiting
-            guard._lock.release()
+            lock.release()
             guard = self.last()
-            guard._lock.acquire()
+            lock = guard._lock
+            lock.acquire()
         try:
             yield
         finally:
-            guard._lock.release()
+            lock.release()
+
+    @classmethod
+    def forget_threads(cls) -> None:
+        """Free all models after a fork, which has not taken along the threads that held them."""
+        for guard in cls._all:
+            guard._lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Guard.forget_threads)

@@ -21,7 +21,8 @@ class Data:
     """Checked examples and targets on a model's backend, scaled as its `inputs` say.
 
     Image bytes are left as they are, and scaled where they are gathered. Examples that do not fit
-    on the device stay on the host, as a NumPy array.
+    on the device stay on the host, as a NumPy array. Targets are copied, because labels are indexed
+    by; examples may be large, and are used where they are.
     """
 
     def __init__(
@@ -43,8 +44,9 @@ class Data:
             )
         real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
-        reals = targets.dtype == real
-        self.t = model.backend.asarray(targets, model.dtype) if reals else targets
+        dtype = model.dtype if targets.dtype == real else targets.dtype
+        self.t = model.backend.xp.array(targets, dtype)  # a copy, which nobody else can change
+        self.backend = model.backend
         self.on_host = not model.backend.owns(self.x) or (
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
         )

@@ -15,6 +15,7 @@ from nnkit.losses import Loss
 from nnkit.training.data import Batch, Data, as_input, examples
 from nnkit.training.divergence import warn_of_nan
 from nnkit.training.figures import figures
+from nnkit.training.indices import check_log
 
 EVALUATION_BATCH = 1000
 """Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
@@ -41,6 +42,7 @@ def evaluate(
             loss.measure(backend, y, t, batch.gradient[: len(y)], log, counters)
             backend.advance(counters, 1, 0, 0)
         on_host = backend.to_numpy(log)
+    check_log(on_host, 0, data, order, batch.size)
     rows = np.minimum(batch.size, len(data) - batch.size * np.arange(steps))
     by_name = figures(on_host, rows, loss, loss.answers_per_row(*data.outputs))
     return {name: float(value) for name, value in by_name.items()}

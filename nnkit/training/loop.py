@@ -115,15 +115,22 @@ class Loop:
         else:
             full = (progress.examples // progress.batch_size - progress.step) // len(batches)
             updates = length.next(full) if full else 1
+        first, readable = progress.step, isinstance(steps.log, np.ndarray)  # without waiting
+        if readable:
+            steps.check_step(first)
         with np.errstate(over="ignore", invalid="ignore"):  # which the loss is watched for
             self.steps.make(updates, batches)
         progress.step += updates * len(batches)
+        if readable:
+            steps.check_log(steps.log[first : progress.step], first)
 
     def _record(self, epochs: int, seconds: float) -> None:
         """Enter finished epochs in the history, with the figures of the validation data."""
         trainer, progress = self.trainer, self.progress
         log = trainer.model.backend.to_numpy(trainer.log).reshape(epochs, progress.steps, 2)
         rows = progress.batch_sizes(progress.steps)
+        self.steps.check_step(progress.step)
+        self.steps.check_log(log.reshape(-1, 2))
         by_name = figures(log, rows, trainer.loss, trainer.answers_per_row)
         by_name["seconds"] = np.full(epochs, seconds / epochs)
         if self.validation is not None:

@@ -16,6 +16,7 @@ from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
 from nnkit.training.configuration import Configuration, configuration
 from nnkit.training.data import Batch, Data
+from nnkit.training.indices import check_log, check_step
 from nnkit.warning import warn
 
 STRETCH, MOST_ROWS = 1024, 2**20
@@ -79,6 +80,14 @@ class Steps:
         """Let go of the captured step, which may refer to this run and all its arrays."""
         self._replay = None
         self._configured = ()
+
+    def check_step(self, step: int) -> None:
+        """Raise IndexError if this is not the step to be made next (see indices.py)."""
+        check_step(self.model.backend.to_numpy(self.optimizer.counters), step)
+
+    def check_log(self, log: np.ndarray[Any, Any], first: int = 0) -> None:
+        """Raise IndexError if a step from `first` on was of what is not there (see indices.py)."""
+        check_log(log, first, self.batch.data, self.order, self.batch.size)
 
     def make(self, updates: int, batches: list[int]) -> None:
         """Make so many updates, each by batches of these numbers of examples."""

@@ -23,6 +23,7 @@ from nnkit.options import made_by
 from nnkit.schedules import Schedule
 from nnkit.training import arguments, keeping, saving
 from nnkit.training.callbacks import Callback
+from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
@@ -132,7 +133,8 @@ class Trainer:
             0..1 if it looks like image bytes: the largest is above 1, and the shape (n, height,
             width), (n, height, width, channels) or (n, m) with m of at least 16.
         t
-            Targets as the loss takes them, one per example.
+            Targets as the loss takes them, one per example. They are copied; x may be large, and is
+            used where it lies if it is an array of the model's dtype.
         epochs, batch_size
             At least 1; the batch size at most n, and by default 32, or n if that is less. The last
             batch of an epoch may be smaller.
@@ -161,8 +163,8 @@ class Trainer:
             Whether to capture the training step and replay it without Python in between, where the
             backend can. The result is the same, bit for bit.
         progress
-            Whether to show a `ProgressBar`; None: where a person watches, in a terminal or a
-            notebook.
+            Whether to show a `ProgressBar`, and that kernels are compiled; None: where a person
+            watches, in a terminal or a notebook.
         on_nan
             What to do when a loss is NaN or infinite, or weights are at the end: "raise"
             `DivergenceError`, "warn" (`DivergenceWarning`) or "ignore" it.
@@ -178,7 +180,7 @@ class Trainer:
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         inputs = Inputs(self.model.inputs.scale if scale is None else scale)
-        with self._alone():
+        with self._alone(), compilation_shown(progress):
             run = Progress(
                 arguments.count("epochs", epochs),
                 arguments.batch_size(batch_size, n),
@@ -227,7 +229,7 @@ class Trainer:
             raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
-        with self._alone():
+        with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
             run.epochs = total
@@ -336,6 +338,7 @@ class Trainer:
 
     # ------------------------------------------------------------------ using the model
 
+    @compilation_shown()
     def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples.
 
@@ -349,6 +352,7 @@ class Trainer:
             warn_of_nan("the loss is NaN, so that no figure means anything")
         return found
 
+    @compilation_shown()
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x as a NumPy array.
 
@@ -358,6 +362,7 @@ class Trainer:
         size = arguments.count("batch_size", batch_size)
         return self.loss.answers(outputs(self.model, x, size, lambda y: y))
 
+    @compilation_shown()
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend, size = self.model.backend, arguments.count("batch_size", batch_size)

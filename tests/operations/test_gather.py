@@ -66,3 +66,33 @@ def test_gather_may_repeat_rows(backend):
     order = backend.asarray(np.array([3, 3, 0, 3, 0, 0], np.int64))
     backend.gather(source, order, counters(backend), 6, out)
     assert backend.to_numpy(out).tolist() == [3, 3, 0, 3, 0, 0]
+
+
+@pytest.mark.parametrize("source", [np.uint8, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize("columns", [1, 3, 20, 300])
+def test_gather_of_rows_that_are_not_there(backend, source, columns):
+    """They come as NaN or -1, whether the order names them or has no such place itself."""
+    real = np.dtype(np.float32 if source == np.uint8 else source)
+    host = np.arange(5 * columns).reshape(5, columns).astype(source)
+    order = np.array([4, -1, 5, 0, 2**40, -(2**40)], np.int64)
+    nothing = np.nan if real.kind == "f" else -1
+    scale = 255 if source == np.uint8 else 1
+    nowhere = [(step, [None] * 4) for step in (1, -1, 2**61 - 1)]
+    for step, there in [(0, [4, None, None, 0]), *nowhere]:
+        out = backend.empty((4, columns), real)
+        arrays_ = backend.asarray(host), backend.asarray(order), counters(backend, step)
+        backend.gather(*arrays_, 4, out)
+        got = backend.to_numpy(out)
+        for row, place_ in zip(got, there, strict=True):
+            want = np.full(columns, nothing) if place_ is None else host[place_] / scale
+            np.testing.assert_allclose(row, want, rtol=1e-6)
+
+
+def test_gather_of_no_rows(backend):
+    out, source = backend.empty((0, 3), np.float32), backend.zeros((5, 3), np.float32)
+    order = backend.asarray(np.arange(5))
+    backend.gather(source, order, counters(backend), 4, out)
+    backend.gather(backend.zeros((0, 3), np.float32), order, counters(backend), 4, out)
+    rows = backend.zeros((2, 3), np.float32)
+    backend.gather(backend.zeros((0, 3), np.float32), order, counters(backend), 4, rows)
+    assert np.isnan(backend.to_numpy(rows)).all()

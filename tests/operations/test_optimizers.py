@@ -181,3 +181,13 @@ def test_optimizers_keep_nan(backend, dtype):
         p = backend.asarray([1.0, 1.0], dtype)
         carry_out(p)
         assert np.isnan(backend.to_numpy(p)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(("step", "rate"), [(-(2**40), 1), (-1, 1), (1, 2), (2, 2), (2**40, 2)])
+def test_the_learning_rate_beyond_the_schedule(backend, step, rate):
+    """It is the nearest one."""
+    p, g = (backend.asarray(np.ones(3), np.float32) for _ in range(2))
+    backend.sgd(
+        p, g, None, Update(backend.asarray([1.0, 2.0]), counters(backend, step)), 0.0, False
+    )
+    assert backend.to_numpy(p).tolist() == [1 - rate] * 3

@@ -161,6 +161,39 @@ def test_softmax_cross_entropy_by_hand(backend, dtype):
     assert correct == 1
 
 
+@pytest.mark.parametrize("classes", [3, 41, 1100])
+@pytest.mark.parametrize("label", [-1, 0, -(2**31), 2**31 - 1])
+def test_a_label_that_is_no_class(backend, dtype, rng, classes, label):
+    """It makes the loss and the number of right answers NaN, and takes no part in the gradient."""
+    z = backend.asarray(random_array(rng, (6, classes)), dtype)
+    labels = rng.integers(0, classes, 6).astype(np.int32)
+    logs, gradients = [], []
+    for bad in (labels[2], label or classes):
+        labels[2] = bad
+        dz, log = backend.empty(z.shape, dtype), backend.zeros((1, 2), np.float64)
+        backend.softmax_cross_entropy(z, backend.asarray(labels), dz, log, counters(backend))
+        logs.append(backend.to_numpy(log)[0].copy())
+        gradients.append(np.array(backend.to_numpy(dz), np.float64))
+    assert np.isfinite(logs[0]).all() and np.isnan(logs[1]).all()
+    right, found = gradients
+    assert (found[2] == 0).all() and right[2].any()
+    assert (np.delete(found, 2, axis=0) == np.delete(right, 2, axis=0)).all()
+
+
+@pytest.mark.parametrize("step", [-1, 2, 2**40, -(2**40)])
+def test_a_step_that_the_log_has_no_row_for(backend, step):
+    """Nothing is logged, and nothing is written beside it."""
+    guarded = backend.zeros((4, 2), np.float64)
+    z, rows = backend.zeros((2, 3), np.float32), backend.asarray(np.eye(3)[:2], np.float32)
+    labels = backend.asarray(np.zeros(2, np.int32))
+    given = backend.empty(z.shape, np.float32), guarded[1:3], counters(backend, step)
+    backend.softmax_cross_entropy(z, labels, *given)
+    backend.softmax_cross_entropy(z, rows, *given)
+    backend.categorical_cross_entropy(z, rows, *given, 1e-7)
+    backend.elementwise_loss("huber", z, rows, *given, 1.0)
+    assert (backend.to_numpy(guarded) == 0).all()
+
+
 def test_softmax_cross_entropy_counts_the_first_of_equals(check):
     z = np.array([[1.0, 3, 3], [3, 1, 3], [2, 2, 2], [0, 1, 2]])
     labels = np.array([1, 2, 0, 2], np.int32)

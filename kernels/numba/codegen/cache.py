@@ -1,11 +1,16 @@
-"""Compiled kernels on disk, which no edit leaves stale."""
+"""Compiled kernels on disk, which no edit leaves stale and no damage stops."""
 
 import hashlib
+import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.serialize import dumps
+
+from nnkit.warning import CacheWarning, warn
 
 _KERNELS = Path(__file__).parents[1]
 """The folder of the Numba kernels, this one among its folders."""
@@ -27,11 +32,89 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     Numba looks only at the file of the function itself, and would go on using a kernel whose helper
     in another file has changed (numba issue 1833). And it finds functions made by a factory only if
     what they close over pickles to the same bytes in every process, which functions do not.
+
+    A file that is damaged is one that is not there: the kernel is compiled and written again. Where
+    none can be written, a `CacheWarning` says so once.
     """
 
     def __init__(self, function: Callable[..., Any], variant: str) -> None:
         super().__init__(function)
         self._variant = variant
+        locator, name = self._impl.locator, self._impl.filename_base
+        self._cache_file = _SealedFile(self._cache_path, name, locator.get_source_stamp())
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return sig, codegen.magic_tuple(), _FINGERPRINT, self._variant
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return a compiled kernel, None if there is none that is whole."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # reading what is no pickle may raise anything
+            with suppress(OSError):
+                self.flush()  # a damaged index could not be added to
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Write a compiled kernel, if possible."""
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:
+            _warn(f"{self.cache_path}: {error.strerror or error}")
+
+
+class NoCache(NullCache):  # type: ignore[misc]
+    """What takes the cache's place where there is no folder for one."""
+
+    def save_overload(self, sig: Any, cres: Any) -> None:
+        """Keep nothing, and say so once."""
+        _warn("no folder for them can be written")
+
+
+class _SealedFile(IndexDataCacheFile):  # type: ignore[misc]
+    """Numba's files, with a digest by which a flipped bit, or another kernel's file, is found."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write what belongs to a key."""
+        content = dumps(data)
+        super().save(key, (_seal(key, content), content))
+
+    def load(self, key: Any) -> Any:
+        """Read what belongs to a key, None if there is nothing; ValueError if it is damaged."""
+        found = super().load(key)
+        if found is None:
+            return None
+        seal, content = found
+        if seal != _seal(key, content):
+            raise ValueError("this is not what was written")
+        return pickle.loads(content)
+
+
+def _seal(key: Any, content: bytes) -> bytes:
+    return hashlib.sha256(repr(key).encode() + content).digest()
+
+
+def cache_of(function: Callable[..., Any], variant: str) -> KernelCache | NoCache:
+    """Return the cache of a kernel."""
+    try:
+        return KernelCache(function, variant)
+    except RuntimeError:  # which Numba raises where it finds no folder
+        return NoCache()
+
+
+def is_kernel(dispatcher: Any) -> bool:
+    """Whether a function that Numba compiles is a kernel of ours, no part of one."""
+    return isinstance(getattr(dispatcher, "_cache", None), KernelCache | NoCache)
+
+
+_warned: list[str] = []
+
+
+def _warn(reason: str) -> None:
+    if not _warned:
+        _warned.append(reason)
+        warn(
+            f"compiled kernels cannot be kept ({reason}), so that every program compiles them "
+            "anew: set NUMBA_CACHE_DIR to a folder that can be written",
+            CacheWarning,
+        )

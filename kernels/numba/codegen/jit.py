@@ -1,33 +1,34 @@
 """How the kernels are compiled: the options, by what a function is."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import wraps
 from typing import Any, NamedTuple
 
 from numba import njit
 from numba.extending import overload
 
-from nnkit.kernels.numba.codegen.cache import KernelCache
+from nnkit.kernels.numba.codegen import events, forking
+from nnkit.kernels.numba.codegen.cache import cache_of, is_kernel
 
 Function = Callable[..., Any]
 
-FAST: dict[str, Any] = {
-    # Not nnan and ninf, which would let the compiler drop NaN and infinity.
-    "fastmath": {"contract", "reassoc", "nsz", "arcp"},
-    "error_model": "numpy",
-    "nogil": True,
-}
-"""Options of kernels: sums may be reordered, which vector loops need."""
-INNER: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Options of what only compiled functions call: it compiles faster."""
-EXACT: dict[str, Any] = {
-    "fastmath": {"contract"},
-    "error_model": "numpy",
+events.pass_on(is_kernel)
+forking.protect()
+
+OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+"""Options of all that is compiled: operations are carried out in the order written.
+
+The only liberty is to round a product and a sum once. "reassoc" would make ``log(s) - (z - max)``
+``(log(s) + max) - z``, which loses the digits of the logarithm where max is large.
+"""
+ANY_ORDER: dict[str, Any] = {**OPTIONS, "fastmath": {"contract", "reassoc", "nsz"}}
+"""Options of `plus` (sums.py) alone. Not nnan and ninf: they would drop NaN and infinity."""
+INNER: dict[str, Any] = {
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
     "forceinline": True,
-    **INNER,
 }
-"""Options of helpers: the order of their operations is kept."""
+"""Options of what only compiled functions call: it compiles faster."""
 
 
 def kernel(function: Function, variant: str = "", **options: Any) -> Any:
@@ -36,9 +37,8 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     It compiles at the first call with arrays of a dtype. A factory tells the functions that it
     makes apart by `variant`.
     """
-    compiled = njit(**FAST, **options)(function)
-    with suppress(RuntimeError):  # where no folder can be written, nothing is kept
-        compiled._cache = KernelCache(function, variant)
+    compiled = njit(**OPTIONS, **options)(function)
+    compiled._cache = cache_of(function, variant)
     return compiled
 
 
@@ -59,22 +59,22 @@ def shared(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
     return lambda function: Kernel(kernel(function, variant), grain)
 
 
-def body(function: Function) -> Any:
-    """Compile a part of a kernel."""
-    return njit(**FAST, **INNER, forceinline=True)(function)
+def inline(function: Function) -> Any:
+    """Compile a part of a kernel, into each of its callers."""
+    return njit(**OPTIONS, **INNER)(function)
 
 
-def helper(function: Function) -> Any:
-    """Compile a part of a kernel whose operations must be carried out in the order written."""
-    return njit(**EXACT)(function)
+def any_order(function: Function) -> Any:
+    """Do as `inline` for an addition that may be carried out in any order among its kind."""
+    return njit(**ANY_ORDER, **INNER)(function)
 
 
 def by_type(choose: Function) -> Function:
-    """Make a helper of several versions: `choose` returns one, given its arguments' Numba types."""
+    """Make a function of several versions: `choose` returns one, given its Numba types."""
 
     @wraps(choose)
     def version(*_: Any) -> Any:
         raise NotImplementedError("called from compiled functions only")
 
-    overload(version, jit_options=EXACT)(choose)
+    overload(version, jit_options={**OPTIONS, **INNER})(choose)
     return version

@@ -7,7 +7,7 @@ README.md has the states that a member goes through.
 from typing import Any
 
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store, relax
-from nnkit.kernels.numba.codegen.jit import helper, kernel
+from nnkit.kernels.numba.codegen.jit import inline, kernel
 from nnkit.kernels.numba.codegen.thunks import invoke
 from nnkit.kernels.numba.runtime.memory import (
     ASKED,
@@ -34,7 +34,7 @@ PATIENCE = 1 << 13
 kernels of a step that is not captured (200 us on a Zen 4; what a look takes differs)."""
 
 
-@helper
+@inline
 def _take_part(tape: int, length: int, times: int, members: int, meeting: int, team: Any) -> None:
     """Do a member's part of all instructions. Members wait for each other where they share one."""
     me, address = team[ME], team.ctypes.data

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.jit import helper
+from nnkit.kernels.numba.codegen.jit import inline
 
 MAX_TASKS = 32
 CHUNK = 64
@@ -24,19 +24,19 @@ def task_count(rows: int, size: int, grain: int) -> int:
     return max(1, min(rows, size // grain, MAX_TASKS))
 
 
-@helper
+@inline
 def share(n: int, parts: int, i: int) -> int:
     """Where part `i` of `n` things divided into `parts` begins (part ``i + 1``: where it ends)."""
     return n * i // parts
 
 
-@helper
+@inline
 def chunk(n: int, parts: int, i: int) -> int:
     """Where part `i` of `n` elements begins, on a multiple of CHUNK."""
     return n if i == parts else n * i // parts // CHUNK * CHUNK
 
 
-@helper
+@inline
 def add_rows(rows: Any, total: Any) -> None:
     """``total = sum of rows``, one after the other."""
     for j in range(total.size):
@@ -46,7 +46,7 @@ def add_rows(rows: Any, total: Any) -> None:
             total[j] += rows[t, j]
 
 
-@helper
+@inline
 def sum_in_order(values: Any) -> float:
     """Add float64 numbers one after the other."""
     total = np.float64(0)

@@ -10,7 +10,7 @@ of threads.
 from typing import Any
 
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store, call, relax
-from nnkit.kernels.numba.codegen.jit import helper
+from nnkit.kernels.numba.codegen.jit import inline
 from nnkit.kernels.numba.runtime.memory import ARRIVED, ME, MEETING, PHASE, SIZE, YIELD
 from nnkit.kernels.numba.runtime.tasks import chunk, share
 
@@ -19,19 +19,19 @@ PATIENCE = 1 << 8
 have cores of their own (some 5 us on a Zen 4)."""
 
 
-@helper
+@inline
 def my_range(n: int, team: Any) -> tuple[int, int]:
     """First and last (exclusive) of `n` things that this member does."""
     return share(n, team[SIZE], team[ME]), share(n, team[SIZE], team[ME] + 1)
 
 
-@helper
+@inline
 def my_chunk(n: int, team: Any) -> tuple[int, int]:
     """Do as `my_range` for array elements: members do not write to one cache line."""
     return chunk(n, team[SIZE], team[ME]), chunk(n, team[SIZE], team[ME] + 1)
 
 
-@helper
+@inline
 def meet(meeting: int, size: int, give_away: int) -> None:
     """Wait until `size` threads are here, at the address of a meeting."""
     phase = atomic_load(meeting, PHASE)
@@ -47,7 +47,7 @@ def meet(meeting: int, size: int, give_away: int) -> None:
             call(give_away)
 
 
-@helper
+@inline
 def barrier(team: Any) -> None:
     """Wait until all members are here."""
     if team[SIZE] > 1:

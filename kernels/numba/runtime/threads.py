@@ -23,18 +23,20 @@ from nnkit.kernels.numba.runtime import interpreter
 from nnkit.kernels.numba.runtime.memory import ALONE, PARKED, ROW, allocate
 
 VARIABLE = "NNKIT_NUM_THREADS"
+MOST = 1024
+"""Threads: as many as the largest machines have, and fewer than a process may start anywhere."""
 
 
 def count() -> int:
     """How many threads to use: NNKIT_NUM_THREADS, else one for each core of this process.
 
-    Raises ValueError if the variable is not a positive whole number.
+    Raises ValueError if the variable is no whole number from 1 to MOST.
     """
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
-        return usable_cores()
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"{VARIABLE}={text}: give a positive whole number of threads")
+        return min(usable_cores(), MOST)
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MOST:
+        raise ValueError(f"{VARIABLE}={text}: give a whole number of threads from 1 to {MOST}")
     return int(text)
 
 

@@ -31,6 +31,7 @@ def gather(
     width = min(THREADS, power_of_two(units))
     height = THREADS // width
     grid = (min(-(-rows // height), backend.launcher.most_blocks),)
-    batch = source, order, counters, np.int64(batch_size)
+    sizes = np.int64(len(source)), np.int64(len(order))
+    batch = source, sizes[0], order, sizes[1], counters, np.int64(batch_size)
     args = *batch, out, np.int64(rows), np.int64(length)
     backend.launcher.launch("gather", name, dtype, grid, (width, height), args)

@@ -63,5 +63,5 @@ def loss(
 ) -> None:
     """Launch a kernel that ends with write_log() of reduce.cuh."""
     scratch = launcher.scratch(2 * grid, np.float64), launcher.scratch(1, np.uint32)
-    tail = *scratch, log, counters
+    tail = *scratch, log, np.int64(len(log)), counters
     launcher.launch(file, name, dy.dtype, (grid,), (threads,), args + tail)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnkit.backends.contract import STEP, Array, Out
+from nnkit.backends.contract import Array, Out
 from nnkit.backends.numpy.activations import sigmoid
+from nnkit.backends.numpy.counters import write_log
 from nnkit.kernels.table import LOSSES
 
 LOSS: dict[str, Callable[[Array, Array, float], tuple[Array, Array]]] = {
@@ -41,4 +42,4 @@ def elementwise_loss(
     right = 0
     if about.threshold is not None:
         right = ((y > about.threshold) == (target > 0.5)).sum()
-    log[counters[STEP]] = loss.sum(dtype=np.float64) / count, right
+    write_log(log, counters, loss.sum(dtype=np.float64) / count, right)

@@ -7,12 +7,18 @@ import numpy as np
 from nnkit.backends.contract import Array, Norm, Out, Running
 
 
+def _moments(x: Array, axis: int) -> tuple[Array, Array]:
+    """Mean and variance in float64; what rounding leaves of the mean is corrected."""
+    near = x.mean(axis, dtype=np.float64, keepdims=True)
+    rest = (x - near).mean(axis, keepdims=True)
+    return (near + rest).squeeze(axis), np.square(x - near - rest).mean(axis)
+
+
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> None:
     unbiased = len(x) / (len(x) - 1)
     running_mean, running_var, momentum = running
     with np.errstate(invalid="ignore"):
-        exact_mean = x.mean(axis=0, dtype=np.float64)
-        exact_var = np.square(x - exact_mean).mean(axis=0)
+        exact_mean, exact_var = _moments(x, axis=0)
         mean[...], var[...] = exact_mean, exact_var
         running_mean += momentum * (exact_mean - running_mean)
         running_var += momentum * (unbiased * exact_var - running_var)
@@ -45,9 +51,8 @@ def batch_norm_backward(
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
     with np.errstate(invalid="ignore"):
-        exact = x.mean(axis=1, dtype=np.float64, keepdims=True)
-        mean[...] = exact[:, 0]
-        inv_std[...] = 1 / np.sqrt(np.square(x - exact).mean(axis=1) + norm.eps)
+        mean[...], variance = _moments(x, axis=1)
+        inv_std[...] = 1 / np.sqrt(variance + norm.eps)
         np.multiply((x - mean[:, None]) * inv_std[:, None], norm.gamma, out=y)
         y += norm.beta
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit.backends.contract import STEP, Array, Out
+from nnkit.backends.contract import Array, Out
+from nnkit.backends.numpy.counters import write_log
 
 
 def softmax(x: Array, y: Out) -> None:
@@ -28,21 +29,24 @@ def log_softmax_backward(dy: Array, y: Array, dx: Out) -> None:
 
 
 def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> None:
-    n = len(z)
-    rows, log_p = np.arange(n), np.empty_like(z)
+    n, classes = z.shape
+    log_p, known = np.empty_like(z), np.full(n, True)
     log_softmax(z, log_p)
     np.exp(log_p, out=dz)
     if target.ndim == 1:
-        loss = -log_p[rows, target].sum(dtype=np.float64)
-        labels = target
-        dz[rows, target] -= 1
+        labels, known = target, (target >= 0) & (target < classes)
+        places = np.flatnonzero(known), target[known]
+        loss = -log_p[places].sum(dtype=np.float64)
+        dz[places] -= 1
+        dz[~known] = 0
     else:
         with np.errstate(invalid="ignore"):
             loss = -np.where(target == 0, 0, target * log_p).sum(dtype=np.float64)
         labels = target.argmax(axis=1)
         dz -= target
     dz /= n
-    log[counters[STEP]] = loss / n, (z.argmax(axis=1) == labels).sum()
+    correct = (z.argmax(axis=1) == labels).sum()
+    write_log(log, counters, *((loss / n, correct) if known.all() else (np.nan, np.nan)))
 
 
 def categorical_cross_entropy(
@@ -51,4 +55,4 @@ def categorical_cross_entropy(
     loss = -np.sum(target * np.log(y + delta), dtype=np.float64)
     np.divide(-target, (y + delta) * len(y), out=dy)
     correct = (y.argmax(axis=1) == target.argmax(axis=1)).sum()
-    log[counters[STEP]] = loss / len(y), correct
+    write_log(log, counters, loss / len(y), correct)
