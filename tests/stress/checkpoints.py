@@ -195,8 +195,8 @@ def change_tensors(tensors: dict[str, Any], config: Any, rng: np.random.Generato
         case 7:
             tensors[name] = np.zeros((0, *array.shape[1:]), array.dtype)
         case _ if array.size:
-            values = (
-                [-1, 0, -(2**62), 2**62] if array.dtype.kind in "iub" else [np.nan, np.inf, -1e4]
-            )
+            values = [np.nan, np.inf, -1e4]
+            if array.dtype.kind in "iub":
+                values = [-1, 0, -(2**62), 2**62] if array.dtype == np.int64 else [0, 1]
             tensors[name] = array.copy()
             tensors[name].flat[rng.integers(array.size)] = values[rng.integers(len(values))]

@@ -28,12 +28,22 @@ _writable: Path | None = None
 def _watch(event: str, arguments: tuple[Any, ...]) -> None:
     if _writable is None or sys.is_finalizing():
         return
-    if event.startswith(FORBIDDEN):
+    if event.startswith(FORBIDDEN) and not _reads_compiled_code():
         raise ForbiddenError(f"{event}{arguments!r:.200}")
     if event == "open" and arguments[2] & WRITING:
         path = Path(str(arguments[0]))
         if _writable not in path.parents and "__pycache__" not in path.parts:
             raise ForbiddenError(f"open for writing: {path}")
+
+
+def _reads_compiled_code() -> bool:
+    """Whether Numba reads its own files, which it does for each kernel that is new."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "numba.core.caching":
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

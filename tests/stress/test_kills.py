@@ -20,7 +20,7 @@ pytest.importorskip("numba")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
 PARTS = 2 if SHARE else 1
-KILLS = share_of(200, 2) // PARTS
+KILLS = share_of(200, 1) // PARTS
 WIDTHS = "512,512" if SHARE else "64"
 """Wide enough that a good part of the time is spent in saving."""
 
