@@ -16,7 +16,6 @@ functions.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,31 +23,15 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.dtypes import is_number
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.layers import GELU, Identity, Layer, LogSoftmax, PReLU, Softmax
-from nnkit.layers import activations as elementwise
-from nnkit.layers.activations import ELU, Activation, LeakyReLU
+from nnkit.layers import Identity, Layer
+from nnkit.layers.activations import ELU, GELU, Activation, LeakyReLU
+from nnkit.layers.named import BY_NAME, CLASSES, ELEMENTWISE, VARIANTS
+from nnkit.names import find
 
-_DECLARED = {
-    cls.kind: cls
-    for cls in map(vars(elementwise).__getitem__, elementwise.__all__)
-    if cls is not Activation
-}
-_ELEMENTWISE: dict[str, type[Activation]] = {
-    kind: _DECLARED[kind] for kind in ACTIVATIONS if kind in _DECLARED
-}
-"""nnkit's own classes, in the table's order: one that a user declares is no name of `get`."""
-_LAYERS: dict[str, type[Layer]] = {
-    **_ELEMENTWISE,
-    "prelu": PReLU,
-    "softmax": Softmax,
-    "log_softmax": LogSoftmax,
-}
-_VARIANTS = {"gelu_tanh": partial(GELU, approximate=True)}
-_ALIASES = {"linear": "identity", "swish": "silu"}
-NAMES = (*_LAYERS, *_VARIANTS, *_ALIASES)
+NAMES = (*BY_NAME,)
 """What `get` takes. Keras's names, and "gelu_tanh" for ``GELU(approximate=True)``."""
 
-HIDDEN = (*(kind for kind, cls in _ELEMENTWISE.items() if cls.hidden), *_VARIANTS, "prelu")
+HIDDEN = (*(kind for kind, cls in ELEMENTWISE.items() if cls.hidden), *VARIANTS, "prelu")
 """Those that suit a hidden layer: they have a useful gradient and are no linear function."""
 
 
@@ -58,8 +41,9 @@ def get(activation: Any) -> Layer:
     Parameters
     ----------
     activation
-        A name of `NAMES`, a function of this module, a class, a layer, which is returned as it is,
-        or what `serialize` returned. None is `Identity`.
+        A name of `NAMES` (in any case, with or without underscores), a function of this module, a
+        class, a layer, which is returned as it is, or what `serialize` returned. None is
+        `Identity`.
 
     Raises ValueError for an unknown name, TypeError for anything else.
     """
@@ -75,12 +59,7 @@ def get(activation: Any) -> Layer:
         activation = activation.__name__
     if not isinstance(activation, str):
         raise TypeError(f"an activation is a name, a layer or its class, not {activation!r}")
-    if activation in _VARIANTS:
-        return _VARIANTS[activation]()
-    name = _ALIASES.get(activation, activation)
-    if name not in _LAYERS:
-        raise ValueError(f"unknown activation {activation!r}: choose one of {', '.join(NAMES)}")
-    return _LAYERS[name]()
+    return find(activation, BY_NAME, "activation")()
 
 
 def serialize(activation: Any) -> str | dict[str, Any]:
@@ -89,7 +68,7 @@ def serialize(activation: Any) -> str | dict[str, Any]:
     `activation` is whatever `get` takes. Both can be written as JSON and are read by `deserialize`.
     """
     config = get(activation).config()
-    for name in (*_LAYERS, *_VARIANTS):
+    for name in (*CLASSES, *VARIANTS):
         if get(name).config() == config:
             return name
     return config
@@ -103,7 +82,7 @@ def deserialize(config: str | dict[str, Any]) -> Layer:
 def _from_config(config: dict[str, Any]) -> Layer:
     options = dict(config)
     name = options.pop("class", None)
-    classes = {cls.__name__: cls for cls in _LAYERS.values()}
+    classes = {cls.__name__: cls for cls in CLASSES.values()}
     if name not in classes:
         raise ValueError(f"unknown activation class {name!r}: choose one of {', '.join(classes)}")
     return classes[name](**options)
@@ -132,7 +111,7 @@ def _placed(x: Any) -> tuple[Array, Backend]:
     elif type(x).__module__.partition(".")[0] == "cupy":
         backend = get_backend("cupy")
     else:
-        x = np.asarray(x)
+        x = get_backend("numpy").asarray(x)
         backend = current if current.owns(x) else get_backend("numpy")
     if not is_number(x.dtype):
         raise TypeError(f"numbers expected, but the input has dtype {x.dtype}")
@@ -232,9 +211,9 @@ linear, swish = identity, silu
 
 def __getattr__(name: str) -> Callable[..., Array]:
     """Make the function of an activation that is declared, but not written out above."""
-    if name not in _ELEMENTWISE:
+    if name not in ELEMENTWISE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    cls = _ELEMENTWISE[name]
+    cls = ELEMENTWISE[name]
 
     def function(x: Any, *options: Any, **named: Any) -> Array:
         layer = cls(*options, **named)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+from nnkit.keywords import explained
+
 
 class Configured:
     """A thing whose constructor's arguments, or some of them, are attributes of the same names."""
@@ -19,6 +21,8 @@ class Configured:
     def __init_subclass__(cls) -> None:
         if "capturable" not in cls.__dict__:
             cls.capturable = False
+        if "__init__" in cls.__dict__:
+            cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""
@@ -54,6 +58,8 @@ def from_config(config: Any, classes: Mapping[str, Any], hint: str = "") -> Any:
         return [from_config(each, classes, hint) for each in config]
     if not (isinstance(config, dict) and "class" in config):
         return config
+    if not isinstance(config["class"], str):
+        raise ValueError(f"a class has a name, not {config['class']!r}")
     arguments = {name: from_config(value, classes, hint) for name, value in config.items()}
     name = arguments.pop("class")
     if name not in classes:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnkit import losses
 from nnkit.backends import Array
 from nnkit.dtypes import arithmetic
 from nnkit.layers import Sequential
@@ -36,7 +37,7 @@ class GradientCheck(NamedTuple):
 
 def gradcheck(
     model: Sequential,
-    loss: Loss,
+    loss: str | Loss,
     x: Any,
     t: Any,
     delta: float | None = None,
@@ -70,17 +71,18 @@ def gradcheck(
         raise ValueError(
             f"differences of losses mean nothing in {model.dtype.name}: build the model in float64"
         )
+    compared = losses.get(loss)
     single = model.dtype == np.float32
     delta = (1e-2 if single else 1e-6) if delta is None else delta
     tolerance = (2e-2 if single else 1e-5) if tolerance is None else tolerance
     inputs = model._checked(x).copy()
 
     def loss_value() -> float:
-        return loss(model(inputs), t)
+        return compared(model(inputs), t)
 
     with model.in_mode(training=False):
         loss_value()
-        arrays = {"input": (inputs, model.backward(loss.backward()).copy())}
+        arrays = {"input": (inputs, model.backward(compared.backward()).copy())}
         arrays |= {name: (p.value, p.grad.copy()) for name, p in model.named_parameters()}
         rng = np.random.default_rng(seed)
         errors = {}

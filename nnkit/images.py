@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.reasons import importing
+from nnkit.image_files import ImageError, check_pillow, read_gray, read_size, without_warnings
+from nnkit.kernels.cores import usable_cores
+from nnkit.paths import expand
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from nnkit.data import Dataset
 
 Preparation = Literal["mnist", "fit", "resize"]
@@ -25,7 +26,6 @@ mass put into the image's centre (LeCun et al. 1998). "fit": it fills the image,
 Fashion-MNIST. "resize": the whole image is scaled, and its brightness left alone.
 """
 
-_PREPARATIONS: dict[str, Preparation] = {"mnist": "mnist", "fashion-mnist": "fit", "digits": "fit"}
 FAINT = 0.25
 """What differs from the background by less than this part of the contrast is none of the digit."""
 
@@ -33,17 +33,14 @@ LEAST_CONTRAST = 10
 """An image whose brightness, 0 to 255, varies by less than this is empty."""
 
 
-class ImageError(ValueError):
-    """A file is no image that can be used; the message names it and says why."""
-
-
 def preparation(dataset: Dataset) -> Preparation:
     """Return how images must be prepared for a network trained on `dataset`.
 
-    The user's own 28x28 images are taken to be like MNIST's if they are dark at the border.
+    Where that is not known, 28x28 images are taken to be like MNIST's if they are dark at the
+    border.
     """
-    if dataset.name in _PREPARATIONS:
-        return _PREPARATIONS[dataset.name]
+    if dataset.preparation is not None:
+        return dataset.preparation
     if dataset.image_shape != (28, 28) or dataset.x_train.dtype != np.uint8:
         return "resize"
     border = _border(dataset.x_train[:1000].reshape(-1, 28, 28))
@@ -59,10 +56,56 @@ def read_image(
     already is otherwise taken as it is; of any other, the background's brightness is subtracted,
     the contrast stretched to 0..255, and the empty margin cut off.
 
-    Raises OSError for a file that cannot be opened, ImageError for one that is no image, or that
-    has nothing on it.
+    Raises
+    ------
+    OSError
+        If the file cannot be opened, or is a pipe, a device or anything but an ordinary file.
+    ImageError
+        If it is no PNG, JPEG, GIF, BMP, PPM, TIFF or WebP, is damaged, has more than
+        `MAX_PIXELS`, or has nothing on it.
     """
-    gray = _read_gray(Path(path))
+    check_pillow()
+    with without_warnings():
+        return _read(expand(path), shape, how)
+
+
+def read_images(
+    paths: Sequence[Path], shape: tuple[int, int], how: Preparation = "resize"
+) -> Iterator[NDArray[np.uint8] | Exception]:
+    """Read many at a time, in order; instead of one that cannot be read comes what it raised."""
+
+    def read(path: Path) -> NDArray[np.uint8] | Exception:
+        try:
+            return _read(path, shape, how)
+        except (OSError, ImageError) as error:
+            return error
+
+    check_pillow()
+    with without_warnings(), ThreadPoolExecutor(usable_cores()) as pool:
+        yield from pool.map(read, paths)
+
+
+def common_size(paths: Iterable[Path], largest: int) -> tuple[int, int] | None:
+    """Return the height and width of all images, None if they differ or exceed `largest`.
+
+    Reads headers only, and no further than to the first that differs.
+    """
+    check_pillow()
+    common = None
+    with without_warnings():
+        for path in paths:
+            try:
+                size = read_size(path)
+            except (OSError, ImageError):  # told when it is read
+                continue
+            if max(size) > largest or size != (common or size):
+                return None
+            common = size
+    return common
+
+
+def _read(path: Path, shape: tuple[int, int], how: Preparation) -> NDArray[np.uint8]:
+    gray = read_gray(path, max(512, 4 * max(shape)))
     if how != "resize" and _dark_on_light(gray):
         gray = 255 - gray
     if gray.shape != shape:
@@ -71,56 +114,6 @@ def read_image(
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
     return np.rint(gray).clip(0, 255).astype(np.uint8).reshape(-1)
-
-
-# ---------------------------------------------------------------------- files
-
-
-def _read_gray(path: Path) -> NDArray[np.float64]:
-    """Read a file as brightness from 0 to 255, (height, width)."""
-    try:
-        with importing("PIL", "Pillow", "reading images needs Pillow; run: pip install pillow"):
-            from PIL import Image, ImageOps, UnidentifiedImageError
-    except ImportError as error:
-        raise ImageError(str(error)) from error
-    with path.open("rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            image = Image.open(file)
-            image.load()
-            return _brightness(ImageOps.exif_transpose(image))
-        except UnidentifiedImageError as error:
-            raise ImageError(f"{path}: is no image file that Pillow knows") from error
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-            raise ImageError(f"{path}: has too many pixels to be read safely") from error
-        except ImageError as error:
-            raise ImageError(f"{path}: {error}") from error
-        # Pillow documents no list of what a damaged file can make its decoders raise.
-        except Exception as error:
-            raise ImageError(f"{path}: cannot be read as an image: {error}") from error
-
-
-def _brightness(image: Image) -> NDArray[np.float64]:
-    if image.mode.startswith(("I", "F")):
-        return _scale_to_bytes(np.asarray(image, np.float64))
-    if not image.has_transparency_data:
-        return np.asarray(image.convert("L"), np.float64)
-    gray, alpha = np.moveaxis(np.asarray(image.convert("LA"), np.float64), 2, 0)
-    ink = np.average(gray, weights=alpha) if alpha.any() else 0.0
-    background = 255 if ink < 128 else 0
-    blended: NDArray[np.float64] = background + (gray - background) * alpha / 255
-    return blended
-
-
-def _scale_to_bytes(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale pixels of 16-bit, 32-bit or float images, whose files do not say what is white."""
-    if not np.isfinite(values).all():
-        raise ImageError("holds NaN or infinity")
-    if values.min() < 0:
-        raise ImageError("holds negative pixels")
-    top = values.max()
-    white = next((w for w in (1, 255, 65535) if top <= w), top)
-    return values * (255 / white)
 
 
 # ---------------------------------------------------------------------- pixels

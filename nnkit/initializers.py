@@ -7,6 +7,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nnkit import names
+from nnkit.backends import get_backend
+from nnkit.options import number, shown
+
 
 class Initializer(Protocol):
     """A function of a generator and a shape (fan_in, fan_out) that returns float64 values."""
@@ -21,9 +25,14 @@ def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, A
     return np.zeros(shape)
 
 
+def ones(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """All ones: the usual start of a scale."""
+    return np.ones(shape)
+
+
 def constant(value: float) -> Initializer:
     """Make the initialiser that gives every element this value."""
-    return partial(_full, float(value))
+    return partial(_full, number().checked("constant: value", value))
 
 
 def _full(value: float, rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -35,7 +44,7 @@ def normal(deviation: float = 0.01) -> Initializer:
 
     The default is what many texts begin with; behind many layers of that all outputs vanish.
     """
-    return partial(_normal, deviation)
+    return partial(_normal, number(least=0).checked("normal: deviation", deviation))
 
 
 def _normal(
@@ -76,6 +85,7 @@ def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[A
 
 INITIALIZERS: dict[str, Initializer] = {
     "zeros": zeros,
+    "ones": ones,
     "xavier": xavier,
     "he": he,
     "lecun": lecun,
@@ -84,21 +94,34 @@ INITIALIZERS: dict[str, Initializer] = {
 }
 
 
-def get(init: str | Initializer | np.typing.ArrayLike) -> Initializer:
+Init = Any
+"""What `get` takes: a name, a function of a generator and a shape, or an array."""
+
+
+def get(init: Init) -> Initializer:
     """Return the initialiser of that name; a function is itself, an array is the value to take.
 
-    Raises ValueError for an unknown name, and, when called, for an array of another shape.
+    Raises ValueError for an unknown name, for NaN and infinity, and, when called, for an array of
+    another shape; TypeError for anything else.
     """
     if isinstance(init, str):
-        if init not in INITIALIZERS:
-            raise ValueError(
-                f"unknown initialiser {init!r}: choose one of {', '.join(INITIALIZERS)}, "
-                "a function of (generator, shape), or an array"
-            )
-        return INITIALIZERS[init]
+        return names.find(init, INITIALIZERS, "initialiser")
     if callable(init):
-        return init
-    return partial(_given, np.array(init, np.float64))
+        if init in (normal, constant):
+            raise TypeError(f"{init.__name__} makes an initialiser: write {init.__name__}(...)")
+        function: Initializer = init
+        return function
+    given = get_backend("numpy").asarray(init)
+    try:
+        values = given.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"initial values must be a name ({', '.join(INITIALIZERS)}), a function of (generator, "
+            f"shape), or an array of numbers, not {shown(init)}"
+        ) from error
+    if not np.isfinite(values).all():
+        raise ValueError("initial values hold NaN or infinity")
+    return partial(_given, values)
 
 
 def _given(

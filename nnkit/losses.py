@@ -6,9 +6,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nnkit import names
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
 from nnkit.kernels.table import LOSSES
+from nnkit.meanings import (
+    ANY,
+    BOUNDED,
+    DISTRIBUTIONS,
+    LOG_PROBABILITIES,
+    PROBABILITIES,
+    Meaning,
+)
+from nnkit.options import number
+from nnkit.targets import as_numbers, labels
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -35,6 +46,15 @@ class Loss(Configured):
 
     capturable: ClassVar[bool] = False
     """As for layers: whether `measure` does nothing but call operations of the backend."""
+
+    takes: ClassVar[tuple[Meaning, ...]] = ()
+    """What predictions may be, the usual first; anything, if there is nothing here."""
+
+    twin: ClassVar[str] = ""
+    """The loss of this file that takes the same targets, but predictions of another meaning."""
+
+    least_outputs: ClassVar[int] = 1
+    """Outputs from which on there is anything to learn."""
 
     _gradient: Array = None
 
@@ -88,32 +108,24 @@ class Loss(Configured):
 
 
 class _Categorical(Loss):
-    """A loss of classes: targets are labels (n,) or rows of probabilities (n, classes)."""
+    """A loss of classes: targets are labels (n,) or rows of probabilities (n, classes).
+
+    Labels are whole numbers of any dtype, booleans too, and may be a column (n, 1).
+    """
 
     counts_correct = True
+    least_outputs = 2
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Labels become int32, rows stay real; raises ValueError where they do not fit."""
-        t = target if backend.owns(target) else backend.asarray(target)
+        t = as_numbers(backend, target)
         n, classes = shape
-        if t.shape == (n, classes) and t.ndim == 2:
+        if t.shape == (n, classes):
             t = backend.asarray(t, dtype)
             if n and not bool((abs(t.sum(axis=1) - 1) < 1e-3).all() and (t >= 0).all()):
                 raise ValueError("target rows must be probabilities: not negative, with sum 1")
             return t
-        if t.shape != (n,):
-            raise ValueError(
-                f"targets of shape {t.shape} for predictions of shape {shape}: "
-                f"integer labels ({n},) or one-hot rows {shape} expected"
-            )
-        if t.dtype.kind not in "iu":
-            raise ValueError(f"labels must be integers, but their dtype is {t.dtype}")
-        if n and not (int(t.min()) >= 0 and int(t.max()) < classes):
-            raise ValueError(
-                f"labels must be 0 to {classes - 1} for {classes} outputs, "
-                f"but they reach from {int(t.min())} to {int(t.max())}"
-            )
-        return backend.asarray(t, np.int32)
+        return backend.asarray(labels(t, n, classes))
 
     def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the class with the largest output, (n,)."""
@@ -131,8 +143,9 @@ def _as_rows(backend: Backend, t: Array, classes: int, dtype: Any) -> Array:
 class SoftmaxCrossEntropy(_Categorical):
     """Softmax and cross-entropy of logits (n, classes): ``-mean(log softmax(z)[target])``.
 
-    Targets are integer labels (n,) or rows of probabilities (n, classes), one-hot for instance.
-    The gradient is ``(softmax(z) - onehot(target)) / n``.
+    Targets are labels (n,), whole numbers of any dtype, or rows of probabilities (n, classes),
+    one-hot for instance. For the names of classes ``names, t = np.unique(t, return_inverse=True)``
+    gives labels. The gradient is ``(softmax(z) - onehot(target)) / n``.
 
     Parameters
     ----------
@@ -141,11 +154,14 @@ class SoftmaxCrossEntropy(_Categorical):
         2016, as in PyTorch), in evaluation too. Labels become rows, which take n * classes numbers.
     """
 
+    takes = (ANY, LOG_PROBABILITIES)
+    twin = "CategoricalCrossEntropy"
     capturable = True
     options = ("label_smoothing",)
+    label_smoothing: float = number(least=0, below=1)
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing = _checked_smoothing(self, label_smoothing)
+        self.label_smoothing = label_smoothing
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Labels become int32, rows stay real; raises ValueError where they do not fit."""
@@ -170,15 +186,18 @@ class CategoricalCrossEntropy(_Categorical):
 
     What the texts compute behind a `Softmax` layer; delta keeps log() from minus infinity, and the
     gradient ``-t / (y + delta) / n`` is that of the formula with it. `SoftmaxCrossEntropy` of
-    logits is faster and exact. Targets are integer labels (n,), which become one-hot rows, or rows
-    of probabilities (n, classes).
+    logits is faster and exact. Targets are those of `SoftmaxCrossEntropy`; labels become one-hot
+    rows.
     """
 
+    takes = (DISTRIBUTIONS,)
+    twin = "SoftmaxCrossEntropy"
     capturable = True
     options = ("delta",)
+    delta: float = number(above=0)
 
     def __init__(self, delta: float = 1e-7) -> None:
-        self.delta = _checked_positive(self, "delta", delta)
+        self.delta = delta
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Rows of probabilities; raises ValueError where targets do not fit."""
@@ -209,11 +228,13 @@ class _Elementwise(Loss):
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets of the predictions' shape (or (n,) for one output) as reals."""
-        t = backend.asarray(target if backend.owns(target) else np.asarray(target), dtype)
+        t = backend.asarray(as_numbers(backend, target), dtype)
         if t.shape == shape[:1] and shape[1] == 1:
             t = t.reshape(shape)
         if t.shape != shape:
-            raise ValueError(f"targets of shape {t.shape} for predictions of shape {shape}")
+            labels = t.shape == shape[:1] and bool((t % 1 == 0).all())
+            hint = f": one-hot rows of labels are np.eye({shape[1]})[t]" if labels else ""
+            raise ValueError(f"targets of shape {t.shape} for predictions of shape {shape}{hint}")
         if t.size and not bool(backend.xp.isfinite(t).all()):
             raise ValueError("targets hold NaN or infinity")
         return t
@@ -253,11 +274,14 @@ class SigmoidCrossEntropy(_Binary):
     """
 
     kind = "sigmoid_cross_entropy"
+    takes = (ANY,)
+    twin = "BinaryCrossEntropy"
     capturable = True
     options = ("label_smoothing",)
+    label_smoothing: float = number(least=0, below=1)
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
-        self.label_smoothing = _checked_smoothing(self, label_smoothing)
+        self.label_smoothing = label_smoothing
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets of the predictions' shape, each from 0 to 1."""
@@ -278,11 +302,14 @@ class BinaryCrossEntropy(_Binary):
     """
 
     kind = "binary_cross_entropy"
+    takes = (PROBABILITIES, DISTRIBUTIONS)
+    twin = "SigmoidCrossEntropy"
     capturable = True
     options = ("delta",)
+    delta: float = number(above=0)
 
     def __init__(self, delta: float = 1e-7) -> None:
-        self.delta = _checked_positive(self, "delta", delta)
+        self.delta = delta
 
     def _alpha(self) -> float:
         return self.delta
@@ -313,6 +340,7 @@ class HingeLoss(_Elementwise):
     """
 
     kind = "hinge"
+    takes = (ANY, BOUNDED)
     capturable = True
     counts_correct = True
 
@@ -344,27 +372,43 @@ class HuberLoss(_Elementwise):
     kind = "huber"
     capturable = True
     options = ("delta",)
+    delta: float = number(above=0)
 
     def __init__(self, delta: float = 1.0) -> None:
-        self.delta = _checked_positive(self, "delta", delta)
+        self.delta = delta
 
     def _alpha(self) -> float:
         return self.delta
 
 
-def _checked_positive(loss: Loss, name: str, value: float) -> float:
-    if not value > 0:
-        raise ValueError(f"{type(loss).__name__}: {name} must be positive, not {value!r}")
-    return float(value)
-
-
-def _checked_smoothing(loss: Loss, value: float) -> float:
-    if not 0 <= value < 1:
-        raise ValueError(
-            f"{type(loss).__name__}: label_smoothing must be at least 0 and below 1, not {value!r}"
-        )
-    return float(value)
-
-
 LOSS_CLASSES: dict[str, type[Loss]] = {name: globals()[name] for name in __all__ if name != "Loss"}
 """What a checkpoint may name: those of this file, not a user's."""
+
+_ALIASES: dict[str, type[Loss]] = {
+    **dict.fromkeys(("mse", "mse_loss"), MeanSquaredError),
+    **dict.fromkeys(("cross_entropy", "cross_entropy_loss"), SoftmaxCrossEntropy),
+    **dict.fromkeys(
+        ("categorical_crossentropy", "sparse_categorical_crossentropy"), CategoricalCrossEntropy
+    ),
+    **dict.fromkeys(("bce", "bce_loss", "binary_crossentropy"), BinaryCrossEntropy),
+    **dict.fromkeys(("bce_with_logits", "bce_with_logits_loss"), SigmoidCrossEntropy),
+    "hinge": HingeLoss,
+    "huber": HuberLoss,
+}
+"""What PyTorch and Keras call them: of Keras's, those of probabilities are such here, too."""
+_NAMED = {names.snake(name): cls for name, cls in LOSS_CLASSES.items()}
+
+
+def get(loss: str | Loss) -> Loss:
+    """Return the loss of that name, with its default options; a loss is itself.
+
+    Names are those of the classes, "mean_squared_error" or "MeanSquaredError", and what PyTorch and
+    Keras call them: "mse", "cross_entropy" (of logits), "categorical_crossentropy" (of
+    probabilities), "bce", "huber". Raises ValueError for an unknown name, TypeError for anything
+    else.
+    """
+    if isinstance(loss, Loss):
+        return loss
+    if isinstance(loss, str):
+        return names.find(loss, _NAMED | _ALIASES, "loss", _NAMED)()
+    raise names.refuse('the loss must be one such as MeanSquaredError() or "mse"', loss, Loss)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
+from nnkit import names
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
 from nnkit.layers import Layer, Sequential
+from nnkit.options import flag, number
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"]
@@ -51,6 +54,13 @@ class Optimizer(Configured):
     live: ClassVar[tuple[str, ...]] = ("lr",)
     """Options that a captured step reads from the device: changing them does not need another."""
 
+    lr: float = number(
+        above=0, hint=(Callable, "a schedule of rates is given to Trainer.fit(schedule=...)")
+    )
+    weight_decay: float = number(least=0)
+    l1: float = number(least=0)
+    clip_norm: float | None = number(above=0, none=True)
+
     def __init__(
         self,
         lr: float,
@@ -58,17 +68,10 @@ class Optimizer(Configured):
         l1: float = 0.0,
         clip_norm: float | None = None,
     ) -> None:
-        if not lr > 0:
-            raise ValueError(f"{type(self).__name__}: lr must be positive, not {lr!r}")
-        for name, value in (("weight_decay", weight_decay), ("l1", l1)):
-            if not value >= 0:
-                raise ValueError(f"{type(self).__name__}: {name} must not be negative")
-        if clip_norm is not None and not clip_norm > 0:
-            raise ValueError(f"{type(self).__name__}: clip_norm must be positive or None")
-        self.lr = float(lr)
-        self.weight_decay = float(weight_decay)
-        self.l1 = float(l1)
-        self.clip_norm = None if clip_norm is None else float(clip_norm)
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.l1 = l1
+        self.clip_norm = clip_norm
         self.slot_arrays: dict[str, Array] = {}
         """State buffers by slot, each as long as the parameters with their room."""
         self.counters: Array = None
@@ -194,10 +197,10 @@ class Optimizer(Configured):
             for i, g in enumerate(grads):
                 backend.sum_of_squares(g, self._square, i == 0)
             for g in grads:
-                backend.clip(g, self._square, float(self.clip_norm))
+                backend.clip(g, self._square, self.clip_norm)
         for run, g in zip(runs, grads, strict=True):
             state = {name: run.of(array) for name, array in self.slot_arrays.items()}
-            penalties = float(self.weight_decay), float(self.l1)
+            penalties = self.weight_decay, self.l1
             update = Update(self._rates, self.counters, *penalties, state.get("master"))
             self.apply(backend, run.values, g, state, update)
 
@@ -247,6 +250,8 @@ class SGD(Optimizer):
     capturable = True
     options: ClassVar = ("lr", "momentum", "nesterov", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("velocity",)
+    momentum: float = number(least=0, below=1)
+    nesterov: bool = flag()
 
     def __init__(
         self,
@@ -258,12 +263,10 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(lr, weight_decay, l1, clip_norm)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"SGD: momentum must be at least 0 and below 1, not {momentum!r}")
-        if nesterov and momentum == 0:
+        self.momentum = momentum
+        self.nesterov = nesterov
+        if self.nesterov and self.momentum == 0:
             raise ValueError("SGD: nesterov needs a momentum above 0")
-        self.momentum = float(momentum)
-        self.nesterov = bool(nesterov)
 
     def used_slots(self) -> tuple[str, ...]:
         """A velocity, if there is momentum."""
@@ -278,8 +281,8 @@ class SGD(Optimizer):
             g,
             state["velocity"] if self.momentum else None,
             update,
-            float(self.momentum),
-            bool(self.nesterov),
+            self.momentum,
+            self.nesterov,
         )
 
 
@@ -293,6 +296,7 @@ class AdaGrad(Optimizer):
     capturable = True
     options: ClassVar = ("lr", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("squares",)
+    eps: float = number(above=0)
 
     def __init__(
         self,
@@ -303,13 +307,13 @@ class AdaGrad(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(lr, weight_decay, l1, clip_norm)
-        self.eps = _positive("AdaGrad", "eps", eps)
+        self.eps = eps
 
     def apply(
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, float(self.eps))
+        backend.adaptive(p, g, state["squares"], update, 1.0, 1.0, self.eps)
 
 
 class RMSProp(Optimizer):
@@ -322,6 +326,8 @@ class RMSProp(Optimizer):
     capturable = True
     options: ClassVar = ("lr", "alpha", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("squares",)
+    alpha: float = number(least=0, below=1)
+    eps: float = number(above=0)
 
     def __init__(
         self,
@@ -333,17 +339,15 @@ class RMSProp(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(lr, weight_decay, l1, clip_norm)
-        if not 0 <= alpha < 1:
-            raise ValueError(f"RMSProp: alpha must be at least 0 and below 1, not {alpha!r}")
-        self.alpha = float(alpha)
-        self.eps = _positive("RMSProp", "eps", eps)
+        self.alpha = alpha
+        self.eps = eps
 
     def apply(
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
     ) -> None:
         """Carry out the formula above."""
-        alpha = float(self.alpha)
-        backend.adaptive(p, g, state["squares"], update, alpha, 1 - alpha, float(self.eps))
+        alpha = self.alpha
+        backend.adaptive(p, g, state["squares"], update, alpha, 1 - alpha, self.eps)
 
 
 class Adam(Optimizer):
@@ -357,6 +361,9 @@ class Adam(Optimizer):
     options: ClassVar = ("lr", "beta1", "beta2", "eps", "weight_decay", "l1", "clip_norm")
     slots: ClassVar = ("m", "v")
     decoupled: ClassVar[bool] = False
+    beta1: float = number(least=0, below=1)
+    beta2: float = number(least=0, below=1)
+    eps: float = number(above=0)
 
     def __init__(
         self,
@@ -369,11 +376,8 @@ class Adam(Optimizer):
         clip_norm: float | None = None,
     ) -> None:
         super().__init__(lr, weight_decay, l1, clip_norm)
-        for name, beta in (("beta1", beta1), ("beta2", beta2)):
-            if not 0 <= beta < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {beta!r}")
-        self.beta1, self.beta2 = float(beta1), float(beta2)
-        self.eps = _positive(type(self).__name__, "eps", eps)
+        self.beta1, self.beta2 = beta1, beta2
+        self.eps = eps
 
     def apply(
         self, backend: Backend, p: Array, g: Array, state: dict[str, Array], update: Update
@@ -385,9 +389,9 @@ class Adam(Optimizer):
             state["m"],
             state["v"],
             update,
-            float(self.beta1),
-            float(self.beta2),
-            float(self.eps),
+            self.beta1,
+            self.beta2,
+            self.eps,
             self.decoupled,
         )
 
@@ -411,12 +415,6 @@ class AdamW(Adam):
         super().__init__(lr, beta1, beta2, eps, weight_decay, l1, clip_norm)
 
 
-def _positive(owner: str, name: str, value: float) -> float:
-    if not value > 0:
-        raise ValueError(f"{owner}: {name} must be positive, not {value!r}")
-    return float(value)
-
-
 def _check_mode(model: Layer) -> None:
     """Warn of a loop in evaluation mode that nobody has chosen."""
     if model.training or not isinstance(model, Sequential) or model.mode_chosen:
@@ -436,3 +434,20 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     name: globals()[name] for name in __all__ if name != "Optimizer"
 }
 """What a checkpoint may name: those of this file, not a user's."""
+
+_NAMED: dict[str, Callable[[], Optimizer]] = {name.lower(): cls for name, cls in OPTIMIZERS.items()}
+_NAMED["momentum"] = partial(SGD, momentum=0.9)
+
+
+def get(optimizer: str | Optimizer) -> Optimizer:
+    """Return the optimizer of that name, with its default options; an optimizer is itself.
+
+    Names are those of the classes, "adam" or "Adam", and "momentum" for ``SGD(momentum=0.9)``.
+    Raises ValueError for an unknown name, TypeError for anything else.
+    """
+    if isinstance(optimizer, Optimizer):
+        return optimizer
+    if isinstance(optimizer, str):
+        return names.find(optimizer, _NAMED, "optimizer")()
+    wanted = 'the optimizer must be one such as Adam(lr=0.001) or "adam"'
+    raise names.refuse(wanted, optimizer, Optimizer)

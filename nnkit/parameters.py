@@ -7,18 +7,40 @@ others is a few runs: whoever trains it changes the one truth that all of them c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from nnkit import initializers
 from nnkit.backends import Array, Backend
-from nnkit.initializers import Initializer
+from nnkit.initializers import Init
+from nnkit.options import integer
 
 ALIGNMENT = 16
 """Each parameter starts at a multiple of this many elements, for 16-byte vector access."""
+
+_SIZE = integer(least=0)
+
+
+_room_left: ContextVar[int | None] = ContextVar("room_left", default=None)
+
+
+@contextmanager
+def at_most(numbers: int) -> Iterator[None]:
+    """Inside a ``with`` block parameters of no more numbers than these, together, can be made.
+
+    For layers from a file, which may ask for more memory than there is: ValueError comes first.
+    """
+    token = _room_left.set(numbers)
+    try:
+        yield
+    finally:
+        _room_left.reset(token)
 
 
 class Memory:
@@ -35,11 +57,27 @@ class Parameter:
 
     Both are views of a `Memory`. They are None until a model is built around the layer. Assigning
     to `value` copies into the memory.
+
+    Parameters
+    ----------
+    shape
+        Of the array: a tuple of integers, or a single one.
+    init
+        What it starts with: a name of `nnkit.initializers` such as "ones", a function of
+        (generator, shape), or an array of that shape.
     """
 
-    def __init__(self, shape: tuple[int, ...], init: Initializer) -> None:
-        self.shape = shape
-        self.init = init
+    def __init__(self, shape: int | tuple[int, ...], init: Init) -> None:
+        sizes = shape if isinstance(shape, tuple | list) else (shape,)
+        self.shape: tuple[int, ...] = tuple(_SIZE.checked("Parameter: shape", n) for n in sizes)
+        left = _room_left.get()
+        if left is not None:
+            if self.size > left:
+                raise ValueError(
+                    f"a parameter of shape {self.shape} is more than the file's tensors hold"
+                )
+            _room_left.set(left - self.size)
+        self.init = initializers.get(init)
         self.frozen = False
         """Whether optimizers leave the value as it is."""
         self.grad: Array = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from unicodedata import category
 
 
 def reason(error: BaseException) -> str:
@@ -17,6 +18,18 @@ def named_reason(error: BaseException) -> str:
     """Return the same line behind the exception's name, such as "OSError: no such file"."""
     name, line = type(_root(error)).__name__, reason(error)
     return name if line == name else f"{name}: {line}"
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    r"""Write what a terminal would obey, or cannot show, as Python writes it: ``\x1b``, ``\n``.
+
+    For text from files and names of files, of which no more than `longest` characters are shown.
+    Spaces of any width stay as they are.
+    """
+    start = text if longest is None else text[: longest + 1]
+    characters = (c if c.isprintable() or category(c) == "Zs" else repr(c)[1:-1] for c in start)
+    shown = "".join(characters)
+    return shown if longest is None or len(shown) <= longest else f"{shown[:longest]} ..."
 
 
 def _root(error: BaseException) -> BaseException:

@@ -11,13 +11,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, exp, pi
-from typing import Any
+from typing import Any, TypeVar, dataclass_transform
+
+from nnkit import plain
+from nnkit.checking import make
+from nnkit.keywords import explained
+from nnkit.options import integer, number, shown
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
 
+Made = TypeVar("Made")
 
-@dataclass(frozen=True)
+
+@dataclass_transform(frozen_default=True)
+def _schedule(cls: type[Made]) -> type[Made]:
+    """Make a frozen dataclass, whose keywords are explained as those of layers are."""
+    made: Any = dataclass(frozen=True)(cls)
+    made.__init__ = explained(made.__init__)
+    return cls
+
+
+@_schedule
 class Constant:
     """A factor of 1 throughout."""
 
@@ -26,58 +41,49 @@ class Constant:
         return 1.0
 
 
-@dataclass(frozen=True)
+@_schedule
 class StepDecay:
     """Multiply by `factor` after every `every` updates."""
 
-    every: int
-    factor: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise ValueError(f"StepDecay: every must be at least 1, not {self.every}")
+    every: int = integer(least=1)
+    factor: float = number(least=0, default=0.1)
 
     def __call__(self, update: int, total: int) -> float:
         """``factor ** (update // every)``."""
         return float(self.factor ** (update // self.every))
 
 
-@dataclass(frozen=True)
+@_schedule
 class ExponentialDecay:
     """Fall by a factor of e in every `scale` updates."""
 
-    scale: float
-
-    def __post_init__(self) -> None:
-        if not self.scale > 0:
-            raise ValueError(f"ExponentialDecay: scale must be positive, not {self.scale}")
+    scale: float = number(above=0)
 
     def __call__(self, update: int, total: int) -> float:
         """``exp(-update / scale)``."""
         return exp(-update / self.scale)
 
 
-@dataclass(frozen=True)
+@_schedule
 class Cosine:
     """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
 
-    end: float = 0.0
+    end: float = number(least=0, default=0.0)
 
     def __call__(self, update: int, total: int) -> float:
         """``end + (1 - end) (1 + cos(pi update / total)) / 2``."""
         return self.end + (1 - self.end) * (1 + cos(pi * update / total)) / 2
 
 
-@dataclass(frozen=True)
+@_schedule
 class Warmup:
     """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
 
-    updates: int
+    updates: int = integer(least=1)
     then: Schedule = Constant()
 
     def __post_init__(self) -> None:
-        if self.updates < 1:
-            raise ValueError(f"Warmup: updates must be at least 1, not {self.updates}")
+        checked(self.then, "Warmup: then")
 
     def __call__(self, update: int, total: int) -> float:
         """``(update + 1) / updates``, then ``then`` over the updates that remain."""
@@ -86,7 +92,7 @@ class Warmup:
         return self.then(update - self.updates, max(total - self.updates, 1))
 
 
-@dataclass(frozen=True)
+@_schedule
 class OneCycle:
     """Up by a half cosine from 1 / `divide` to 1, then down to almost 0 (Smith & Topin 2018).
 
@@ -94,13 +100,9 @@ class OneCycle:
     in PyTorch's OneCycleLR, whose `max_lr` is the optimizer's `lr` here.
     """
 
-    rise: float = 0.3
-    divide: float = 25.0
-    final_divide: float = 1e4
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rise < 1:
-            raise ValueError(f"OneCycle: rise must be between 0 and 1, not {self.rise}")
+    rise: float = number(above=0, below=1, default=0.3)
+    divide: float = number(above=0, default=25.0)
+    final_divide: float = number(above=0, default=1e4)
 
     def __call__(self, update: int, total: int) -> float:
         """Factor at this update."""
@@ -111,12 +113,25 @@ class OneCycle:
         return _between(1.0, end, (update - peak) / max(total - 1 - peak, 1))
 
 
+def checked(schedule: Any, name: str = "schedule") -> Schedule:
+    """Return it if it can be called with two numbers; otherwise raise TypeError with the remedy."""
+    if isinstance(schedule, type):
+        raise TypeError(f"{name} is the class {schedule.__name__}: write {schedule.__name__}(...)")
+    if not callable(schedule):
+        raise TypeError(
+            f"{name} must be such as nnkit.schedules.Cosine(), or a function of (update, updates "
+            f"in all), not {shown(schedule)}"
+        )
+    result: Schedule = schedule
+    return result
+
+
 def _between(a: float, b: float, share: float) -> float:
     """Half a cosine from a (share 0) to b (share 1)."""
     return b + (a - b) * (1 + cos(pi * share)) / 2
 
 
-@dataclass(frozen=True)
+@_schedule
 class Missing:
     """What a checkpoint has in place of a schedule that is not of this module."""
 
@@ -130,7 +145,7 @@ class Missing:
         )
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {
+SCHEDULES: dict[str, type] = {
     cls.__name__: cls
     for cls in (Constant, StepDecay, ExponentialDecay, Cosine, Warmup, OneCycle, Missing)
 }
@@ -146,9 +161,14 @@ def config(schedule: Schedule) -> dict[str, Any]:
 
 
 def build(config: dict[str, Any]) -> Schedule:
-    """Make the schedule that `config` described; raises ValueError for an unknown class."""
+    """Make the schedule that `config` described; raises ValueError where it does not fit."""
     arguments = {k: build(v) if isinstance(v, dict) else v for k, v in config.items()}
-    name = arguments.pop("class")
+    name = arguments.pop("class", None)
     if name not in SCHEDULES:
         raise ValueError(f"unknown schedule {name!r}")
-    return SCHEDULES[name](**arguments)
+    return make(SCHEDULES[name], arguments)
+
+
+def difference(asked: dict[str, Any], made: Schedule) -> str | None:
+    """Say the first thing in which a schedule is not what a file asked for."""
+    return plain.difference(asked, plain.plain(config(made), "schedule"), "schedule")

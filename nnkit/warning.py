@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
-from os import PathLike
-from typing import Any
-
-import numpy as np
 
 
 class DataWarning(UserWarning):
@@ -33,14 +28,3 @@ def warn(message: str, category: type[Warning]) -> None:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_PASSED):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
-
-
-def warn_of_weights(path: str | PathLike[str], weights: Mapping[str, np.ndarray[Any, Any]]) -> None:
-    """Warn if weights that are saved are NaN or infinite; say which."""
-    name = next((k for k, x in weights.items() if not np.isfinite(x).all()), None)
-    if name is not None:
-        warn(
-            f"{path} is of a model whose {name} holds NaN or infinity: training has diverged, and "
-            "what is saved is of no use",
-            DivergenceWarning,
-        )

@@ -348,12 +348,12 @@ def test_widths_beside_maxout_must_fit():
 @pytest.mark.parametrize("alpha", [0, -0.1, np.nan, np.inf])
 @pytest.mark.parametrize("layer", [nnkit.LeakyReLU, nnkit.ELU])
 def test_bad_alpha(layer, alpha):
-    with pytest.raises(ValueError, match=f"{layer.__name__}: alpha must be positive and finite"):
+    with pytest.raises(ValueError, match=f"{layer.__name__}: alpha must be positive"):
         layer(alpha)
 
 
 def test_approximate_is_a_yes_or_no():
-    with pytest.raises(ValueError, match=r"GELU: approximate must be True.*not 'tanh'"):
+    with pytest.raises(TypeError, match="GELU: approximate must be True or False, not 'tanh'"):
         nnkit.GELU("tanh")
 
 

@@ -101,7 +101,9 @@ def names(folder):
 
 
 def parameters(path):
-    return {name: array.tobytes() for name, array in load_file(path).items()}
+    tensors = load_file(path)
+    del tensors["history.seconds"]
+    return {name: array.tobytes() for name, array in tensors.items()}
 
 
 # ---------------------------------------------------------------------- help
@@ -311,12 +313,12 @@ def test_an_existing_folder_without_a_run_is_used(tiny, folder):
 def no_mnist(monkeypatch):
     """MNIST can neither be found nor downloaded."""
 
-    def load(name):
+    def load(name, **options):
         if name == "mnist":
             raise data.DataError(
                 "mnist is not on this machine and cannot be downloaded: no network"
             )
-        return data.load(name)
+        return data.load(name, **options)
 
     monkeypatch.setattr("nnkit.cli.checkpoints.load", load)
 
@@ -346,7 +348,7 @@ def test_a_named_data_set_is_never_replaced(no_mnist):
 def test_without_data_it_is_mnist(monkeypatch):
     mnist = replace(data.load("digits"), name="mnist")
     asked = []
-    monkeypatch.setattr("nnkit.cli.checkpoints.load", lambda name: asked.append(name) or mnist)
+    monkeypatch.setattr("nnkit.cli.checkpoints.load", lambda name, **_: asked.append(name) or mnist)
     assert run("train", "--epochs", 1).exit_code == 0
     assert asked == ["mnist"]
     assert Path("runs/mnist", CHECKPOINT).exists()
@@ -376,10 +378,12 @@ def python_signals():
     signal.signal(signal.SIGINT, before)
 
 
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+SIGNALS += [(signal.SIGHUP, 129)] if hasattr(signal, "SIGHUP") else []
 RUN = ("--epochs", 3, "--batch-size", 16, "--hidden", "8", "--dropout", 0.3, "--seed", 5)
 
 
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("signum", "code"), SIGNALS)
 @pytest.mark.parametrize(
     ("epoch", "step", "where"),
     [(0, 1, "epoch 1 of 3, after 1 of 3 steps"), (1, 2, "epoch 2 of 3, after 2 of 3 steps"),
@@ -576,13 +580,14 @@ def test_unknown_commands_and_options():
         (
             ["train", "mnits"],
             "'mnits' is no data set and no path (did you mean mnist?); choose mnist, "
-            "fashion-mnist, digits, a folder with IDX files, or an .npz file",
+            "fashion-mnist, digits, a folder with a folder of images for each class or with IDX "
+            "files, or an .npz file",
         ),
         (
             ["train", "digits", "--batch-size", "2000"],
             "--batch-size 2000 is more than the 1,442 training images",
         ),
-        (["train", "digits", "--lr", "nan"], "Adam: lr must be positive, not nan"),
+        (["train", "digits", "--lr", "nan"], "Adam: lr must be positive and finite, not nan"),
         (["train", "--resume", "none"], "there is no checkpoint none"),
         (["evaluate", "none"], "there is no checkpoint none"),
         (["predict", "none", "a.png"], "there is no checkpoint none"),
@@ -665,8 +670,12 @@ def full_disk(*_, **__):
 
 def test_a_full_disk(tiny, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_disk)
+    result = run("train", tiny, *TINY)
     expected = f"runs/tiny/{CHECKPOINT} cannot be written: No space left on device"
-    assert error("train", tiny, *TINY) == expected
+    assert result.exit_code == 1
+    assert result.stderr == (
+        2 * f"nnkit: {expected}; training goes on\n" + f"nnkit: error: {expected}\n"
+    )
     assert names("runs") == []
 
 
@@ -676,9 +685,76 @@ def test_a_disk_that_becomes_full_keeps_the_last_checkpoint(tiny, monkeypatch):
             monkeypatch.setattr(os, "fsync", full_disk)
 
     monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
-    assert error("train", tiny, *TINY).endswith("cannot be written: No space left on device")
+    result = run("train", tiny, *TINY)
+    expected = f"runs/tiny/{CHECKPOINT} cannot be written: No space left on device"
+    assert result.exit_code == 1
+    assert result.stderr == f"nnkit: {expected}; training goes on\nnnkit: error: {expected}\n"
     assert names("runs/tiny") == [CHECKPOINT]
     assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 1
+
+
+def test_a_disk_that_has_room_again_loses_nothing(tiny, monkeypatch):
+    def fill(self, trainer):
+        now = trainer.progress.epoch == 1
+        monkeypatch.setattr(os, "fsync", full_disk if now else fsync)
+
+    fsync = os.fsync
+    monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
+    result = run("train", tiny, *TINY, "--epochs", 3)
+    assert result.exit_code == 0
+    assert result.stderr == (
+        f"nnkit: runs/tiny/{CHECKPOINT} cannot be written: No space left on device; "
+        "training goes on\n"
+    )
+    assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 3
+
+
+def test_the_end_tries_once_more_to_save(tiny, monkeypatch):
+    def fill(self, trainer):
+        monkeypatch.setattr(os, "fsync", full_disk)
+
+    def empty(self, trainer):
+        monkeypatch.setattr(os, "fsync", fsync)
+
+    fsync = os.fsync
+    monkeypatch.setattr(ProgressBar, "on_step_end", fill, raising=False)
+    monkeypatch.setattr(ProgressBar, "on_fit_end", empty)
+    result = run("train", tiny, *TINY)
+    assert (result.exit_code, result.stderr.count("training goes on")) == (0, 2)
+    assert Trainer.load(f"runs/tiny/{CHECKPOINT}").progress.epoch == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"image_shape": [4, 5]}, "its image_shape cannot be [4, 5]"),
+        ({"image_shape": [-4, -4]}, "its image_shape cannot be [-4, -4]"),
+        ({"image_shape": "4x4"}, "its extra: image_shape cannot be '4x4'"),
+        ({"pixel_range": [1, 0]}, "its pixel_range cannot be 1 to 0"),
+        ({"pixel_range": [0, float("nan")]}, "its pixel_range cannot be 0 to nan"),
+        ({"class_names": list("abcd")}, "it has 4 class_names for 3 outputs"),
+        ({"class_names": [1, 2, 3]}, "its extra: class_names cannot be [1, 2, 3]"),
+        ({"preparation": "rm"}, "its extra: preparation cannot be 'rm'"),
+        ({"data": ["digits"]}, "its extra: data cannot be ['digits']"),
+        ({"checksum": "1"}, "its extra: checksum cannot be '1'"),
+    ],
+)
+def test_what_a_file_says_about_its_data_is_checked(tiny, said, message):
+    trainer = Trainer(network(16, 3))
+    trainer.save("mine", **said)
+    expected = f"mine: what it says about its data is damaged: {message}"
+    assert error("predict", "mine", "a.png") == error("train", "--resume", "mine") == expected
+
+
+def test_names_of_classes_cannot_command_the_terminal(tiny):
+    nnkit_ok("train", tiny, *TINY)
+    trainer = Trainer.load(f"runs/tiny/{CHECKPOINT}")
+    trainer.save("mine", **{**trainer.extra, "class_names": ["\x1b[2J", "b\n", "c"]})
+    text = nnkit_ok("evaluate", "mine")
+    assert "\\x1b[2J" in text
+    assert "\x1b" not in text
+    trainer.save("mine", data="a\x1b[2J")
+    assert "\\x1b[2J" in error("evaluate", "mine")
 
 
 def test_a_disk_that_is_full_when_the_curves_are_saved(drawn, monkeypatch):
@@ -723,7 +799,7 @@ def test_debug_shows_where_an_error_comes_from(arguments):
 
 
 def fail_with(monkeypatch, raised):
-    def load(name):
+    def load(name, **_):
         raise raised
 
     monkeypatch.setattr("nnkit.cli.checkpoints.load", load)
@@ -805,7 +881,7 @@ def test_evaluate_on_other_data(digits_run, folder):
 
 def test_evaluate_on_data_that_do_not_fit(digits_run, tiny, folder):
     assert error("evaluate", digits_run, tiny) == (
-        f"{digits_run} takes images of 64 numbers, but those of tiny.npz have 16"
+        f"{tiny}: its images have size 4x4, not 8x8, and only image files are scaled to another"
     )
     x, t = np.zeros((2, 8, 8), np.uint8), np.array([3, 12])
     np.savez(folder / "many.npz", x_train=x, t_train=t, x_test=x, t_test=t)
@@ -887,7 +963,8 @@ def test_one_bad_image_does_not_hide_the_others(digits_run, picture, options):
     assert result.exit_code == 1
     assert result.stderr == (
         "nnkit: error: none.png: No such file or directory\n"
-        "nnkit: error: bad.png: is no image file that Pillow knows\n"
+        "nnkit: error: bad.png: is no image that nnkit reads (PNG, JPEG, GIF, BMP, PPM, TIFF, "
+        "WEBP); convert it to PNG\n"
     )
     files = json.loads(result.stdout) if options else result.stdout.split(":")[:1]
     assert len(files) == 1
@@ -903,6 +980,108 @@ def test_predict_with_class_names_of_any_number(folder, picture):
     shares = [float(line.split()[1].rstrip("%")) for line in lines]
     assert len(lines) == 10
     assert shares == sorted(shares, reverse=True)
+
+
+def test_predict_the_most_probable(digits_run, picture):
+    full = nnkit_ok("predict", digits_run, picture).splitlines()
+    best = sorted(full[1:], key=lambda line: -float(line.split()[1].rstrip("%")))[:2]
+    assert nnkit_ok("predict", digits_run, picture, "--top", 2).splitlines() == [full[0], *best]
+    (result,) = json.loads(nnkit_ok("predict", digits_run, picture, "--json", "--top", 2))
+    assert list(result["probabilities"]) == [line.split()[0] for line in best]
+
+
+def test_predict_a_line_for_each_of_several_images(digits_run, picture):
+    Path("a\x1b[2J.png").write_bytes(Path(picture).read_bytes())
+    first, second = nnkit_ok("predict", digits_run, picture, "a\x1b[2J.png").splitlines()
+    share = r"\d+\.\d%"
+    assert re.fullmatch(rf"digit\.png: 0 \({share}\)  \d \({share}\)  \d \({share}\)", first)
+    assert second == first.replace("digit", r"a\x1b[2J")
+    lines = nnkit_ok("predict", digits_run, picture, picture, "--top", 1).splitlines()
+    assert re.fullmatch(rf"digit\.png: 0 \({share}\)", lines[0])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes and devices")
+def test_predict_does_not_wait_for_a_pipe(digits_run, picture):
+    os.mkfifo("pipe")
+    result = run("predict", digits_run, "pipe", "/dev/zero", ".", picture)
+    assert result.exit_code == 1
+    assert result.stderr.splitlines() == [
+        "nnkit: error: pipe: is not an ordinary file",
+        "nnkit: error: /dev/zero: is not an ordinary file",
+        "nnkit: error: .: Is a directory",
+    ]
+    assert result.stdout.startswith("digit.png: 0 (")
+
+
+@pytest.mark.parametrize("shape", [[8], [8, -8], [10**9, 10**9], ["8", "8"], 8, [4, 4]])
+def test_predict_checks_the_size_that_a_checkpoint_gives(folder, picture, shape):
+    trainer = nnkit.Trainer(network(64, 10))
+    trainer.save("odd", image_shape=shape, preparation="resize")
+    message = error("predict", "odd", picture)
+    assert message.startswith("odd: what it says about its data is damaged: its ")
+    assert f"image_shape cannot be {shape}" in message
+
+
+@pytest.fixture
+def photos(folder):
+    image = pytest.importorskip("PIL.Image")
+    for name, level in (("dark", 20), ("light", 220)):
+        (folder / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            page = np.full((9, 12, 3), level + i, np.uint8)
+            image.fromarray(page).save(folder / "photos" / name / f"{i}.png")
+    return folder / "photos"
+
+
+def test_own_image_files_from_training_to_prediction(photos, monkeypatch):
+    monkeypatch.setattr(
+        "nnkit.cli.fitting.learning_curves", lambda history, path, **_: path.touch()
+    )
+    options = ["--hidden", "8", "--epochs", 20, "--lr", 0.03]
+    text = nnkit_ok("train", "photos", "--image-size", "4x5", *options)
+    assert "data       photos: 16 training and 4 test images of 4x5, 2 classes" in text
+    assert "prepared   made gray; 1 in 5 of each class held out for testing" in text
+    run_of = f"runs/photos/{CHECKPOINT}"
+    assert nnkit_ok("predict", run_of, "photos/dark/3.png").startswith("photos/dark/3.png: dark (")
+    assert "accuracy  100.00%" in nnkit_ok("evaluate", run_of)
+    nnkit_ok("train", "--resume", run_of, "--epochs", 21)
+    for name in ("dark", "light"):
+        (photos / name).rename(photos / f"very {name}")
+    assert error("evaluate", run_of, "photos") == (
+        f"{run_of} tells dark, light apart, but the classes of photos are very dark, very light: "
+        "they must be the same, in the same order"
+    )
+
+
+@pytest.mark.parametrize("white", [1, 255], ids=["zeros and ones", "tiny"])
+def test_predict_scales_as_training_did(folder, white):
+    """Bytes that `fit` alone would leave as they are: 0 and 1, and rows too short for an image."""
+    image = pytest.importorskip("PIL.Image")
+    side = 5 if white == 1 else 3
+    t = np.arange(40) % 2
+    x = np.zeros((40, side, side), np.uint8)
+    x[t == 0, 0] = x[t == 1, -1] = white
+    np.savez("bars.npz", x=x, y=t)
+    nnkit_ok("train", "bars.npz", "--epochs", 60, "--lr", 0.02, "--hidden", "8", "--out", "bars")
+    images = np.where(x[:2] > 0, np.uint8(255), np.uint8(0))
+    for name, page in zip("ab", images, strict=True):
+        image.fromarray(page).save(f"{name}.png")
+    first, second = nnkit_ok("predict", f"bars/{CHECKPOINT}", "a.png", "b.png").splitlines()
+    assert first.startswith("a.png: 0 (9")
+    assert second.startswith("b.png: 1 (9")
+
+
+@pytest.mark.parametrize("size", ["0", "x", "4x", "4x5x6", "-3", "4.5", "٣"])
+def test_sizes_that_are_none(size):
+    assert "is neither a size such as 28 nor height and width such as 24x32" in usage_error(
+        "train", "photos", "--image-size", size
+    )
+
+
+def test_results_in_the_home_folder(tiny, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    nnkit_ok("train", "tiny.npz", "--epochs", 1, "--out", "~/results", "--quiet")
+    assert (folder / "home" / "results" / CHECKPOINT).exists()
 
 
 def test_predict_where_blocks_cannot_be_printed(digits_run, picture):
@@ -1079,6 +1258,52 @@ def test_ctrl_c_on_a_running_process_then_resume(python_signals):
     nnkit_ok("train", "--resume", f"two/{CHECKPOINT}")
     nnkit_ok("train", *options, "--out", "one")
     assert parameters(f"two/{CHECKPOINT}") == parameters(f"one/{CHECKPOINT}")
+
+
+def wait_for(path, process):
+    """Wait until a process has written a file."""
+    while not Path(path).exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("pause", [0, 0.005, 0.05])
+def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
+    options = ["digits", "--epochs", 4000, "--hidden", 16]
+    with start("train", *options, "--out", "out") as process:
+        wait_for(f"out/{CHECKPOINT}", process)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            time.sleep(pause)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in err
+    assert err.count("nnkit: ") == len(err.splitlines())
+    Trainer.load(f"out/{CHECKPOINT}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_two_processes_do_not_share_a_folder(tiny):
+    options = ["digits", "--epochs", 4000, "--hidden", 16]
+    with start("train", *options, "--out", "out") as process:
+        wait_for(f"out/{CHECKPOINT}", process)
+        expected = "another process is training in out: wait for its end, or choose --out"
+        assert error("train", tiny, "--out", "out") == expected
+        assert error("train", "--resume", f"out/{CHECKPOINT}", "--epochs", 5000) == expected
+        nnkit_ok("evaluate", f"out/{CHECKPOINT}")
+        process.kill()
+        process.communicate()
+    trainer = Trainer.load(f"out/{CHECKPOINT}")
+    nnkit_ok("train", "--resume", f"out/{CHECKPOINT}", "--epochs", trainer.progress.epoch + 1)
+    assert names("out") == ["history.json", "learning-curves.png", CHECKPOINT]
+
+
+def test_a_folder_is_free_again_after_a_run_and_after_an_error(tiny):
+    for _ in range(2):
+        assert "diverged" in error("train", tiny, "--optimizer", "sgd", "--lr", 1e30, "--out", "a")
+    nnkit_ok("train", tiny, *TINY, "--out", "a")
+    nnkit_ok("train", "--resume", f"a/{CHECKPOINT}", "--epochs", 3)
 
 
 def test_nobody_reads_to_the_end():

@@ -354,7 +354,9 @@ def test_other_data_than_the_networks_own(checkpoint, drawn):
     plot("confusion", checkpoint, "other.npz")
     assert len(figure.args[0]) == 48
     assert figure.title.startswith("other.npz: ")
-    assert error("confusion", checkpoint, "digits").startswith(f"{checkpoint} takes images of 6 ")
+    assert error("confusion", checkpoint, "digits").startswith(
+        "digits: its images have size 8x8, not 2x3"
+    )
 
 
 def test_no_wrong_answer(checkpoint, answers):

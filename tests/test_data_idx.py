@@ -6,7 +6,6 @@ import os
 import struct
 import tracemalloc
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from nnkit.data import DataError, read_idx
-from nnkit.data.idx import MAX_BYTES, idx_digest
+from nnkit.data.idx import idx_digest
 
 CODES = {"uint8": 8, "int8": 9, "int16": 0xB, "int32": 0xC, "float32": 0xD, "float64": 0xE}
 
@@ -110,9 +109,9 @@ BROKEN = {
     "gzip bad method": (b"\x1f\x8b\x07" + PACKED[3:], "damaged gzip data"),
     "gzip bad deflate": (PACKED[:10] + b"\xff" * 20, "damaged gzip data"),
     "gzip then garbage": (PACKED + b"garbage", "damaged gzip data"),
-    "exabytes": (header(0x0E, 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"\0" * 8, "more than the"),
-    "over the limit": (header(0x08, MAX_BYTES // 2**10, 2**10 + 1) + b"\0", "more than the"),
-    "exabytes of nothing": (header(0x0E, 0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "more than the"),
+    "exabytes": (header(0x0E, 2**32 - 1, 2**32 - 1, 2**32 - 1) + b"\0" * 8, "more than half"),
+    "over the limit": (header(0x08, 2**32 - 1, 2**16) + b"\0", "more than half"),
+    "exabytes of nothing": (header(0x0E, 0, 2**32 - 1, 2**32 - 1, 2**32 - 1), "more than half"),
 }
 
 
@@ -162,7 +161,7 @@ def read_or_refuse(path):
 
 
 def test_memory_follows_what_the_file_delivers_not_what_it_claims(write):
-    path = write(header(0x08, MAX_BYTES // 4, 4) + b"\0" * 1000)
+    path = write(header(0x08, 2**28, 4) + b"\0" * 1000)
     assert peak_memory_of_refusing(path, "only 1,000 follow") < 4 * 2**20
 
 
@@ -206,7 +205,7 @@ def test_folder(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DataError, match="pipe: is not a regular file"):
+    with pytest.raises(DataError, match="pipe: is not an ordinary file"):
         read_idx(tmp_path / "pipe")
 
 
@@ -226,7 +225,7 @@ def test_permission_denied(write, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("nnkit.data.idx.open_file", refuse)
     with pytest.raises(DataError, match="file: cannot be read: Permission denied"):
         read_idx(path)
 
@@ -235,6 +234,6 @@ def test_out_of_memory(write, monkeypatch):
     def refuse(*args, **kwargs):
         raise MemoryError
 
-    monkeypatch.setattr("nnkit.data.idx._read_at_most", refuse)
+    monkeypatch.setattr("nnkit.data.idx.read_array", refuse)
     with pytest.raises(DataError, match="file: does not fit into memory"):
         read_idx(write(IMAGES))

@@ -81,6 +81,7 @@ class Stop(Edit):
         trainer.stop = self.left == 0
 
 
+@pytest.mark.filterwarnings("ignore:SoftmaxCrossEntropy takes logits")  # without the last layer
 @pytest.mark.parametrize("compile", [True, False])
 @pytest.mark.parametrize(
     ("change", "message"),

@@ -69,7 +69,7 @@ def test_what_it_leaves_is_consistent(backend, data, tmp_path):
     assert not trainer.model.training
     with pytest.raises(nnkit.DivergenceError):
         trainer.resume(*data)
-    with pytest.warns(nnkit.DivergenceWarning, match=r"of a model whose 0\.weight holds NaN or"):
+    with pytest.raises(ValueError, match=r"model\.0\.weight holds NaN or infinity"):
         trainer.save(tmp_path / "run")
 
 

@@ -1,6 +1,9 @@
+import os
 import struct
-import warnings
+import sys
+import tracemalloc
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +12,7 @@ from nnkit import data, images
 from nnkit.images import ImageError, read_image
 
 Image = pytest.importorskip("PIL.Image")
+ImageOps = pytest.importorskip("PIL.ImageOps")
 MNIST = (28, 28)
 
 
@@ -138,16 +142,17 @@ def test_resize_of_an_image_of_the_right_size_changes_nothing(save, rng):
 def test_how_to_prepare_follows_from_the_data_set():
     digits = data.load("digits")
     assert images.preparation(digits) == "fit"
-    assert images.preparation(replace(digits, name="mnist")) == "mnist"
-    assert images.preparation(replace(digits, name="fashion-mnist")) == "fit"
-    assert images.preparation(replace(digits, name="mine")) == "resize"
+    for how in ("mnist", "fit", "resize"):
+        assert images.preparation(replace(digits, preparation=how)) == how
+    assert images.preparation(replace(digits, preparation=None)) == "resize"
 
 
 @pytest.mark.parametrize(("border", "how"), [(0, "mnist"), (255, "resize")])
 def test_own_images_are_like_mnist_if_they_are_28x28_and_dark_around(border, how):
     x = np.full((3, 28, 28), border, np.uint8)
     x[:, 8:20, 8:20] = 128
-    own = replace(data.load("digits"), name="mine", x_train=x.reshape(3, -1), image_shape=(28, 28))
+    own = replace(data.load("digits"), name="mnist", preparation=None)
+    own = replace(own, x_train=x.reshape(3, -1), image_shape=(28, 28))
     assert images.preparation(own) == how
     assert images.preparation(replace(own, x_train=own.x_train.astype(np.float32))) == "resize"
     assert images.preparation(replace(own, image_shape=None)) == "resize"
@@ -195,13 +200,110 @@ def test_ink_on_a_transparent_page(save, ink):
     np.testing.assert_array_equal(read_image(save(page), MNIST, "mnist"), expected)
 
 
-def test_the_orientation_a_camera_notes_is_followed(save):
-    turned = Image.fromarray(np.rot90(seven()).copy())
-    exif = turned.getexif()
-    exif[0x0112] = 6
+@pytest.mark.parametrize("number", range(1, 9))
+@pytest.mark.parametrize("form", ["jpg", "png", "tiff", "webp"])
+def test_the_orientation_a_camera_notes_is_followed(save, rng, number, form):
+    blocks = rng.integers(0, 256, (3, 2), np.uint8)
+    page = Image.fromarray(np.kron(blocks, np.ones((16, 16), np.uint8)))
+    exif = page.getexif()
+    exif[0x0112] = number
+    with Image.open(save(page, exif=exif)) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    got = read_image(save(page, f"other.{form}", exif=exif), upright.shape)
+    assert np.abs(got.astype(int) - upright.ravel()).max() <= 2
+
+
+def test_odd_metadata_do_not_matter(save, rng):
+    page = Image.fromarray(rng.integers(0, 256, (9, 7), np.uint8))
+    exif = page.getexif()
+    exif[0x0132] = "2026:01:01"
+    content = bytearray(save(page, "image.jpg", exif=exif).read_bytes())
+    field = content.index(bytes([1, 0x32]), content.index(b"Exif"))
+    for place in range(field + 2, field + 12):
+        damaged = bytearray(content)
+        damaged[place] = 0x77
+        path = save(page, "image.jpg", exif=exif)
+        path.write_bytes(damaged)
+        assert read_image(path, (9, 7)).shape == (63,)
+
+
+def test_sixteen_bits_are_scaled_by_what_is_white_not_by_what_is_there(save):
+    """A dark image is not made bright, so that images of one camera stay comparable."""
+    for name in ("image.png", "image.tiff"):
+        path = save(np.full((5, 5), 20 * 257, np.uint16), name)
+        assert (read_image(path, (5, 5)) == 20).all()
+
+
+def test_transparency_in_a_palette_and_of_one_colour(save):
+    page = Image.fromarray(seven()).convert("RGB")
     expected = read_image(save(seven()), MNIST, "mnist")
-    got = read_image(save(turned, exif=exif), MNIST, "mnist")
-    np.testing.assert_array_equal(got, expected)
+    for path in (
+        save(page, transparency=(255, 255, 255)),
+        save(page.convert("P"), transparency=page.convert("P").getpixel((0, 0))),
+        save(page.convert("P"), "image.gif", transparency=page.convert("P").getpixel((0, 0))),
+    ):
+        np.testing.assert_array_equal(read_image(path, MNIST, "mnist"), expected)
+
+
+@pytest.mark.parametrize("form", ["gif", "png", "webp", "tiff"])
+def test_the_first_of_several_images_is_read(save, form):
+    first, second = (Image.fromarray(np.full((9, 7), level, np.uint8)) for level in (80, 200))
+    path = save(first, f"image.{form}", save_all=True, append_images=[second])
+    assert np.abs(read_image(path, (9, 7)).astype(int) - 80).max() <= 2
+
+
+def test_a_large_image_is_averaged_before_it_becomes_floats(save, rng):
+    noise = rng.integers(0, 256, (40, 60), np.uint8)
+    page = Image.fromarray(np.kron(noise, np.ones((50, 50), np.uint8)))
+    path = save(page)
+    tracemalloc.start()
+    row = read_image(path, (40, 60))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 24e6  # as floats, its pixels would be 48e6 bytes
+    at_once = np.asarray(page.resize((60, 40), Image.Resampling.BICUBIC), float)
+    assert np.abs(row - at_once.ravel()).max() < 10
+
+
+@pytest.mark.parametrize("form", ["EPS", "PDF", "ICO", "TGA", "PCX", "SGI", "JPEG2000"])
+def test_other_formats_are_refused_whatever_they_are_called(tmp_path, form):
+    path = tmp_path / "image.png"
+    with path.open("wb") as file:
+        Image.fromarray(seven()).save(file, form)
+    assert "is no image that nnkit reads" in message(path, MNIST)
+
+
+def test_no_flipped_bit_of_a_png_gives_other_pixels(save, rng):
+    path = save(rng.integers(0, 256, (9, 7), np.uint8))
+    want, content = read_image(path, (9, 7)), path.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 3):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        path.write_bytes(flipped)
+        try:
+            np.testing.assert_array_equal(read_image(path, (9, 7)), want)
+        except ImageError:
+            refused += 1
+    assert refused > 0.9 * len(content) / 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(OSError, match="is not an ordinary file"):
+        read_image(tmp_path / "pipe.png", MNIST)
+
+
+def test_many_are_read_in_order_with_what_is_wrong_in_place(save, tmp_path):
+    good = save(np.full((9, 7), 80, np.uint8))
+    first, none, text, last = images.read_images(
+        [good, tmp_path / "none.png", Path(__file__), good], (9, 7)
+    )
+    assert (first == 80).all()
+    assert (last == 80).all()
+    assert isinstance(none, FileNotFoundError)
+    assert isinstance(text, ImageError)
 
 
 def message(path, *arguments):
@@ -223,7 +325,10 @@ def test_an_empty_page(save, level):
 def test_a_file_that_is_no_image(tmp_path, content):
     path = tmp_path / "image.png"
     path.write_bytes(content)
-    assert message(path, MNIST) == f"{path}: is no image file that Pillow knows"
+    assert message(path, MNIST) == (
+        f"{path}: is no image that nnkit reads (PNG, JPEG, GIF, BMP, PPM, TIFF, WEBP); convert it "
+        "to PNG"
+    )
 
 
 def test_a_truncated_file(save):
@@ -240,16 +345,21 @@ def test_a_damaged_file(save):
     assert message(path, MNIST).startswith(f"{path}: cannot be read as an image: ")
 
 
-@pytest.mark.parametrize("side", [10_000, 60_000])
-def test_a_header_that_promises_too_many_pixels(tmp_path, side):
+@pytest.mark.parametrize(
+    ("side", "reason"),
+    [
+        (7_100, "has 7100x7100 pixels, and nnkit reads 50,000,000 at most; scale it down"),
+        (10_000, "has 10000x10000 pixels, and nnkit reads 50,000,000 at most; scale it down"),
+        (60_000, "has too many pixels to be read safely"),
+    ],
+)
+def test_a_header_that_promises_too_many_pixels(tmp_path, side, reason):
     path = tmp_path / "bomb.bmp"
     Image.new("L", (1, 1)).save(path)
     content = bytearray(path.read_bytes())
     content[18:26] = struct.pack("<ii", side, side)
     path.write_bytes(content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        assert message(path, MNIST) == f"{path}: has too many pixels to be read safely"
+    assert message(path, MNIST) == f"{path}: {reason}"
 
 
 @pytest.mark.parametrize(
@@ -273,5 +383,5 @@ def test_files_that_cannot_be_opened(tmp_path):
 
 def test_without_pillow(monkeypatch, save):
     path = save(seven())
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     assert message(path, MNIST) == "reading images needs Pillow; run: pip install pillow"

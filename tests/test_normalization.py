@@ -320,7 +320,7 @@ def test_errors(cls):
     name = cls.__name__
     with pytest.raises(ValueError, match=f"{name}: num_features must be an integer of at least 1"):
         cls(0)
-    with pytest.raises(ValueError, match=f"{name}: eps must be above 0, not 0"):
+    with pytest.raises(ValueError, match=f"{name}: eps must be positive, not 0"):
         cls(3, eps=0)
     with pytest.raises(ValueError, match=rf"layer 1: {name}\(.* takes rows of 3 numbers, not of s"):
         nnkit.Sequential(nnkit.Linear(2, 4), cls(3), backend="numpy")

@@ -38,7 +38,7 @@ def test_every_row_of_the_table_has_a_name():
 def test_registries_hold_what_is_exported():
     assert losses.LOSS_CLASSES.keys() | {"Loss"} == set(losses.__all__)
     assert optimizers.OPTIMIZERS.keys() | {"Optimizer"} == set(optimizers.__all__)
-    assert loading.LAYER_CLASSES.keys() | {"Swish"} == set(layers.__all__)
+    assert loading.LAYER_CLASSES.keys() | {"Swish", "Layer", "Activation"} == set(layers.__all__)
 
 
 def test_what_a_user_declares_gets_into_no_registry(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -342,6 +344,93 @@ class TestEarlyStopping:
                 trainer.resume(*data, callbacks=[stopping])
             results.append((weights(trainer.model).tobytes(), stopping.best_epoch))
         assert results[0] == results[1]
+
+    class StopAfter(nnkit.Callback):
+        def __init__(self, epochs):
+            self.epochs = epochs
+
+        def on_epoch_end(self, trainer):
+            trainer.stop = len(trainer.history) >= self.epochs
+
+    def unseen(self, rng, backend="numpy"):
+        """A trainer, and random labels, so that the loss of unseen examples soon rises."""
+        x, t = rng.normal(size=(80, 6)), rng.integers(0, 3, 80)
+        trainer = nnkit.Trainer(network(backend), optimizer=nnkit.Adam(0.05))
+        return trainer, (x[:40], t[:40]), {"validation_data": (x[40:], t[40:])}
+
+    @pytest.mark.parametrize("way", ["file", "copy"])
+    def test_the_best_parameters_are_kept_with_the_run(self, backend, tmp_path, way):
+        """Saved, loaded and resumed with a new callback, it ends as the uninterrupted run."""
+        results = []
+        for stop in (99, 7):
+            trainer, data, options = self.unseen(np.random.default_rng(3), backend)
+            callbacks = [nnkit.EarlyStopping(patience=6), self.StopAfter(stop)]
+            trainer.fit(*data, 40, 20, **options, callbacks=callbacks)
+            assert callbacks[0].best_epoch < 7
+            if stop == 7:
+                if way == "file":
+                    trainer.save(tmp_path / "run")
+                    trainer = nnkit.Trainer.load(tmp_path / "run", backend)
+                    trainer.save(tmp_path / "again")  # nobody asked for them meanwhile
+                    trainer = nnkit.Trainer.load(tmp_path / "again", backend)
+                else:
+                    trainer = copy.deepcopy(trainer)
+                callbacks = [nnkit.EarlyStopping(patience=6)]
+                trainer.resume(*data, **options, callbacks=callbacks)
+            assert callbacks[0].stopped
+            results.append((weights(trainer.model).tobytes(), callbacks[0].best_epoch))
+        assert results[0] == results[1]
+
+    @pytest.mark.parametrize("without", ["callback", "restoring", "this figure"])
+    def test_a_run_whose_best_parameters_were_not_kept_says_so(self, rng, tmp_path, without):
+        trainer, data, options = self.unseen(rng)
+        before = {
+            "callback": [],
+            "restoring": [nnkit.EarlyStopping(restore_best=False, patience=9)],
+            "this figure": [nnkit.EarlyStopping("loss", patience=9)],
+        }
+        trainer.fit(*data, 8, 20, **options, callbacks=before[without])
+        trainer.save(tmp_path / "run")
+        again = nnkit.Trainer.load(tmp_path / "run", "numpy")
+        best = int(np.argmin(trainer.history.val_loss)) + 1
+        assert best < 8
+        with pytest.warns(
+            UserWarning, match=f"parameters of epoch {best}, the best so far, were not"
+        ):
+            again.resume(*data, 9, **options, callbacks=[nnkit.EarlyStopping(patience=9)])
+
+    def test_another_run_of_the_trainer_forgets_them(self, rng, tmp_path):
+        trainer, data, options = self.unseen(rng)
+        trainer.fit(*data, 2, 20, **options, callbacks=[nnkit.EarlyStopping()])
+        assert trainer.kept().keys() == {"EarlyStopping.0"}
+        trainer.fit(*data, 2, 20, **options)
+        assert trainer.kept() == {}
+
+    def test_callbacks_of_ones_own_keep_what_they_like(self, rng, tmp_path):
+        class Mean(nnkit.Callback):
+            """The mean of the weights over the epochs."""
+
+            def __init__(self):
+                self.sum = 0.0
+
+            def on_epoch_end(self, trainer):
+                self.sum += trainer.model.flat.values.mean()
+
+            def state(self):
+                return {"sum": np.array(self.sum)}
+
+            def restore(self, trainer, state):
+                self.sum = float(state["sum"])
+
+        whole, data, _ = self.unseen(np.random.default_rng(1))
+        first, second = Mean(), Mean()
+        whole.fit(*data, 4, 20, callbacks=[first, second])
+        trainer, _, _ = self.unseen(np.random.default_rng(1))
+        trainer.fit(*data, 4, 20, callbacks=[Mean(), Mean(), self.StopAfter(2)])
+        trainer.save(tmp_path / "run")
+        resumed = [Mean(), Mean()]
+        nnkit.Trainer.load(tmp_path / "run", "numpy").resume(*data, callbacks=resumed)
+        assert [x.sum for x in resumed] == [first.sum, second.sum]
 
     def test_training_stops_where_it_overfits(self, backend, rng):
         """Labels are random, so that the loss of unseen examples soon rises."""

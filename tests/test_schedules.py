@@ -115,10 +115,10 @@ def test_short_runs(schedule, total):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: StepDecay(0), "StepDecay: every must be at least 1, not 0"),
+        (lambda: StepDecay(0), "StepDecay: every must be an integer of at least 1, not 0"),
         (lambda: ExponentialDecay(0), "ExponentialDecay: scale must be positive, not 0"),
-        (lambda: Warmup(0), "Warmup: updates must be at least 1, not 0"),
-        (lambda: OneCycle(rise=1), "OneCycle: rise must be between 0 and 1, not 1"),
+        (lambda: Warmup(0), "Warmup: updates must be an integer of at least 1, not 0"),
+        (lambda: OneCycle(rise=1), "OneCycle: rise must be above 0 and below 1, not 1"),
     ],
 )
 def test_bad_settings(make, message):

@@ -11,6 +11,7 @@ import pytest
 
 import nnkit
 from nnkit.data import load
+from nnkit.training.interrupts import deferred_interrupt
 
 
 def network(backend, seed=0, dropout=0.0, dtype="float32", inputs=6, classes=3):
@@ -264,6 +265,16 @@ def test_a_checkpoint_continues_on_another_backend(backend, data, tmp_path):
     there = nnkit.Trainer.load(tmp_path / "run.safetensors", backend=backend)
     there.resume(*data)
     np.testing.assert_allclose(weights(there.model), weights(whole.model), rtol=1e-3, atol=1e-5)
+
+
+def test_ctrl_c_after_the_last_look_for_it_is_not_lost():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as check:
+        check()
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(ZeroDivisionError), deferred_interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        raise ZeroDivisionError
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_ctrl_c_comes_between_two_steps(data):

@@ -238,7 +238,7 @@ class Backend(ABC):
         """Move a NumPy array (or a sequence) to this backend as a C-contiguous array.
 
         An array that is here already, contiguous and of that dtype is returned as it is. An array
-        of another library raises TypeError.
+        of another library raises TypeError, and so does one in which something is masked.
         """
 
     @abstractmethod

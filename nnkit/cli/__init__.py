@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 import nnkit
 from nnkit.cli.bench import bench
-from nnkit.cli.command import Nnkit, debug_option
+from nnkit.cli.command import Interrupted, Nnkit, debug_option
 from nnkit.cli.datasets import datasets
 from nnkit.cli.evaluate import evaluate
 from nnkit.cli.info import info
+from nnkit.cli.interruption import end_at_once_next_time
 from nnkit.cli.plot import plot
 from nnkit.cli.predict import predict
 from nnkit.cli.train import train
@@ -51,5 +54,13 @@ for command in (train, evaluate, predict, plot, bench, info, datasets):
 
 def main() -> None:
     """Run the command line, and exit the process with its code."""
-    choose_kernels()
-    cli()
+    code: object = Interrupted.exit_code
+    try:
+        choose_kernels()
+        cli()
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:  # another one, while the first was being told of
+        pass
+    end_at_once_next_time()
+    sys.exit(code)  # type: ignore[arg-type]

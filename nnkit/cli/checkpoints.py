@@ -3,22 +3,57 @@
 from __future__ import annotations
 
 import zlib
-from pathlib import Path
-from typing import Any
+from math import inf
+from typing import Any, TypedDict
 
 import numpy as np
 
 import nnkit
 from nnkit.backends import Backend
-from nnkit.checkpoint import CheckpointError
+from nnkit.checking import check
+from nnkit.checkpoint import NoTrainingStateError, damaged
 from nnkit.cli.command import Failure
 from nnkit.data import Dataset, available, load
-from nnkit.images import preparation
+from nnkit.images import Preparation, preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
+from nnkit.paths import expand
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
+
+LARGEST = 10_000
+"""Rows and columns that an image may have."""
+
+
+class About(TypedDict, total=False):
+    """What `about` says, and what the commands rely on; a file may hold other things besides."""
+
+    data: str
+    checksum: int
+    image_shape: tuple[int, int] | None
+    pixel_range: tuple[float, float]
+    class_names: tuple[str, ...]
+    preparation: Preparation
+    backend: str
+
+
+def check_about(trainer: Trainer, path: str) -> None:
+    """Raise CheckpointError where a file does not say `About` the data what it should."""
+    extra = trainer.extra
+    with damaged(path, "what it says about its data is damaged"):
+        check(extra, About, "its extra")
+        shape, features = extra.get("image_shape"), input_features(trainer)
+        if shape is not None and not (
+            0 < min(shape) <= max(shape) <= LARGEST and features in {None, shape[0] * shape[1]}
+        ):
+            raise ValueError(f"its image_shape cannot be {shape!r}")
+        outputs, names = trainer.model.out_features, extra.get("class_names", ())
+        if outputs is not None and len(names) > outputs:
+            raise ValueError(f"it has {len(names)} class_names for {outputs} outputs")
+        low, high = extra.get("pixel_range", (0, 1))
+        if not -inf < low <= high < inf:
+            raise ValueError(f"its pixel_range cannot be {low} to {high}")
 
 
 def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
@@ -41,11 +76,13 @@ def checksum(dataset: Dataset) -> int:
     return zlib.crc32(dataset.t_train.data, zlib.crc32(dataset.x_train.data))
 
 
-def load_dataset(name_or_path: str) -> tuple[Dataset, str]:
+def load_dataset(
+    name_or_path: str, image_size: tuple[int, int] | None = None
+) -> tuple[Dataset, str]:
     """Load a data set; return it with what `about` keeps to find it again from any folder."""
     names = [info.name for info in available()]
-    dataset = load(name_or_path)
-    return dataset, name_or_path if name_or_path in names else str(Path(name_or_path).resolve())
+    dataset = load(name_or_path, image_size=image_size)
+    return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
 def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
@@ -54,14 +91,30 @@ def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, 
         data = trainer.extra.get("data")
     if not isinstance(data, str):
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
-    dataset, source = load_dataset(data)
+    dataset, source = load_dataset(data, trainer.extra.get("image_shape"))
     features, expected = dataset.x_train.shape[1], input_features(trainer)
     if expected not in {None, features}:
         raise Failure(
             f"{path} takes images of {expected} numbers, "
             f"but those of {dataset.name} have {features}"
         )
+    known = tuple(trainer.extra.get("class_names") or ())
+    both_named = _have_names(known) and _have_names(dataset.class_names)
+    if both_named and dataset.class_names != known[: dataset.n_classes]:
+        raise Failure(
+            f"{path} tells {_listed(known)} apart, but the classes of {dataset.name} are "
+            f"{_listed(dataset.class_names)}: they must be the same, in the same order"
+        )
     return dataset, source
+
+
+def _have_names(classes: tuple[str, ...]) -> bool:
+    """Whether classes are called something else than their numbers."""
+    return classes != tuple(map(str, range(len(classes))))
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
 
 
 def input_features(trainer: Trainer) -> int | None:
@@ -69,12 +122,19 @@ def input_features(trainer: Trainer) -> int | None:
     return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
 
 
-def load_classifier(path: str, backend: Backend) -> Trainer:
+def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
     try:
         trainer = Trainer.load(path, backend)
-    except CheckpointError:
+    except NoTrainingStateError:
         trainer = Trainer(nnkit.load(path, backend))
+    check_about(trainer, path)
+    return trainer
+
+
+def load_classifier(path: str, backend: Backend) -> Trainer:
+    """Load a trainer of a network that tells classes apart."""
+    trainer = load_trainer(path, backend)
     if not isinstance(trainer.loss, SoftmaxCrossEntropy):
         raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
     return trainer

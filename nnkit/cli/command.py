@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
+from nnkit.reasons import printable
 from nnkit.training.compiling import compilation_shown
 
 _DEBUG = "nnkit.debug"
@@ -56,9 +57,9 @@ class Nnkit(Command, click.Group):
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, *_, **__: notice(f"warning: {message}")
                 code = super().main(*args, **options) or 0
-        except Interrupted as error:
-            notice(error.message)
-            code = error.exit_code
+        except (Interrupted, click.Abort, KeyboardInterrupt):
+            notice("interrupted")
+            code = Interrupted.exit_code
         except click.ClickException as error:
             hint = ""
             if isinstance(error, click.UsageError) and error.ctx is not None:
@@ -113,7 +114,8 @@ def backend_option(function: Decorated) -> Decorated:
 
 def notice(message: str) -> None:
     """Say something that is not the command's result."""
-    click.echo(f"nnkit: {message}", err=True)
+    lines = (printable(line, 2000) for line in f"nnkit: {message}".splitlines())
+    click.echo("\n".join(lines), err=True)
 
 
 def report(message: str) -> None:

@@ -12,6 +12,7 @@ from nnkit.cli.command import Command, debug_option
 EXAMPLES = """
 nnkit datasets
 nnkit train fashion-mnist
+nnkit train photos              a folder with a folder of images for each class
 nnkit train ~/letters           a folder of one's own, with four IDX files
 nnkit train letters.npz         a file with x_train, t_train, x_test and t_test
 """

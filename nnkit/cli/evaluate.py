@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from nnkit.backends import get_backend
 from nnkit.cli.checkpoints import class_names, dataset_of, load_classifier
 from nnkit.cli.command import Command, backend_option, debug_option
+from nnkit.reasons import printable
 
 EXAMPLES = """
 nnkit evaluate runs/mnist/model.safetensors
@@ -35,13 +36,13 @@ def evaluate(checkpoint: str, data: str | None, backend: str | None, as_json: bo
     dataset, _ = dataset_of(trainer, checkpoint, data)
     figures = trainer.evaluate(dataset.x_test, dataset.t_test)
     probabilities = trainer.predict_proba(dataset.x_test)
-    names = class_names(trainer, probabilities.shape[1])
+    names = tuple(map(printable, class_names(trainer, probabilities.shape[1])))
     classes = _by_class(dataset.t_test, probabilities.argmax(axis=1), names)
     if as_json:
         result = {"data": dataset.name, "images": len(dataset.x_test), **figures}
         click.echo(json.dumps({**result, "classes": classes}, indent=2))
         return
-    click.echo(f"data      {dataset.name}: {len(dataset.x_test):,} test images")
+    click.echo(f"data      {printable(dataset.name)}: {len(dataset.x_test):,} test images")
     click.echo(f"loss      {figures['loss']:.4f}")
     click.echo(f"accuracy  {figures['accuracy']:.2%}")
     click.echo()

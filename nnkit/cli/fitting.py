@@ -11,14 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import numpy as np
 
+from nnkit import atomic
 from nnkit.backends import Backend
-from nnkit.cli.command import Failure, notice
+from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
+from nnkit.data import Dataset
 from nnkit.layers import Linear, Sequential
+from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
+from nnkit.reasons import printable
 from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
@@ -28,7 +33,8 @@ def fit(run: Run, quiet: bool) -> float:
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
     with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), _told_of_rate():
-        callbacks = [*([] if quiet else [ProgressBar("test")]), _Save(run), stop]
+        save = _Save(run)
+        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
@@ -39,6 +45,7 @@ def fit(run: Run, quiet: bool) -> float:
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                scale=_scale(data),
                 progress=False,
             )
         else:
@@ -55,6 +62,8 @@ def fit(run: Run, quiet: bool) -> float:
             _save(run)
             _say_how_to_resume(run)
             raise click.exceptions.Exit(128 + stop.signum)
+        if save.failed:
+            _save(run)
     return time.perf_counter() - start
 
 
@@ -67,21 +76,38 @@ def _told_of_rate() -> Iterator[None]:
         raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
 
 
+def _scale(data: Dataset) -> float | None:
+    """Return what images are multiplied by: bytes of tiny ones too, which `fit` leaves alone."""
+    tiny = data.x_train.shape[1] < LEAST_PIXELS
+    return BYTE if tiny and data.x_train.dtype == np.uint8 else None
+
+
 class _Save(Callback):
-    """Write a checkpoint after every epoch; one in which training diverges is not saved."""
+    """Write a checkpoint after every epoch; one in which training diverges is not saved.
+
+    Where that fails, training goes on: the next epoch may find room, and the end tries once more.
+    """
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.failed = False
+        """Whether the last epoch's could not be written."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        _save(self.run)
+        self.failed = False
+        try:
+            _save(self.run)
+        except Failure as error:
+            self.failed = True
+            notice(f"{error.message}; training goes on")
 
 
 def _save(run: Run) -> None:
     try:
         run.trainer.save(run.checkpoint, **run.about)
-    except OSError as error:
-        raise Failure(f"{run.checkpoint} cannot be written: {error.strerror}") from error
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or explain(error)
+        raise Failure(f"{run.checkpoint} cannot be written: {reason}") from error
 
 
 @contextlib.contextmanager
@@ -116,6 +142,7 @@ def describe(run: Run) -> str:
         "backend": f"{model.backend.name} on {_device(model.backend)}",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
+        "prepared": data.note,
         "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
         f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
@@ -124,7 +151,7 @@ def describe(run: Run) -> str:
     }
     if (progress := trainer.progress) is not None:
         rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
-    return "\n".join(f"{name:<9}  {text}" for name, text in rows.items())
+    return "\n".join(f"{name:<9}  {printable(text)}" for name, text in rows.items() if text)
 
 
 def report(run: Run, seconds: float) -> None:
@@ -132,7 +159,7 @@ def report(run: Run, seconds: float) -> None:
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:
-        files[1].write_text(json.dumps(vars(history)) + "\n")
+        atomic.replace(files[1], (json.dumps(vars(history)) + "\n").encode())
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
     except ImportError as error:
         notice(f"no learning-curves.png: {error}")
@@ -141,7 +168,7 @@ def report(run: Run, seconds: float) -> None:
         raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error
     last = history.last()
     click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
-    click.echo(f"saved {', '.join(map(str, files))}")
+    click.echo(printable(f"saved {', '.join(map(str, files))}"))
 
 
 def _network(model: Sequential) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnkit.cli.checkpoints import MODEL
 from nnkit.cli.command import Failure
+from nnkit.paths import expand
 from nnkit.training import Trainer
 from nnkit.training.history import History
 
@@ -16,7 +17,7 @@ HISTORY = "history.json"
 
 def read(path: str, load: Callable[[str], Trainer]) -> History:
     """Read the history of a run: its folder, its history.json or, by `load`, its checkpoint."""
-    file = Path(path)
+    file = expand(path)
     if file.is_dir():
         inside = [file / name for name in (MODEL, HISTORY) if (file / name).exists()]
         if not inside:
@@ -41,7 +42,7 @@ def names(paths: Sequence[str]) -> list[str]:
 
     Files of other names than `nnkit train` gives them are runs by themselves.
     """
-    runs = [_parts(Path(path)) for path in paths]
+    runs = [_parts(expand(path)) for path in paths]
     for length in range(1, max(map(len, runs)) + 1):
         found = ["/".join(run[-length:]) for run in runs]
         if len(set(found)) == len(set(runs)):

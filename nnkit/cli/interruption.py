@@ -1,36 +1,44 @@
-"""Ctrl-C, or the signal that asks a process to end, at a point where training can be continued."""
+"""Signals that ask a process to end, at a point where training can be continued."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from types import FrameType
 
 from nnkit.training import Trainer
 from nnkit.training.callbacks import Callback
 
+SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+"""Ctrl-C, `kill`, and a terminal that was closed."""
+
 
 class StopOnSignal(Callback):
-    """Inside a ``with`` block let SIGINT or SIGTERM end training after the current step.
+    """Inside a ``with`` block let a signal of `SIGNALS` end training after the current step.
 
-    A second signal raises KeyboardInterrupt. A signal that the process was started to ignore, as
-    ``nohup`` and background jobs are, stays ignored.
+    A second signal raises KeyboardInterrupt, and a third ends the process at once. A signal that
+    the process was started to ignore, as ``nohup`` and background jobs are, stays ignored.
     """
 
     def __init__(self) -> None:
         self.signum: int | None = None
         """The signal that came."""
+        self._ending = False
 
     def __enter__(self) -> StopOnSignal:
         self._before = {
             signum: signal.signal(signum, self._remember)
-            for signum in (signal.SIGINT, signal.SIGTERM)
+            for signum in SIGNALS
             if signal.getsignal(signum) is not signal.SIG_IGN
         }
         return self
 
     def __exit__(self, *_: object) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
+        if not self._ending:
+            for signum, handler in self._before.items():
+                signal.signal(signum, handler)
 
     def on_progress(self, trainer: Trainer) -> None:
         """Stop here if a signal has come."""
@@ -43,5 +51,18 @@ class StopOnSignal(Callback):
 
     def _remember(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is not None:
+            self._ending = True
+            end_at_once_next_time(self._before)
             raise KeyboardInterrupt
         self.signum = signum
+
+
+def end_at_once_next_time(signals: Iterable[int] = (signal.SIGINT,)) -> None:
+    """Have the system's own answer to signals, which is to end the process without a word.
+
+    For a process that is about to end, whose clearing up another Ctrl-C would break off with a
+    traceback.
+    """
+    for signum in signals:
+        if signal.getsignal(signum) is not signal.SIG_IGN:
+            signal.signal(signum, signal.SIG_DFL)

@@ -11,16 +11,21 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-import nnkit
 from nnkit import plotting
 from nnkit.backends import get_backend
-from nnkit.checkpoint import CheckpointError
 from nnkit.cli import histories
-from nnkit.cli.checkpoints import class_names, dataset_of, input_features, load_classifier
+from nnkit.cli.checkpoints import (
+    class_names,
+    dataset_of,
+    input_features,
+    load_classifier,
+    load_trainer,
+)
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
 from nnkit.kernels.table import ACTIVATIONS
+from nnkit.paths import expand
 from nnkit.training import Trainer
 
 if TYPE_CHECKING:
@@ -60,7 +65,7 @@ def plot(context: click.Context) -> None:
 def _check_ending(_: click.Context, option: click.Parameter, path: Path) -> Path:
     if path.suffix.lower() not in {".png", ".svg"}:
         raise click.BadParameter(f"{path} ends neither in .png nor in .svg", param=option)
-    return path
+    return expand(path)
 
 
 def _picture(default: str) -> Callable[[Decorated], Decorated]:
@@ -344,8 +349,4 @@ def _points_of(trainer: Trainer, path: str) -> Problem | None:
 
 def _load(path: str, backend: str | None = "numpy") -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
-    target = get_backend(backend)
-    try:
-        return Trainer.load(path, target)
-    except CheckpointError:
-        return Trainer(nnkit.load(path, target))
+    return load_trainer(path, get_backend(backend))

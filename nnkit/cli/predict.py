@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -15,16 +16,24 @@ from nnkit.backends import get_backend
 from nnkit.cli.checkpoints import class_names, input_features, load_classifier
 from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
 from nnkit.images import Preparation, read_image
+from nnkit.reasons import printable
 from nnkit.training import Trainer
 
+Probabilities = NDArray[np.floating[Any]]
+
 SHOWN = 10
-"""How many classes are shown, the most probable ones."""
+"""How many classes are shown of a single image, the most probable ones."""
+
+SHOWN_OF_MANY = 3
+"""How many are shown in the line of each of several images."""
 
 BAR = 30
 """Length of the bar of a probability of 1."""
 
 EXAMPLES = """
 nnkit predict runs/mnist/model.safetensors seven.png
+nnkit predict runs/mnist/model.safetensors scans/*.png        a line for each
+nnkit predict runs/photos/model.safetensors cat.jpg --top 2
 nnkit predict runs/mnist/model.safetensors scans/*.jpg --json
 """
 
@@ -33,16 +42,31 @@ nnkit predict runs/mnist/model.safetensors scans/*.jpg --json
 @click.argument("checkpoint")
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
 @backend_option
+@click.option(
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Show the N most probable classes.  "
+    f"[default: {SHOWN} of one image, {SHOWN_OF_MANY} of each of several; with --json all]",
+)
 @click.option("--raw", is_flag=True, help="Scale images to the right size, and change no more.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @debug_option
 def predict(
-    checkpoint: str, images: tuple[str, ...], backend: str | None, raw: bool, as_json: bool
+    checkpoint: str,
+    images: tuple[str, ...],
+    backend: str | None,
+    top: int | None,
+    raw: bool,
+    as_json: bool,
 ) -> None:
     """Say what is on images, and how probable each class is.
 
-    CHECKPOINT is a model.safetensors. Images may have any size, colours and format that Pillow
-    reads. They are prepared as those were that the network was trained on. For MNIST: made gray
+    CHECKPOINT is a model.safetensors. Images are PNG, JPEG, GIF, BMP, PPM, TIFF or WebP files of
+    any size and colours, up to 50 million pixels; where a file has several, the first is taken.
+    With several files there is a line for each.
+
+    Images are prepared as those were that the network was trained on. For MNIST: made gray
     and, where dark on light, inverted; the digit is cut out, scaled to fit 20x20 pixels, and its
     centre of mass put in the middle of 28x28. An image that has 28x28 pixels already is only
     inverted, if need be. For one's own data, images are just made gray and scaled.
@@ -58,12 +82,14 @@ def predict(
             failed = True
             report(explain(error))
             continue
-        probabilities = trainer.predict_proba(pixels[None])[0]
-        names = class_names(trainer, len(probabilities))
+        probabilities = trainer.predict_proba(_as_fitted(trainer, pixels[None]))[0]
+        names = tuple(map(printable, class_names(trainer, len(probabilities))))
         if as_json:
-            results.append(_record(image, names, probabilities))
+            results.append(_record(image, names, probabilities, top))
+        elif len(images) > 1:
+            click.echo(_line(image, names, probabilities, top or SHOWN_OF_MANY))
         else:
-            click.echo(_show(image, names, probabilities))
+            click.echo(_bars(image, names, probabilities, top))
     if as_json:
         click.echo(json.dumps(results, indent=2))
     if failed:
@@ -89,27 +115,47 @@ def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation
     return (side, side), "mnist" if side == 28 else "resize"
 
 
+def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+    """Return bytes where the model scales them or was fitted on 0 to 255, else numbers 0 to 1."""
+    inputs = trainer.model.inputs
+    if inputs.factor(pixels) != 1 or (inputs.high or 0) > 1:
+        return pixels
+    return pixels / np.float32(255)
+
+
 def _record(
-    image: str, names: tuple[str, ...], probabilities: NDArray[np.floating[Any]]
+    image: str, names: tuple[str, ...], probabilities: Probabilities, top: int | None
 ) -> dict[str, Any]:
     best = int(probabilities.argmax())
+    shown = range(len(names)) if top is None else _most_probable(probabilities, top)
     return {
         "file": image,
         "class": names[best],
         "probability": float(probabilities[best]),
-        "probabilities": dict(zip(names, map(float, probabilities), strict=True)),
+        "probabilities": {names[i]: float(probabilities[i]) for i in shown},
     }
 
 
-def _show(image: str, names: tuple[str, ...], probabilities: NDArray[np.floating[Any]]) -> str:
+def _line(image: str, names: tuple[str, ...], probabilities: Probabilities, top: int) -> str:
+    shown = (f"{names[i]} ({probabilities[i]:.1%})" for i in _most_probable(probabilities, top))
+    return f"{printable(image)}: {'  '.join(shown)}"
+
+
+def _bars(image: str, names: tuple[str, ...], probabilities: Probabilities, top: int | None) -> str:
     best = int(probabilities.argmax())
-    shown = np.argsort(-probabilities, kind="stable")[:SHOWN]
-    if len(names) <= SHOWN:
-        shown = np.arange(len(names))
+    shown: Iterable[int] = _most_probable(probabilities, top or SHOWN)
+    if top is None and len(names) <= SHOWN:
+        shown = range(len(names))
     width = max(len(names[i]) for i in shown)
     block = "█" if "utf" in (sys.stdout.encoding or "").lower() else "#"
-    lines = [f"{image}: {names[best]} ({probabilities[best]:.1%})"]
+    lines = [f"{printable(image)}: {names[best]} ({probabilities[best]:.1%})"]
     for i in shown:
         bar = block * round(BAR * float(probabilities[i]))
         lines.append(f"  {names[i]:<{width}}  {probabilities[i]:>6.1%}  {bar}".rstrip())
     return "\n".join(lines)
+
+
+def _most_probable(probabilities: Probabilities, top: int) -> list[int]:
+    """Numbers of the `top` most probable classes, the most probable first."""
+    order: list[int] = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    return order

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit import activations
+import click
+
+from nnkit import activations, locking
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
 from nnkit.cli import checkpoints
 from nnkit.cli.command import Failure, notice
@@ -48,6 +50,7 @@ class Settings:
     dropout: float
     dtype: str
     seed: int
+    image_size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,10 @@ class Run:
 def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
     """Make a new run, and a folder for it; `data` None is the default data set."""
     target = get_backend(backend)
-    dataset, source = _default_dataset() if data is None else checkpoints.load_dataset(data)
+    if data is None:
+        dataset, source = _default_dataset()
+    else:
+        dataset, source = checkpoints.load_dataset(data, settings.image_size)
     n = len(dataset.x_train)
     epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
     batch_size = settings.batch_size or batch_size
@@ -83,7 +89,7 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
         Cosine() if settings.schedule == "cosine" else None,
         settings.epochs or epochs,
         batch_size,
-        _claim_folder(out, dataset.name) / checkpoints.MODEL,
+        _make_folder(out, dataset.name) / checkpoints.MODEL,
     )
 
 
@@ -126,24 +132,31 @@ def _build_optimizer(settings: Settings) -> Optimizer:
     return classes[name](lr, **decay)
 
 
-def _claim_folder(out: Path | None, name: str) -> Path:
-    """Make the folder for the results; never one that has a run in it."""
+def _make_folder(out: Path | None, name: str) -> Path:
+    """Make and claim the folder for the results; never one that has a run in it."""
     base = Path("runs", name.removesuffix(".npz") or "data")
     try:
         if out is None:
-            return _make_free_folder(base)
+            return _claimed(_make_free_folder(base))
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Failure(
             f"{out or base} cannot be made: {error.strerror}; choose a folder with --out"
         ) from error
-    old = out / checkpoints.MODEL
+    old = _claimed(out) / checkpoints.MODEL
     if old.exists():
         raise Failure(
             f"{out} has a run already: choose another folder, or continue it with "
             f"--resume {shlex.quote(str(old))}"
         )
     return out
+
+
+def _claimed(folder: Path) -> Path:
+    """Keep other processes from running in a folder, until this command ends."""
+    if not click.get_current_context().with_resource(locking.folder(folder)):
+        raise Failure(f"another process is training in {folder}: wait for its end, or choose --out")
+    return folder
 
 
 def _make_free_folder(base: Path) -> Path:
@@ -157,7 +170,10 @@ def _make_free_folder(base: Path) -> Path:
 
 def resume(path: str, data: str | None, backend: str | None, epochs: int | None) -> Run:
     """Read the run that the checkpoint `path` is of; `epochs` changes how many it shall have."""
+    if Path(path).is_file():
+        _claimed(Path(path).parent)
     trainer = Trainer.load(path, "numpy")
+    checkpoints.check_about(trainer, path)
     progress = trainer.progress
     if progress is None:
         raise Failure(f"{path} holds a network that was never trained: there is no run to resume")

@@ -12,6 +12,7 @@ from nnkit.activations import HIDDEN
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.runs import RATES, Settings, resume, start
+from nnkit.paths import expand
 
 EXAMPLES = """
 nnkit train                                     MNIST, or digits where there is no MNIST
@@ -19,6 +20,7 @@ nnkit train mnist --backend numba --epochs 10
 nnkit train fashion-mnist --hidden 512,512 --dropout 0.2 --optimizer adamw
 nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
 nnkit train letters.npz --out runs/letters      one's own images and labels
+nnkit train photos --image-size 32              one's own image files, in a folder for each class
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 """
 
@@ -33,6 +35,23 @@ def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int,
             f"{value!r} is neither widths such as 256,128 nor none", param=option
         )
     return tuple(map(int, widths))
+
+
+def _size(_: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    """Read a size: "28", or "24x32" for height and width."""
+    if value is None:
+        return None
+    sides = value.split("x")
+    if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) for s in sides):
+        raise click.BadParameter(
+            f"{value!r} is neither a size such as 28 nor height and width such as 24x32",
+            param=option,
+        )
+    return int(sides[0]), int(sides[-1])
+
+
+def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
+    return None if value is None else expand(value)
 
 
 @click.command(cls=Command, examples=EXAMPLES)
@@ -105,8 +124,16 @@ def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int,
     help="Of initial weights, order of images and dropout: the same seed gives the same run.",
 )
 @click.option(
+    "--image-size",
+    metavar="SIZE",
+    callback=_size,
+    help="Scale image files to it: 28, or 24x32 for height and width.  "
+    "[default: their own, if it is small and the same for all, else 28]",
+)
+@click.option(
     "--out",
     type=click.Path(path_type=Path),
+    callback=_expand,
     metavar="FOLDER",
     help="Folder for the results.  [default: runs/DATA, or runs/DATA-2 and so on]",
 )
@@ -131,18 +158,22 @@ def train(
 ) -> None:
     """Train a network to tell images apart.
 
-    DATA is mnist, fashion-mnist or digits (see "nnkit datasets"), a folder with four IDX files, or
-    an .npz file with x_train, t_train, x_test and t_test. Without DATA it is mnist, or where that
-    can be neither found nor downloaded, digits.
+    DATA is mnist, fashion-mnist or digits (see "nnkit datasets"); a folder that has a folder of
+    images for each class, such as cats and dogs, with or without train and test above them; a
+    folder with the four IDX files of MNIST or EMNIST; or an .npz file with x_train, t_train, x_test
+    and t_test. Without DATA it is mnist, or where that can be neither found nor downloaded, digits.
+
+    Where DATA has no images to test with, one in five of each class is held out for that. Image
+    files are made gray and scaled to one size; how, the checkpoint keeps for "nnkit predict".
 
     The folder of results has model.safetensors, written after every epoch, learning-curves.png and
     history.json. No other run is ever overwritten: where runs/DATA exists, the folder is
     runs/DATA-2.
 
-    Ctrl-C stops after the current step and saves. --resume then continues as if nothing had
-    happened, in the same folder and on the same backend, unless --backend or NNKIT_BACKEND names
-    another. Of the other options only --epochs and --quiet may be given with it, and DATA only if
-    it has moved.
+    Ctrl-C stops after the current step and saves, as do SIGTERM and SIGHUP. --resume then continues
+    as if nothing had happened, in the same folder and on the same backend, unless --backend or
+    NNKIT_BACKEND names another. Of the other options only --epochs and --quiet may be given with
+    it, and DATA only if it has moved.
     """
     if checkpoint is None:
         run = start(data, backend, out, Settings(**settings))

@@ -1,7 +1,7 @@
 """Data sets by name or path."""
 
-from os import PathLike, fspath
-from pathlib import Path
+import os
+from os import PathLike
 from typing import Protocol
 
 from nnkit.data import digits
@@ -11,6 +11,7 @@ from nnkit.data.errors import DataError
 from nnkit.data.fashion_mnist import FASHION_MNIST
 from nnkit.data.files import exists
 from nnkit.data.mnist import MNIST
+from nnkit.paths import expand
 
 
 class _Known(Protocol):
@@ -22,7 +23,12 @@ class _Known(Protocol):
 KNOWN: dict[str, _Known] = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST, "digits": digits}
 
 
-def load(name_or_path: str | PathLike[str]) -> Dataset:
+def load(
+    name_or_path: str | PathLike[str],
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    seed: int = 0,
+) -> Dataset:
     """Load a data set.
 
     Parameters
@@ -30,8 +36,27 @@ def load(name_or_path: str | PathLike[str]) -> Dataset:
     name_or_path : path-like
         ``"mnist"`` or ``"fashion-mnist"`` (looked for in ``$NNKIT_DATA_DIR/<name>/``, then in the
         user's cache folder, then downloaded), ``"digits"`` (shipped with nnkit), or the path of
-        the user's own data: a folder with IDX files, or an .npz file with x_train, t_train,
-        x_test and t_test. A name goes before a file of the same name: write ``./mnist`` for that.
+        the user's own data. A name goes before a file of the same name: write ``./mnist`` for
+        that; ``~`` is the home folder. Own data may be
+
+        - a folder with a folder of images for each class, such as ``cats/*.png`` and
+          ``dogs/*.jpg``, which names the classes. Above them may be ``train/`` and ``test/``
+          (or ``val/``). Images are made gray and scaled to one size.
+        - a folder with the four IDX files of MNIST or EMNIST, named as they are.
+        - an .npz file with ``x_train``, ``t_train``, ``x_test`` and ``t_test``; other common
+          names will do, such as ``y_train`` or ``train_images``, and so will ``x`` and ``t``.
+
+        Images in arrays have shape (N, H, W), (N, features) or (N, H, W, channels) and are
+        flattened. They are uint8 (0..255), or float of any size, which is converted to float32
+        and used as it is. Labels are whole numbers from 0 on, one-hot rows, or text, which names
+        the classes; shape (N,), (N, 1) or (N, classes).
+
+        Where there are no images to test with, one in five of each class is held out, at random.
+    image_size : int or tuple[int, int], optional
+        Height and width that image files are scaled to, or one number for both. By default the
+        images' own, if they all have the same of at most 64x64; else 28x28.
+    seed : int, optional
+        Chooses the images that are held out.
 
     Returns
     -------
@@ -40,14 +65,41 @@ def load(name_or_path: str | PathLike[str]) -> Dataset:
     Raises
     ------
     DataError
-        If there is no such data set, or if it cannot be had or read.
+        If there is no such data set, if it cannot be had or read, takes more than half of the
+        free memory, or has a size other than `image_size` and is no folder of image files.
     """
-    text = fspath(name_or_path)
+    size = _size(image_size)
+    text = os.fsdecode(name_or_path)
     if isinstance(name_or_path, str) and text in KNOWN:
-        return KNOWN[text].load()
-    if not text or not exists(Path(text)):
-        raise _unknown(text)
-    return load_path(Path(text))
+        dataset = KNOWN[text].load()
+    else:
+        path = expand(text)
+        if not text or not exists(path):
+            raise _unknown(text)
+        dataset = load_path(path, size, seed)
+    if None not in (size, dataset.image_shape) and size != dataset.image_shape:
+        raise DataError(
+            f"{text}: its images have size {_text(dataset.image_shape)}, not {_text(size)}, and "
+            "only image files are scaled to another"
+        )
+    return dataset
+
+
+def _size(image_size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    match sides:
+        case None:
+            return None
+        case (int(height), int(width)) if height >= 1 and width >= 1:
+            return height, width
+    raise ValueError(
+        "image_size is a height and a width in pixels, or one number for both, from 1 on; not "
+        f"{image_size!r}"
+    )
+
+
+def _text(size: tuple[int, int] | None) -> str:
+    return "unknown" if size is None else f"{size[0]}x{size[1]}"
 
 
 def available() -> tuple[DatasetInfo, ...]:
@@ -62,5 +114,5 @@ def _unknown(text: str) -> DataError:
     suggestion = f" (did you mean {close[0]}?)" if close else ""
     return DataError(
         f"{text!r} is no data set and no path{suggestion}; choose {', '.join(KNOWN)}, a folder "
-        "with IDX files, or an .npz file"
+        "with a folder of images for each class or with IDX files, or an .npz file"
     )

@@ -37,6 +37,7 @@ def load() -> Dataset:
         t_test=t[test],
         image_shape=(8, 8),
         class_names=DIGIT_NAMES,
+        preparation="fit",
     )
 
 

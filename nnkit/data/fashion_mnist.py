@@ -26,6 +26,7 @@ FASHION_MNIST = RemoteDataset(
         "Bag",
         "Ankle boot",
     ),
+    preparation="fit",
     download_bytes=30_878_645,
     mirrors=(
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from nnkit.data.errors import DataError
@@ -17,7 +18,7 @@ _PREFIXES = {
 }
 
 
-def unreadable(path: Path, error: Exception) -> DataError:
+def unreadable(path: Path | str, error: Exception) -> DataError:
     """Return the `DataError` for a file or folder that the operating system refuses to read."""
     return DataError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}")
 
@@ -44,7 +45,7 @@ def check_file(path: Path) -> None:
     if stat.S_ISDIR(status.st_mode):
         raise DataError(f"{path}: is a folder where a file was expected")
     if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{path}: is not a regular file")
+        raise DataError(f"{path}: is not an ordinary file")
     if status.st_size == 0:
         raise DataError(f"{path}: is empty")
 
@@ -59,26 +60,39 @@ def file_names(folder: Path) -> list[str]:
         raise unreadable(folder, error) from error
 
 
-def find_idx_files(folder: Path) -> dict[str, Path]:
+def find_idx_files(folder: Path, start: str = "") -> dict[str, Path]:
     """Find the IDX files of a data set by how their names begin, gzipped or not.
 
+    Each may lie in a folder of its own name, as some unpackers leave it. `start` is what stands in
+    front of the usual names.
+
     Returns a path for each of the `ROLES` that is there. Where a file lies beside its own ``.gz``
-    the unpacked one is taken; any other choice between two files raises `DataError`.
+    the unpacked one is taken, and a file goes before a folder; any other choice between two files
+    raises `DataError`.
     """
     names = file_names(folder)
     found = {}
-    for role, prefixes in _PREFIXES.items():
-        matches = [name for name in names if name.startswith(prefixes)]
-        unpacked = {f"{name}.gz" for name in matches}
-        matches = [name for name in matches if name not in unpacked]
+    for role, usual in _PREFIXES.items():
+        prefixes = tuple(start + prefix for prefix in usual)
+        matches = [folder / name for name in names if name.startswith(prefixes)]
+        folders = [path for path in matches if is_folder(path)]
+        matches = [path for path in matches if path not in folders] or [
+            inner / name
+            for inner in folders
+            for name in file_names(inner)
+            if name.startswith(prefixes)
+        ]
+        unpacked = {f"{path}.gz" for path in matches}
+        matches = [path for path in matches if str(path) not in unpacked]
         if len(matches) > 1:
-            raise DataError(f"{folder}: {' and '.join(matches)} could each be {role}; keep one")
+            candidates = " and ".join(str(path.relative_to(folder)) for path in matches)
+            raise DataError(f"{folder}: {candidates} could each be {role}; keep one")
         if matches:
-            found[role] = folder / matches[0]
+            found[role] = matches[0]
     return found
 
 
-def missing_idx_files(folder: Path, found: dict[str, Path]) -> DataError:
+def missing_idx_files(folder: Path, found: Mapping[str, Path]) -> DataError:
     """Return the `DataError` for a folder in which some of the `ROLES` were not found."""
     wanted = [f"{' or '.join(_PREFIXES[role])}*" for role in ROLES if role not in found]
     return DataError(f"{folder}: lacks {', '.join(wanted)} (IDX files, gzipped or not)")

@@ -7,7 +7,6 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", http://yann.lecun.
 """
 
 import gzip
-import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +19,11 @@ from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
 from nnkit.data.files import check_file, unreadable
-
-MAX_BYTES = 4 * 2**30
-"""The largest array, in bytes, that is read from a file: 4 GiB."""
+from nnkit.data.streams import read_array
+from nnkit.paths import expand, open_file
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_DIMENSIONS = 64
-_CHUNK = 2**20
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -47,14 +44,18 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     ------
     DataError
         If the file is missing, empty, a folder, unreadable, no IDX file, damaged, truncated,
-        longer than its header says, or larger than `MAX_BYTES`. Memory grows with what the file
-        delivers, never with what its header claims.
+        longer than its header says, or too large for this machine's memory. Memory grows with
+        what the file delivers, never with what its header claims.
+
+    Notes
+    -----
+    An IDX file has no checksum: one that is not gzipped shows no damage but to its header.
     """
-    path = Path(path)
+    path = expand(path)
     check_file(path)
     try:
         with _open_unpacked(path) as stream:
-            return _parse(stream, path)
+            return read_array(stream, *_read_header(stream, path), str(path))
     except EOFError as error:
         raise DataError(f"{path}: truncated: the gzip data ends early; get it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -94,29 +95,14 @@ def idx_digest(array: NDArray[Any], algorithm: str) -> str:
 
 @contextmanager
 def _open_unpacked(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    with path.open("rb") as file:
-        if file.peek(2).startswith(_GZIP_MAGIC):
+    with open_file(path) as file:
+        packed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        if packed:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield unpacked
         else:
             yield file
-
-
-def _parse(stream: BinaryIO | gzip.GzipFile, path: Path) -> NDArray[Any]:
-    dtype, shape = _read_header(stream, path)
-    described = f"its header says {dtype.newbyteorder('=')} of shape {shape}"
-    if math.prod(max(size, 1) for size in shape) * dtype.itemsize > MAX_BYTES:
-        raise DataError(f"{path}: {described}, more than the {MAX_BYTES:,} bytes nnkit reads")
-    expected = math.prod(shape) * dtype.itemsize
-    data = _read_at_most(stream, expected + 1)
-    if len(data) < expected:
-        raise DataError(
-            f"{path}: truncated: {described}, {expected:,} bytes, but only {len(data):,} follow"
-        )
-    if len(data) > expected:
-        raise DataError(f"{path}: {described}, {expected:,} bytes, but more follow")
-    array: NDArray[Any] = np.ndarray(shape, dtype, buffer=data)
-    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def _read_header(
@@ -137,10 +123,3 @@ def _read_header(
     if len(raw) < 4 * n_dimensions:
         raise DataError(f"{path}: truncated: it ends inside its header")
     return np.dtype(_DTYPES[code]), tuple(np.frombuffer(raw, ">u4").tolist())
-
-
-def _read_at_most(stream: BinaryIO | gzip.GzipFile, limit: int) -> bytearray:
-    data = bytearray()
-    while chunk := stream.read(min(_CHUNK, limit - len(data))):
-        data += chunk
-    return data

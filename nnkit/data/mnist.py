@@ -16,6 +16,7 @@ MNIST = RemoteDataset(
     n_test=10_000,
     image_shape=(28, 28),
     class_names=DIGIT_NAMES,
+    preparation="mnist",
     download_bytes=11_594_722,
     mirrors=(
         "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -1,11 +1,13 @@
 """Data sets that are published as four IDX files: find them on this machine or download them."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,11 @@ from nnkit.data.download import Mirrors
 from nnkit.data.errors import DataError
 from nnkit.data.files import ROLES, find_idx_files, missing_idx_files
 from nnkit.data.idx import idx_digest, read_idx
+from nnkit.paths import expand
 from nnkit.reasons import importing
+
+if TYPE_CHECKING:
+    from nnkit.images import Preparation
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,7 @@ class RemoteDataset:
     n_test: int
     image_shape: tuple[int, int]
     class_names: tuple[str, ...]
+    preparation: Preparation
     download_bytes: int
     mirrors: tuple[str, ...]
     files: Mapping[str, RemoteFile]
@@ -91,6 +98,7 @@ class RemoteDataset:
             t_test=t_test.astype(np.int64),
             image_shape=self.image_shape,
             class_names=self.class_names,
+            preparation=self.preparation,
         )
 
     def _location(self) -> Path | None:
@@ -161,7 +169,7 @@ class RemoteDataset:
 
 def _data_dir(name: str) -> Path | None:
     root = os.environ.get("NNKIT_DATA_DIR")
-    return Path(os.path.expanduser(root), name) if root else None  # noqa: PTH111
+    return expand(root) / name if root else None
 
 
 def _cache_dir(name: str) -> Path:

@@ -10,12 +10,14 @@ only where it is given NaN.
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import Any, ClassVar
+from numbers import Real
+from typing import ClassVar
 
 from nnkit.backends import Array
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.base import Layer
+from nnkit.meanings import ANY, BOUNDED, ONE_SIDED, PROBABILITIES, UNCHANGED
+from nnkit.options import flag, number
 
 __all__ = [
     "ELU",
@@ -83,17 +85,25 @@ class Activation(Layer):
 class Identity(Activation, kind="identity", hidden=False):
     """``y = x``, the output activation of regression."""
 
+    gives = UNCHANGED
+
 
 class Sigmoid(Activation, kind="sigmoid"):
     """``y = 1 / (1 + exp(-x))``, ``dx = dy y (1 - y)``; exactly 0 and 1 at the extremes."""
+
+    gives = PROBABILITIES
 
 
 class Tanh(Activation, kind="tanh"):
     """``y = tanh(x)``, ``dx = dy (1 - y^2)``."""
 
+    gives = BOUNDED
+
 
 class ReLU(Activation, kind="relu"):
     """``y = max(x, 0)``, ``dx = dy`` where x > 0, else 0: the gradient at the kink is 0."""
+
+    gives = ONE_SIDED
 
 
 class Step(Activation, kind="step"):
@@ -110,10 +120,12 @@ class LeakyReLU(Activation, kind="leaky_relu"):
     0.3. A slope that is learned: `PReLU`.
     """
 
+    gives = ANY
     options: ClassVar = ("alpha",)
+    alpha: float = number(above=0, hint=(Real, "for 0 use ReLU()"))
 
     def __init__(self, alpha: float = 0.01) -> None:
-        self.alpha = _positive(self, alpha, "; for 0 use ReLU()")
+        self.alpha = alpha
 
 
 class ELU(Activation, kind="elu"):
@@ -123,10 +135,12 @@ class ELU(Activation, kind="elu"):
     there is a kink at 0, where the gradient is alpha, as in PyTorch.
     """
 
+    gives = ONE_SIDED
     options: ClassVar = ("alpha",)
+    alpha: float = number(above=0)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = _positive(self, alpha)
+        self.alpha = alpha
 
 
 class SELU(Activation, kind="selu"):
@@ -136,6 +150,8 @@ class SELU(Activation, kind="selu"):
     `Linear` takes in front of it, activations keep mean 0 and variance 1. The gradient at the kink
     is scale alpha = 1.7581, as in PyTorch. `ELU` has an alpha to choose.
     """
+
+    gives = ONE_SIDED
 
 
 class GELU(Activation, kind="gelu"):
@@ -147,15 +163,13 @@ class GELU(Activation, kind="gelu"):
     ``approximate=True``, and what GPT-2 was trained with.
     """
 
+    gives = ONE_SIDED
     options: ClassVar = ("approximate",)
+    approximate: bool = flag()
 
     def __init__(self, approximate: bool = False) -> None:
-        if not isinstance(approximate, bool):
-            raise ValueError(
-                f"GELU: approximate must be True (tanh form) or False, not {approximate!r}"
-            )
         self.approximate = approximate
-        self.kind = "gelu_tanh" if approximate else "gelu"
+        self.kind = "gelu_tanh" if self.approximate else "gelu"
 
 
 class Softplus(Activation, kind="softplus"):
@@ -164,9 +178,13 @@ class Softplus(Activation, kind="softplus"):
     As in Keras; PyTorch's is x itself above 20, which is the same to 2e-9.
     """
 
+    gives = ONE_SIDED
+
 
 class Softsign(Activation, kind="softsign"):
     """``y = x / (1 + |x|)``, ``dx = dy (1 - |y|)^2`` (Bergstra et al. 2009)."""
+
+    gives = BOUNDED
 
 
 class SiLU(Activation, kind="silu"):
@@ -175,6 +193,8 @@ class SiLU(Activation, kind="silu"):
     Hendrycks & Gimpel 2016; Elfwing et al. 2018; Ramachandran et al. 2017, whose swish
     ``x sigmoid(beta x)`` has beta = 1 here, as in PyTorch and Keras.
     """
+
+    gives = ONE_SIDED
 
 
 Swish = SiLU
@@ -187,16 +207,10 @@ class HardSigmoid(Activation, kind="hard_sigmoid"):
     1.2 x: multiply the weights in front of it by 1.2.
     """
 
+    gives = PROBABILITIES
+
 
 class Exponential(Activation, kind="exponential", hidden=False):
     """``y = exp(x)``, ``dx = dy y``; infinite above 88.7 in float32, 709.8 in float64."""
 
-
-def _positive(layer: Activation, alpha: Any, hint: str = "") -> float:
-    """Check the number, whose sign the gradient of the negative side relies on."""
-    value = float(alpha)
-    if not (value > 0 and isfinite(value)):
-        raise ValueError(
-            f"{type(layer).__name__}: alpha must be positive and finite, not {alpha!r}{hint}"
-        )
-    return value
+    gives = ONE_SIDED

@@ -10,9 +10,10 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend
 from nnkit.configured import Configured
-from nnkit.dtypes import arithmetic, is_number
+from nnkit.dtypes import arithmetic, is_number, is_real
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Guard, Pass
+from nnkit.meanings import Meaning
 from nnkit.parameters import Parameter, bring_together, initialize
 
 
@@ -50,6 +51,9 @@ class Layer(Configured):
     buffer_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that are arrays and change in training without gradients, such as running means.
     They are kept in checkpoints, and `attach` moves them; a constructor makes them with NumPy."""
+
+    gives: ClassVar[Meaning | None] = None
+    """What its outputs mean to a loss; None where that cannot be said."""
 
     least_rows: ClassVar[int] = 1
     """Rows that a batch must have in training."""
@@ -435,6 +439,13 @@ def fill(
     backend: Backend, arrays: Mapping[str, Array], state: Mapping[str, np.ndarray[Any, Any]]
 ) -> None:
     """Copy a state into arrays by name, first checking that it is theirs and nothing else's."""
+    check_state(arrays, state)
+    for name, array in arrays.items():
+        array[...] = backend.asarray(state[name], array.dtype)
+
+
+def check_state(arrays: Mapping[str, Array], state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Raise ValueError for a state of other names, shapes or kinds of numbers than arrays have."""
     for name, array in arrays.items():
         if name not in state:
             raise ValueError(f"it has no {name}")
@@ -443,8 +454,8 @@ def fill(
                 f"its {name} has shape {state[name].shape}, but the model's has "
                 f"{tuple(array.shape)}"
             )
+        if is_real(state[name].dtype) != is_real(array.dtype):
+            raise ValueError(f"its {name} is of {state[name].dtype}, but the model's {array.dtype}")
     for name in state:
         if name not in arrays:
             raise ValueError(f"the model has no {name}")
-    for name, array in arrays.items():
-        array[...] = backend.asarray(state[name], array.dtype)

@@ -8,6 +8,7 @@ from typing import Any
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
 from nnkit.layers.chain import Chain, named
+from nnkit.layers.named import as_layer
 
 
 class Residual(Layer):
@@ -18,7 +19,7 @@ class Residual(Layer):
     Parameters
     ----------
     layers
-        The layers of f, at least one.
+        The layers of f, at least one; activations may be names, as in `Sequential`.
     shortcut
         What x goes through on its way around them, where f changes the shape: a `Linear`, say. None
         leaves x as it is.
@@ -32,10 +33,9 @@ class Residual(Layer):
 
     capturable = True
 
-    def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
-        _check_layers(self, layers if shortcut is None else (*layers, shortcut))
-        self.layers = layers
-        self.shortcut = shortcut
+    def __init__(self, *layers: Layer | str, shortcut: Layer | str | None = None) -> None:
+        self.layers = _as_layers(self, layers)
+        self.shortcut = None if shortcut is None else as_layer("Residual", shortcut)
         self.plan(fuse=True)
 
     def sublayers(self) -> Mapping[str, Layer]:
@@ -108,7 +108,8 @@ class Residual(Layer):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Residual:
         """Make a layer of the arguments that `config` gave."""
-        return cls(*arguments["layers"], shortcut=arguments["shortcut"])
+        layers = arguments.pop("layers")
+        return cls(*layers, **arguments)
 
     def __repr__(self) -> str:
         parts = [repr(layer) for layer in self.layers]
@@ -136,9 +137,8 @@ class Concat(Layer):
 
     capturable = True
 
-    def __init__(self, *branches: Layer) -> None:
-        _check_layers(self, branches)
-        self.branches = branches
+    def __init__(self, *branches: Layer | str) -> None:
+        self.branches = _as_layers(self, branches)
         self.plan(fuse=True)
 
     def sublayers(self) -> Mapping[str, Layer]:
@@ -214,16 +214,14 @@ class Concat(Layer):
     @classmethod
     def from_config(cls, arguments: dict[str, Any]) -> Concat:
         """Make a layer of the arguments that `config` gave."""
-        return cls(*arguments["branches"])
+        return cls(*arguments.pop("branches"), **arguments)
 
     def __repr__(self) -> str:
         return f"Concat({', '.join(map(repr, self.branches))})"
 
 
-def _check_layers(owner: Layer, layers: tuple[Layer, ...]) -> None:
+def _as_layers(owner: Layer, given: tuple[Layer | str, ...]) -> tuple[Layer, ...]:
     name = type(owner).__name__
-    if not layers:
+    if not given:
         raise ValueError(f"{name} needs at least one layer")
-    for layer in layers:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{name} takes layers, not {layer!r}")
+    return tuple(as_layer(name, each) for each in given)

@@ -8,6 +8,8 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
+from nnkit.meanings import UNCHANGED
+from nnkit.options import number
 
 
 class Dropout(Layer):
@@ -17,14 +19,14 @@ class Dropout(Layer):
     is the same on every backend. In evaluation mode ``y = x``.
     """
 
+    gives = UNCHANGED
     options: ClassVar = ("p",)
     stochastic = True
     capturable = True
+    p: float = number(least=0, below=1)
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p < 1:
-            raise ValueError(f"Dropout: p must be at least 0 and below 1, not {p!r}")
-        self.p = float(p)
+        self.p = p
         self._key = 0
         self.counters: Array = np.zeros(3, np.int64)
 
@@ -51,5 +53,5 @@ class Dropout(Layer):
             return x
         self.counters = self.backend.asarray(self.counters)
         out = self.new(name, x.shape)
-        self.backend.dropout(x, float(self.p), self._key, self.counters, out)
+        self.backend.dropout(x, self.p, self._key, self.counters, out)
         return out

@@ -6,11 +6,13 @@ from math import prod
 
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
+from nnkit.meanings import UNCHANGED
 
 
 class Flatten(Layer):
     """Reshape (n, a, b, ...) to (n, a * b * ...)."""
 
+    gives = UNCHANGED
     capturable = True
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:

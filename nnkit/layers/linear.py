@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import numpy as np
-
 from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused import LinearActivation
+from nnkit.meanings import ANY
+from nnkit.options import flag, integer
 from nnkit.parameters import Parameter
 
 
@@ -35,24 +35,24 @@ class Linear(Layer):
     ``dx = dy @ W.T``.
     """
 
+    gives = ANY
     capturable = True
     options: ClassVar = ("in_features", "out_features", "bias")
+    in_features: int = integer(least=1)
+    out_features: int = integer(least=1)
+    bias: bool = flag()
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True, init: Any = None
     ) -> None:
-        for name, width in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(width, int | np.integer) or width < 1:
-                raise ValueError(f"Linear: {name} must be an integer of at least 1, not {width!r}")
-        self.in_features = int(in_features)
-        self.out_features = int(out_features)
-        self.bias = bool(bias)
+        self.in_features = in_features
+        self.out_features = out_features
+        self.bias = bias
         self.default_init = init is None
         self.W = Parameter(
-            (self.in_features, self.out_features),
-            initializers.get("xavier" if init is None else init),
+            (self.in_features, self.out_features), "xavier" if init is None else init
         )
-        self.b = Parameter((self.out_features,), initializers.zeros) if bias else None
+        self.b = Parameter((self.out_features,), "zeros") if self.bias else None
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Return W as "weight" and b as "bias"."""

@@ -11,6 +11,8 @@ from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.initializers import Initializer
 from nnkit.layers.base import Layer
+from nnkit.meanings import ANY
+from nnkit.options import integer
 from nnkit.parameters import Parameter
 
 
@@ -32,25 +34,22 @@ class Maxout(Layer):
     largest piece, the first of equals; then the gradients are those of `Linear`.
     """
 
+    gives = ANY
     capturable = True
     options: ClassVar = ("in_features", "out_features", "pieces")
+    in_features: int = integer(least=1)
+    out_features: int = integer(least=1)
+    pieces: int = integer(least=2)
 
     def __init__(
         self, in_features: int, out_features: int, pieces: int = 2, init: Any = None
     ) -> None:
-        sizes = {"in_features": in_features, "out_features": out_features, "pieces": pieces}
-        for name, size in sizes.items():
-            least = 2 if name == "pieces" else 1
-            if not isinstance(size, int | np.integer) or size < least:
-                raise ValueError(
-                    f"Maxout: {name} must be an integer of at least {least}, not {size!r}"
-                )
-        self.in_features, self.out_features = int(in_features), int(out_features)
-        self.pieces = int(pieces)
+        self.in_features, self.out_features = in_features, out_features
+        self.pieces = pieces
         width = self.pieces * self.out_features
         one = initializers.get("xavier" if init is None else init)
         self.weight = Parameter((self.in_features, width), partial(_side_by_side, one, self.pieces))
-        self.bias = Parameter((width,), initializers.zeros)
+        self.bias = Parameter((width,), "zeros")
 
     @property
     def input_shape(self) -> tuple[int, ...]:

@@ -6,29 +6,27 @@ from typing import ClassVar
 
 import numpy as np
 
-from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.backends.contract import Norm, Running
 from nnkit.dtypes import arithmetic
 from nnkit.layers.base import Layer
+from nnkit.meanings import ANY
+from nnkit.options import integer, number
 from nnkit.parameters import Parameter
 
 
 class _Normalization(Layer):
     """What the layers below share: ``y = xhat * gamma + beta`` for rows of `num_features`."""
 
+    gives = ANY
+    num_features: int = integer(least=1)
+    eps: float = number(above=0)
+
     def __init__(self, num_features: int, eps: float) -> None:
-        name = type(self).__name__
-        if not isinstance(num_features, int | np.integer) or num_features < 1:
-            raise ValueError(
-                f"{name}: num_features must be an integer of at least 1, not {num_features!r}"
-            )
-        if not eps > 0:
-            raise ValueError(f"{name}: eps must be above 0, not {eps!r}")
-        self.num_features = int(num_features)
-        self.eps = float(eps)
-        self.gamma = Parameter((self.num_features,), initializers.constant(1))
-        self.beta = Parameter((self.num_features,), initializers.zeros)
+        self.num_features = num_features
+        self.eps = eps
+        self.gamma = Parameter((self.num_features,), "ones")
+        self.beta = Parameter((self.num_features,), "zeros")
 
     def own_parameters(self) -> dict[str, Parameter]:
         """Return gamma as "weight" and beta as "bias"."""
@@ -37,7 +35,7 @@ class _Normalization(Layer):
     @property
     def norm(self) -> Norm:
         """What the backend's operations take of this layer."""
-        return Norm(self.gamma.value, self.beta.value, float(self.eps))
+        return Norm(self.gamma.value, self.beta.value, self.eps)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(num_features,) as it is."""
@@ -78,14 +76,11 @@ class BatchNorm1d(_Normalization):
     buffer_names: ClassVar = ("running_mean", "running_var")
     capturable = True
     least_rows = 2
+    momentum: float = number(above=0, most=1)
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps)
-        if not 0 < momentum <= 1:
-            raise ValueError(
-                f"BatchNorm1d: momentum must be above 0 and at most 1, not {momentum!r}"
-            )
-        self.momentum = float(momentum)
+        self.momentum = momentum
         self.running_mean: Array = np.zeros(self.num_features)
         self.running_var: Array = np.ones(self.num_features)
 
@@ -104,7 +99,7 @@ class BatchNorm1d(_Normalization):
             )
         shape, real = (self.num_features,), arithmetic(self.dtype)
         self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
-        running = Running(self.running_mean, self.running_var, float(self.momentum))
+        running = Running(self.running_mean, self.running_var, self.momentum)
         self.backend.batch_norm_forward(x, self.norm, running, self.mean, self.var, y)
         return y
 

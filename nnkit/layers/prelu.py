@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-
 from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
+from nnkit.meanings import ANY
+from nnkit.options import integer, number
 from nnkit.parameters import Parameter
 
 
@@ -30,14 +30,15 @@ class PReLU(Layer):
     Weight decay pulls it towards ReLU; He et al. train it without.
     """
 
+    gives = ANY
     capturable = True
     options: ClassVar = ("features", "alpha")
+    features: int = integer(least=1)
+    alpha: float = number()
 
     def __init__(self, features: int = 1, alpha: float = 0.25) -> None:
-        if not isinstance(features, int | np.integer) or features < 1:
-            raise ValueError(f"PReLU: features must be an integer of at least 1, not {features!r}")
-        self.features = int(features)
-        self.alpha = float(alpha)
+        self.features = features
+        self.alpha = alpha
         self.weight = Parameter((self.features,), initializers.constant(self.alpha))
 
     @property

@@ -14,11 +14,14 @@ import numpy as np
 
 from nnkit import checkpoint, html
 from nnkit.backends import Array, Backend, get_backend
+from nnkit.checking import make
 from nnkit.dtypes import of_network
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain, named
 from nnkit.layers.inputs import Inputs
+from nnkit.layers.named import as_layer
 from nnkit.layers.workspace import Pass, Workspace
+from nnkit.options import flag, integer
 from nnkit.parameters import Memory, Run, find_runs
 
 NEXT_KEY = 0x9E3779B97F4A7C15
@@ -35,7 +38,8 @@ class Sequential(Layer):
     Parameters
     ----------
     layers
-        The layers in order; a Sequential may be one of them. What was built before keeps its
+        The layers in order; a Sequential may be one of them, and an activation a name of
+        `nnkit.activations`, such as "relu". What was built before keeps its
         values, a trained model for instance, and may go on being used: layers that two models share
         have one value, which training either changes.
     seed
@@ -49,11 +53,13 @@ class Sequential(Layer):
         Carry out each `Linear` and the activation behind it as one operation. Off, every layer
         runs by itself: the baseline that benchmarks compare with.
 
-    The model starts in evaluation mode; `Trainer.fit` switches to training and back. Setting
+    The model starts in evaluation mode; `Trainer.fit` switches to training and back. A loop of your
+    own calls `train` first: `Optimizer.step` warns where it matters and nobody has. Setting
     `debug` to True makes the forward pass name the first layer whose output is not finite. Threads
     may share a model: one waits while another computes with it.
 
-    Raises ValueError where the widths of neighbouring layers do not fit.
+    Raises ValueError where the widths of neighbouring layers do not fit, and for an unknown name;
+    TypeError for what is no layer.
     """
 
     capturable = True
@@ -63,14 +69,16 @@ class Sequential(Layer):
 
     def __init__(
         self,
-        *layers: Layer,
+        *layers: Layer | str,
         seed: int | None = None,
         dtype: str = "float32",
         backend: str | Backend | None = None,
         fuse: bool = True,
     ) -> None:
-        self.seed = int(np.random.SeedSequence().entropy) % 2**63 if seed is None else int(seed)  # type: ignore[arg-type]
-        self.fused = fuse
+        if seed is None:
+            seed = int(np.random.SeedSequence().entropy) % 2**63  # type: ignore[arg-type]
+        self.seed = integer().checked("Sequential: seed", seed)
+        self.fused = flag().checked("Sequential: fuse", fuse)
         self.debug = False
         self.counters: Array = None
         self._layers: tuple[Layer, ...] = ()
@@ -79,14 +87,12 @@ class Sequential(Layer):
 
     # ------------------------------------------------------------------ building
 
-    def _rebuild(self, layers: Iterable[Layer], backend: Backend, dtype: Any) -> None:
+    def _rebuild(self, layers: Iterable[Layer | str], backend: Backend, dtype: Any) -> None:
         """Have these layers; where they do not go together, raise and have those before."""
-        wanted = tuple(layers)
+        wanted = tuple(as_layer("Sequential", layer) for layer in layers)
         if not wanted:
             raise ValueError("Sequential needs at least one layer")
         for layer in wanted:
-            if not isinstance(layer, Layer):
-                raise TypeError(f"Sequential takes layers, not {layer!r}")
             if any(inner is self for _, inner in layer.walk()):
                 raise ValueError("a Sequential cannot be inside itself")
         before, self._layers = self._layers, wanted
@@ -139,13 +145,13 @@ class Sequential(Layer):
         """The layers, numbered."""
         return {str(i): layer for i, layer in enumerate(self._layers)}
 
-    def append(self, layer: Layer) -> None:
+    def append(self, layer: Layer | str) -> None:
         """Add a layer at the end. A change that does not fit raises ValueError, and is not made."""
         self._change([*self._layers, layer])
 
-    def insert(self, index: int, layer: Layer) -> None:
+    def insert(self, index: int, layer: Layer | str) -> None:
         """Add a layer in front of another."""
-        layers = [*self._layers]
+        layers: list[Layer | str] = [*self._layers]
         layers.insert(index, layer)
         self._change(layers)
 
@@ -156,15 +162,15 @@ class Sequential(Layer):
         self._change(layers)
         return layer
 
-    def __setitem__(self, index: int, layer: Layer) -> None:
-        layers = [*self._layers]
+    def __setitem__(self, index: int, layer: Layer | str) -> None:
+        layers: list[Layer | str] = [*self._layers]
         layers[operator.index(index)] = layer
         self._change(layers)
 
     def __delitem__(self, index: int) -> None:
         self.pop(index)
 
-    def _change(self, layers: Iterable[Layer]) -> None:
+    def _change(self, layers: Iterable[Layer | str]) -> None:
         with self.held():
             before = {layer for _, layer in self.walk()}
             self._rebuild(layers, self.backend, self.dtype)
@@ -188,7 +194,7 @@ class Sequential(Layer):
             backend=self.backend,
             fuse=self.fused,
         )
-        part.training = self.training
+        part.training, part.mode_chosen = self.training, self.mode_chosen
         if part[0] is self[0]:
             part.inputs = self.inputs
         return part
@@ -438,16 +444,13 @@ class Sequential(Layer):
         cls, arguments: dict[str, Any], backend: str | Backend | None = "numpy"
     ) -> Sequential:
         """Make a model of the arguments that `config` gave."""
-        model = cls(
-            *arguments["layers"],
-            seed=arguments["seed"],
-            dtype=arguments["dtype"],
-            fuse=arguments["fuse"],
-            backend=backend,
-        )
+        options = dict(arguments)
+        layers, frozen = options.pop("layers"), options.pop("frozen", ())
+        inputs = options.pop("inputs", {})
+        model = cls(*layers, backend=backend, **options)
         for name, parameter in model.named_parameters():
-            parameter.frozen = name in arguments.get("frozen", ())
-        model.inputs = Inputs(**arguments.get("inputs", {}))
+            parameter.frozen = name in frozen
+        model.inputs = make(Inputs, inputs)
         return model
 
     def summary(self) -> str:
@@ -485,7 +488,7 @@ class Sequential(Layer):
         tensors, config = checkpoint.read(path)
         weights = {name: x for name, x in tensors.get("model", {}).items() if name != "counters"}
         with checkpoint.damaged(path, "its model cannot be read"):
-            inputs = Inputs(**config["model"].get("inputs", {}))
+            inputs = make(Inputs, config["model"].get("inputs", {}))
         with checkpoint.another_network(path):
             self.restore(weights)
         self.inputs = inputs

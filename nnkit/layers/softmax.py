@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
+from nnkit.meanings import DISTRIBUTIONS, LOG_PROBABILITIES
 
 
 class Softmax(Layer):
@@ -15,6 +16,7 @@ class Softmax(Layer):
     Backward, for any dy: ``dx = y * (dy - sum(dy * y))``.
     """
 
+    gives = DISTRIBUTIONS
     capturable = True
 
     def forward(self, x: Array) -> Array:
@@ -33,6 +35,7 @@ class LogSoftmax(Layer):
     Backward, for any dy: ``dx = dy - exp(y) * sum(dy)``.
     """
 
+    gives = LOG_PROBABILITIES
     capturable = True
 
     def forward(self, x: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from nnkit.paths import expand
 from nnkit.plotting.labels import literal
 from nnkit.plotting.style import BLUE, GRAY, GRID, VERMILLION, distinct_colors, new_figure, plain
 from nnkit.training.history import History
@@ -59,7 +60,7 @@ def learning_curves(
     if not isinstance(history, History):
         _tell_apart(figure, runs, validation)
     if path is not None:
-        figure.savefig(path)
+        figure.savefig(expand(path))
     return figure
 
 

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
+from nnkit import schedules
 from nnkit.schedules import Schedule
 from nnkit.training.callbacks import Callback
 from nnkit.training.divergence import OnNan
@@ -77,10 +78,7 @@ def seed(value: Any) -> int:
 
 def schedule(value: Any) -> Schedule | None:
     """Return a function of step and total; TypeError for what is none."""
-    if value is not None and (isinstance(value, type) or not callable(value)):
-        raise TypeError(f"schedule must be such as nnkit.schedules.Cosine(), not {value!r}")
-    chosen: Schedule | None = value
-    return chosen
+    return None if value is None else schedules.checked(value)
 
 
 def on_nan(value: Any) -> OnNan:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import inf
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nnkit.backends import Array
+import numpy as np
+
+from nnkit.layers.base import check_state
 from nnkit.training.history import History
+from nnkit.warning import warn
 
 if TYPE_CHECKING:
     from nnkit.training.trainer import Trainer
@@ -34,6 +38,16 @@ class Callback:
     def on_fit_end(self, trainer: Trainer) -> None:
         """After the last step, also when the run was interrupted."""
 
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Arrays that are to be kept with the run, in checkpoints too; none by default."""
+        return {}
+
+    def restore(self, trainer: Trainer, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over what `state` gave, when the run is resumed, before `on_fit_begin`.
+
+        Raise ValueError where it does not fit: it may come from a file.
+        """
+
 
 class EarlyStopping(Callback):
     """Stop when a figure of the history has not improved for some epochs.
@@ -50,6 +64,8 @@ class EarlyStopping(Callback):
     restore_best
         Whether the model gets back the parameters (and running averages) of the best epoch, when
         training was stopped or has come to its end (an interrupted run goes on from where it was).
+        They are kept in checkpoints of the run; where a run is resumed without them, a warning says
+        so.
 
     Raises ValueError in training if there is no such figure. (Prechelt 1998, "Early stopping - but
     when?")
@@ -75,7 +91,7 @@ class EarlyStopping(Callback):
         self.stopped = False
         """Whether this callback ended the run."""
         self._history: History | None = None
-        self._best: list[Array] | None = None
+        self._best: dict[str, np.ndarray[Any, Any]] | None = None
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forget another run; one that goes on is known by its history."""
@@ -83,6 +99,28 @@ class EarlyStopping(Callback):
             self._history, self._best = trainer.history, None
         self.best_epoch = self._find_best(trainer.history)
         self.stopped = False
+        if self.restore_best and self.best_epoch is not None and self._best is None:
+            warn(
+                f"EarlyStopping: the parameters of epoch {self.best_epoch + 1}, the best so far, "
+                "were not kept: if no later one is better, the model ends with the last ones",
+                UserWarning,
+            )
+
+    def state(self) -> dict[str, np.ndarray[Any, Any]]:
+        """Return the best epoch and the model's state after it, if that is wanted."""
+        if self._best is None or self.best_epoch is None:
+            return {}
+        best = {f"best.{name}": array for name, array in self._best.items()}
+        return {"epoch": np.array(self.best_epoch, np.int64), **best}
+
+    def restore(self, trainer: Trainer, state: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over the best parameters, if they are of what is the best epoch here too."""
+        best = {name.removeprefix("best."): x for name, x in state.items() if name != "epoch"}
+        check_state(_state(trainer), best)
+        self._history, self._best = trainer.history, None
+        epoch = state["epoch"]
+        if self.restore_best and epoch.tolist() == self._find_best(trainer.history):
+            self._best = best
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Keep the parameters of a better epoch; stop after too many that are not."""
@@ -94,7 +132,7 @@ class EarlyStopping(Callback):
         epoch = len(trainer.history) - 1
         self.best_epoch = self._find_best(trainer.history)
         if self.best_epoch == epoch and self.restore_best:
-            self._best = [array.copy() for array in _state(trainer)]
+            self._best = _state(trainer)
         if epoch - (-1 if self.best_epoch is None else self.best_epoch) >= self.patience:
             self.stopped = trainer.stop = True
 
@@ -102,8 +140,11 @@ class EarlyStopping(Callback):
         """Give the model its best parameters back."""
         assert trainer.progress is not None
         if self._best is not None and (self.stopped or trainer.progress.finished):
-            for array, best in zip(_state(trainer), self._best, strict=True):
-                array[...] = best
+            check_state(_state(trainer), self._best)
+            with trainer.model.held():
+                for run in trainer.model.runs():
+                    run.values[...] = 0  # what lies between parameters may be NaN
+                trainer.model.restore(self._best)
 
     def _find_best(self, history: History) -> int | None:
         """Epoch of the last improvement; None before the first."""
@@ -115,7 +156,6 @@ class EarlyStopping(Callback):
         return best
 
 
-def _state(trainer: Trainer) -> list[Array]:
-    """All that training changes in the model."""
-    model = trainer.model
-    return [*(run.values for run in model.runs()), *(array for _, array in model.named_buffers())]
+def _state(trainer: Trainer) -> dict[str, np.ndarray[Any, Any]]:
+    """Copies of all that training changes in the model, but for where its random numbers are."""
+    return {name: x for name, x in trainer.model.state().items() if name != "counters"}

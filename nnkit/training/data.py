@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends import Array
+from nnkit.backends import Array, get_backend
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.layers.base import as_reals
@@ -69,7 +69,8 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     infinity, or a shape that does not fit the model; TypeError for what is no numbers.
     """
     backend = model.backend
-    too_large = isinstance(x, np.ndarray) and x.nbytes > backend.room()
+    on_host = get_backend("numpy").owns(x)
+    too_large = on_host and x.nbytes > backend.room()
     array = x if too_large or backend.owns(x) else backend.asarray(x)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")

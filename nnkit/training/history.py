@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from math import nan
+from typing import Any
+
+import numpy as np
 
 from nnkit import html
+from nnkit.checking import check
 
 SHOWN = 10
 """Epochs that a notebook shows from the beginning and from the end of a long run."""
+
+Figures = dict[str, np.ndarray[Any, Any]]
+"""Figures by name, float64 (n,)."""
 
 
 @dataclass
@@ -54,6 +62,32 @@ class History:
         if len(rows) > 2 * SHOWN:
             rows[SHOWN:-SHOWN] = [["…"] * len(rows[0])]
         return html.table(["epoch", *figures], rows)
+
+    def state(self) -> Figures:
+        """As arrays, which a file keeps."""
+        return {name: np.array(values, np.float64) for name, values in vars(self).items()}
+
+    @classmethod
+    def of(cls, figures: Mapping[str, Any]) -> History:
+        """Make one of what `state` gave, or of lists.
+
+        Raises ValueError where one is missing or unknown, and for more figures than epochs.
+        """
+        history = cls()
+        for name in figures.keys() ^ vars(history).keys():
+            wrong = "must have" if hasattr(history, name) else "has no"
+            raise ValueError(f"a history {wrong} {name!r}")
+        for name, values in figures.items():
+            if not isinstance(values, np.ndarray):
+                check({name: values}, cls, "a history")
+            elif (values.dtype, values.ndim) != (np.float64, 1):
+                raise ValueError(f"{name} has shape {values.shape} and dtype {values.dtype}")
+            setattr(history, name, np.asarray(values, np.float64).tolist())
+        epochs = len(history)
+        for name, values in vars(history).items():
+            if name != "step_loss" and len(values) > epochs:
+                raise ValueError(f"{name} has {len(values)} figures for {epochs} epochs")
+        return history
 
     def __len__(self) -> int:
         return len(self.loss)

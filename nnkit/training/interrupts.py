@@ -13,8 +13,8 @@ from types import FrameType
 def deferred_interrupt() -> Iterator[Callable[[], None]]:
     """Hold Ctrl-C back inside the block; the yielded function raises KeyboardInterrupt if it came.
 
-    A second Ctrl-C is not held back. Outside the main thread, where Python delivers no signals,
-    nothing changes.
+    So does the end of the block, if nothing else is raised. A second Ctrl-C is not held back.
+    Outside the main thread, where Python delivers no signals, nothing changes.
     """
     pending = False
 
@@ -39,3 +39,4 @@ def deferred_interrupt() -> Iterator[Callable[[], None]]:
     finally:
         if ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+    check()

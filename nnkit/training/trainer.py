@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from os import PathLike
 from typing import Any
 
 import numpy as np
 
-from nnkit import checkpoint, html, schedules
+from nnkit import html
 from nnkit.backends import Array, Backend
-from nnkit.configured import from_config
+from nnkit.keywords import explained
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Workspace
-from nnkit.loading import build_model
-from nnkit.losses import LOSS_CLASSES, Loss, SoftmaxCrossEntropy
-from nnkit.optimizers import OPTIMIZERS, Adam, Optimizer
+from nnkit.losses import Loss
+from nnkit.optimizers import Optimizer
+from nnkit.options import made_by
 from nnkit.schedules import Schedule
-from nnkit.training import arguments
+from nnkit.training import arguments, keeping, saving
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
 from nnkit.training.figures import figures
+from nnkit.training.given import (
+    check_places,
+    checked_loss,
+    checked_model,
+    checked_optimizer,
+)
 from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
+from nnkit.training.keeping import States
 from nnkit.training.loop import Loop
+from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels
 from nnkit.training.splitting import split
@@ -46,17 +54,34 @@ class Trainer:
     model
         The model; it is changed in place.
     loss
-        Default: SoftmaxCrossEntropy().
+        A loss, or the name of one such as "mse" (see `nnkit.losses.get`), whose options are the
+        default ones then. Default: SoftmaxCrossEntropy().
     optimizer
-        Default: Adam().
+        An optimizer, or the name of one such as "sgd" (see `nnkit.optimizers.get`). Default:
+        Adam().
+
+    Raises TypeError for anything else, ValueError for an unknown name. Warns where the model's last
+    layer does not give what the loss takes, which `fit` does too if either was changed: a Softmax
+    in front of SoftmaxCrossEntropy, say, which is trained twice as flat.
     """
 
+    model: Sequential = made_by(checked_model)
+    loss: Loss = made_by(checked_loss)
+    optimizer: Optimizer = made_by(checked_optimizer)
+
+    @explained
     def __init__(
-        self, model: Sequential, loss: Loss | None = None, optimizer: Optimizer | None = None
+        self,
+        model: Sequential,
+        loss: str | Loss | None = None,
+        optimizer: str | Optimizer | None = None,
     ) -> None:
+        check_places(loss, optimizer)
         self.model = model
-        self.loss = SoftmaxCrossEntropy() if loss is None else loss
-        self.optimizer = Adam() if optimizer is None else optimizer
+        self.loss = loss  # type: ignore[assignment]
+        self.optimizer = optimizer  # type: ignore[assignment]
+        self._misfit = ""
+        self._warn_of_misfit(stacklevel=4)
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
@@ -69,6 +94,14 @@ class Trainer:
         """Answers that the loss counts in a row of outputs."""
         self.workspace = Workspace()
         self._fitting = threading.Lock()
+        self._callbacks: Sequence[Callback] = ()
+        self._kept: States = {}
+
+    def _warn_of_misfit(self, stacklevel: int) -> None:
+        """Say what does not go together, unless that has been said already."""
+        before, self._misfit = self._misfit, misfit(self.model, self.loss)
+        if self._misfit and self._misfit != before:
+            warnings.warn(self._misfit, stacklevel=stacklevel)
 
     # ------------------------------------------------------------------ training
 
@@ -159,8 +192,9 @@ class Trainer:
                 validation_split=None if validation_split is None else float(validation_split),
             )
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            self._warn_of_misfit(stacklevel=3)
             self.history, self.progress = History(), run
-            self.schedule, self.log = schedule, None
+            self.schedule, self.log, self._kept = schedule, None, {}
             return self._finish(steps, validation, callbacks, on_nan)
 
     def resume(
@@ -252,7 +286,8 @@ class Trainer:
             data, validation = data.part(rows), data.part(aside)
         with model.held():
             optimizer.attach(model)
-        sizes = run.batch_size, run.accumulate
+        run.check()
+        sizes = run.batch_size, run.together
         steps = Steps(model, loss, optimizer, data, *sizes, self.workspace, capture)
         if inputs.high is None:
             warn_of_pixels(data.x, data.fitted)
@@ -269,6 +304,8 @@ class Trainer:
         """Carry out what is left of the run."""
         self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
         self.stop = False
+        keeping.restore(self, callbacks, self._kept)
+        self._callbacks = callbacks
         for callback in callbacks:
             callback.on_fit_begin(self)
         with steps.model.fitted():
@@ -283,6 +320,7 @@ class Trainer:
                     self.log = steps.batch.backend.to_numpy(self.log)
                 for callback in callbacks:
                     callback.on_fit_end(self)
+                self._kept, self._callbacks = self.kept(), ()
         loop.look_at_weights()
         return self.history
 
@@ -335,37 +373,16 @@ class Trainer:
     def save(self, path: str | PathLike[str], **extra: Any) -> None:
         """Write all that `resume` needs to a safetensors file, atomically.
 
-        `extra` is kept in the file as JSON and comes back as ``Trainer.load(path).extra``.
-        """
-        model = self.model
-        with model.held():
-            self.optimizer.attach(model)
-            names = [name for name, _ in model.named_parameters()]
-            slots, counters = self.optimizer.state()
-            of_optimizer = {
-                f"{slot}.{name}": array
-                for slot, arrays in slots.items()
-                for name, array in zip(names, arrays, strict=True)
-            }
-            log = {} if self.log is None else {"log": model.backend.to_numpy(self.log)}
-            tensors = {
-                "model": model.state(),
-                "optimizer": {**of_optimizer, "counters": counters},
-                "training": log,
-            }
-            checkpoint.write(path, tensors, {**self._config(), "extra": extra})
+        `extra` is kept in the file and comes back as ``Trainer.load(path).extra``: numbers,
+        strings, arrays, and lists and dictionaries of these. NumPy's scalars come back as Python's,
+        tuples as lists, paths and keys as strings, CuPy's arrays as NumPy's.
 
-    def _config(self) -> dict[str, Any]:
-        """Everything but the arrays, as JSON can hold it."""
-        return {
-            "model": self.model.config(),
-            "loss": self.loss.config(),
-            "optimizer": self.optimizer.config(),
-            "progress": None if self.progress is None else asdict(self.progress),
-            "schedule": None if self.schedule is None else schedules.config(self.schedule),
-            "epochs_made": self.epochs_made,
-            "history": asdict(self.history),
-        }
+        Raises TypeError for anything else, naming it, ValueError for a state that holds NaN or
+        infinity, from which nothing could go on, and OSError where the file cannot be written. The
+        old file is as it was then.
+        """
+        with self.model.held():
+            saving.save(self, path, extra)
 
     @staticmethod
     def load(
@@ -378,27 +395,15 @@ class Trainer:
         `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file holds a
         model only.
         """
-        tensors, config = checkpoint.read(path)
-        if "optimizer" not in config:
-            raise checkpoint.CheckpointError(
-                f"{path} holds a model without a training state: use nnkit.load"
-            )
-        model = build_model(path, tensors, config, backend, custom_layers)
-        with checkpoint.damaged(path, "its training configuration is damaged"):
-            loss = from_config(config["loss"], LOSS_CLASSES)
-            trainer = Trainer(model, loss, from_config(config["optimizer"], OPTIMIZERS))
-            trainer.history = History(**config["history"])
-            trainer.extra = config["extra"]
-            trainer.epochs_made = config["epochs_made"]
-            if config["progress"] is not None:
-                trainer.progress = Progress(**config["progress"])
-            if config.get("schedule") is not None:
-                trainer.schedule = schedules.build(config["schedule"])
-        trainer.log = tensors.get("training", {}).get("log")
-        with checkpoint.another_network(path):
-            trainer.optimizer.restore(_slots(model, trainer.optimizer, tensors["optimizer"]))
-            trainer.optimizer.attach(model)
-        return trainer
+        return saving.load(Trainer, path, backend, custom_layers)
+
+    def kept(self) -> States:
+        """What the run's callbacks want to be kept, by their names."""
+        return keeping.states(self._callbacks, self._kept)
+
+    def keep(self, states: States) -> None:
+        """Take over what `kept` gave, for the callbacks of `resume`."""
+        self._kept = states
 
     extra: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     """What was given to `save`, after `load`."""
@@ -418,27 +423,9 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
-        passing = ("workspace", "_fitting", "log")
-        return {**{k: v for k, v in vars(self).items() if k not in passing}, "log": log}
+        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log")
+        rest = {k: v for k, v in vars(self).items() if k not in passing}
+        return {**rest, "log": log, "_kept": self.kept()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock())
-
-
-def _slots(model: Sequential, optimizer: Optimizer, tensors: dict[str, Any]) -> Any:
-    """What `Optimizer.state` gave, from a file's tensors. Raises ValueError if one is missing."""
-    rest = dict(tensors)
-    if "counters" not in rest:
-        raise ValueError("it has no optimizer.counters")
-    counters = rest.pop("counters")
-    names = [name for name, _ in model.named_parameters()]
-    slots = dict.fromkeys(name.partition(".")[0] for name in rest)
-    needed = {**slots, **dict.fromkeys(optimizer.used_slots())}
-    wanted = [f"{slot}.{name}" for slot in needed for name in names]
-    for name in wanted:
-        if name not in rest:
-            raise ValueError(f"it has no optimizer.{name}")
-    for name in rest:
-        if name not in wanted:
-            raise ValueError(f"the model has no optimizer.{name}")
-    return {slot: [rest[f"{slot}.{name}"] for name in names] for slot in slots}, counters
+        vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock(), _callbacks=())

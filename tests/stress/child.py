@@ -30,10 +30,15 @@ def attempt_all(attempt: Callable[[int, Path], str], seeds: range) -> None:
 
 
 def main() -> None:
-    """Import the function, and make its attempts with every warning shown as an error."""
+    """Import the function, and make its attempts with every warning shown as an error.
+
+    A function `prepare` beside it is called before anything is forbidden: it may import, say.
+    """
     where, first, last = sys.argv[1:]
     module, _, function = where.partition(":")
-    attempt = getattr(importlib.import_module(module), function)
+    imported = importlib.import_module(module)
+    attempt = getattr(imported, function)
+    getattr(imported, "prepare", lambda: None)()
     warnings.simplefilter("error")
     guard.install()
     attempt_all(attempt, range(int(first), int(last)))

@@ -369,6 +369,7 @@ def test_every_class_is_drawn() -> None:
         assert {*cls.options} <= OPTIMIZER_VALUES.keys()
 
 
+@pytest.mark.filterwarnings("ignore:.* trains badly", "ignore:.* nothing is learned")
 @pytest.mark.parametrize(("dtype", "rank"), PARTS)
 @settings(
     max_examples=share_of(2000, 16) // len(PARTS),

@@ -29,6 +29,7 @@ from nnkit.backends.cupy.launching import Launcher
 from nnkit.backends.cupy.libraries import Libraries
 from nnkit.backends.cupy.memory import DATA_SHARE, HostCopies
 from nnkit.backends.cupy.turns import Turns
+from nnkit.backends.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
@@ -69,6 +70,7 @@ class CupyBackend(Backend):
                 f"a {type(array).__module__}.{type(array).__name__} was given to the cupy backend: "
                 "convert it to a NumPy or CuPy array"
             )
+        refuse_masked(array)
         return self.xp.asarray(array, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.contract import Array, Backend, Operation, implementations, modules_in
+from nnkit.backends.masks import is_masked, refuse_masked
 
 FORMULAS = implementations(*modules_in(sys.modules[__name__]))
 """The function of each operation, which takes the operation's arguments."""
@@ -23,7 +24,7 @@ class NumpyBackend(Backend):
     xp = np
 
     def owns(self, array: object) -> bool:
-        return isinstance(array, np.ndarray)
+        return isinstance(array, np.ndarray) and not is_masked(array)
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
         if type(array).__module__.partition(".")[0] == "cupy":
@@ -31,6 +32,7 @@ class NumpyBackend(Backend):
                 f"a CuPy array was given to the {self.name} backend: "
                 "move the model with model.to('cupy'), or the array with array.get()"
             )
+        refuse_masked(array)
         return np.asarray(array, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:

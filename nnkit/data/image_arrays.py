@@ -1,0 +1,72 @@
+"""Check images that came as arrays, and bring them into rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.data.errors import DataError
+from nnkit.data.labels import Named
+
+
+def check_images(named: Named) -> Named:
+    """Return images as uint8 or float32; DataError for any that are none or not finite."""
+    name, array = named
+    if not 2 <= array.ndim <= 4:
+        raise DataError(
+            f"{name}: images have shape (N, H, W), (N, features) or (N, H, W, channels), "
+            f"not {array.shape}"
+        )
+    if array.size == 0:
+        raise DataError(f"{name}: there is nothing in images of shape {array.shape}")
+    if array.dtype == np.uint8:
+        return named
+    if array.dtype.kind != "f":
+        raise DataError(
+            f"{name}: images are uint8 (0..255) or float, not {array.dtype}; convert them with "
+            '.astype("uint8") or .astype("float32")'
+        )
+    with np.errstate(over="ignore"):
+        array = array.astype(np.float32, copy=False)
+    finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+    if not finite.all():
+        raise DataError(
+            f"{name}: {np.count_nonzero(~finite)} of {len(finite)} images hold NaN or infinite "
+            f"float32 values, the first is image {finite.argmin()}"
+        )
+    return Named(name, array)
+
+
+def check_same_length(images: Named, labels: Named) -> None:
+    """Raise `DataError` unless there is a label for each image."""
+    if len(images.array) != len(labels.array):
+        raise DataError(
+            f"{images.name} has {len(images.array)} images, shape {images.array.shape}, but "
+            f"{labels.name} has {len(labels.array)} labels, shape {labels.array.shape}"
+        )
+
+
+def check_same_kind(train: Named, test: Named) -> None:
+    """Raise `DataError` unless images for training and testing have the same size and dtype."""
+    if train.array.shape[1:] != test.array.shape[1:]:
+        raise DataError(
+            f"{train.name} has images of shape {train.array.shape[1:]}, but {test.name} has "
+            f"{test.array.shape[1:]}: they must be the same"
+        )
+    if train.array.dtype != test.array.dtype:
+        raise DataError(
+            f"{train.name} is {train.array.dtype}, but {test.name} is {test.array.dtype}: bytes "
+            "are divided by 255 and floats are not, so both must be the same"
+        )
+
+
+def flatten(array: NDArray[Any]) -> NDArray[Any]:
+    """Make a row of each image, C-contiguous."""
+    return np.ascontiguousarray(array.reshape(len(array), -1))
+
+
+def image_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Return the height and width of images of this shape, None if they have not one channel."""
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
+        return shape[1], shape[2]
+    return None

@@ -1,0 +1,74 @@
+"""Targets as they come, from a list, a table or a file, and as losses take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array, Backend, get_backend
+from nnkit.dtypes import is_number
+
+
+def as_numbers(backend: Backend, target: Any) -> Array:
+    """Return targets as an array of numbers, of this backend or still on the host.
+
+    Raises TypeError, with the remedy, for what is no numbers: names of classes, for instance.
+    """
+    if backend.owns(target):
+        t = target
+    elif type(target).__module__.partition(".")[0] == "cupy":
+        t = backend.asarray(target)
+    else:
+        t = get_backend("numpy").asarray(target)
+    if t.dtype == object:  # as columns of tables are
+        t = np.asarray(t.tolist())
+    if is_number(t.dtype):
+        return t
+    text = next((each for each in t.ravel().tolist() if isinstance(each, str | bytes)), None)
+    if text is not None:
+        raise TypeError(
+            f"targets must be numbers, not text such as {text!r}: number the classes with "
+            "names, t = np.unique(t, return_inverse=True), or turn figures into t.astype(float)"
+        )
+    raise TypeError(
+        f"targets must be numbers, but their dtype is {t.dtype}: leave out the rows without one, "
+        "and turn the others into t.astype(float)"
+    )
+
+
+def labels(t: Array, n: int, classes: int) -> Array:
+    """Check n class numbers of any dtype, in a row or a column; return them as integers (n,).
+
+    Raises ValueError for other shapes, for numbers that are not whole, and for those of no class.
+    """
+    if t.shape == (n, 1) and classes > 1:
+        t = t.reshape(n)
+    if t.shape != (n,):
+        raise ValueError(
+            f"targets of shape {t.shape} for predictions of shape {(n, classes)}: "
+            f"integer labels ({n},) or one-hot rows {(n, classes)} expected"
+        )
+    if not n:
+        return t.astype(np.int32)
+    if t.dtype.kind not in "iub":
+        part = (t % 1 != 0) | (abs(t) == np.inf)
+        if bool(part.any()):
+            row = int(part.argmax())
+            remedy = "for targets that are no classes train with MeanSquaredError()"
+            raise ValueError(
+                f"labels must be whole numbers, but label {row} is {float(t[row])}: "
+                + (remedy if abs(t[row]) < np.inf else "leave such rows out")
+            )
+    least, most = int(t.min()), int(t.max())
+    if least < 0 or most >= classes:
+        hint = ""
+        if classes == 1:
+            hint = ": for yes or no in one output train with SigmoidCrossEntropy()"
+        elif least == 1 and most == classes:
+            hint = ": give t - 1"
+        raise ValueError(
+            f"labels must be 0 to {classes - 1} for {classes} outputs, "
+            f"but they reach from {least} to {most}{hint}"
+        )
+    return t.astype(np.int32)

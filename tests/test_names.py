@@ -1,0 +1,183 @@
+"""Names as strings, and what other libraries call things."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import nnkit
+from nnkit import losses, optimizers, schedules
+from nnkit.foreign import KEYWORDS, THINGS, plain
+from nnkit.loading import LAYER_CLASSES
+
+
+def network(*layers):
+    return nnkit.Sequential(*(layers or [nnkit.Linear(4, 3)]), backend="numpy", seed=0)
+
+
+# ------------------------------------------------------------------ strings
+
+
+@pytest.mark.parametrize("name", losses.LOSS_CLASSES)
+def test_losses_by_the_names_of_their_classes(name):
+    cls = losses.LOSS_CLASSES[name]
+    for text in (name, name.lower(), losses.names.snake(name)):
+        assert type(losses.get(text)) is cls
+    assert losses.get(text) is not losses.get(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    {
+        "mse": "MeanSquaredError()",
+        "Mean-Squared Error": "MeanSquaredError()",
+        "MSELoss": "MeanSquaredError()",
+        "cross_entropy": "SoftmaxCrossEntropy(label_smoothing=0.0)",
+        "categorical_crossentropy": "CategoricalCrossEntropy(delta=1e-07)",
+        "sparse_categorical_crossentropy": "CategoricalCrossEntropy(delta=1e-07)",
+        "bce": "BinaryCrossEntropy(delta=1e-07)",
+        "bce_with_logits": "SigmoidCrossEntropy(label_smoothing=0.0)",
+        "hinge": "HingeLoss()",
+        "huber": "HuberLoss(delta=1.0)",
+    }.items(),
+)
+def test_losses_as_others_call_them(name, made):
+    assert repr(losses.get(name)) == made
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    {
+        **{name: name for name in optimizers.OPTIMIZERS},
+        **{name.lower(): name for name in optimizers.OPTIMIZERS},
+        "RMSprop": "RMSProp",
+        "momentum": "SGD(lr=0.1, momentum=0.9, ",
+    }.items(),
+)
+def test_optimizers(name, made):
+    assert repr(optimizers.get(name)).startswith(made)
+
+
+def test_a_model_and_its_trainer_by_names():
+    model = network(nnkit.Linear(4, 5), "relu", nnkit.Linear(5, 3))
+    assert repr(model[1]) == "ReLU()"
+    assert len(model.steps) == 2, "fused as ReLU() is"
+    model[1] = "LeakyReLU"
+    model.append("flatten")
+    model.insert(0, "tanh")
+    kinds = [type(layer).__name__ for layer in model]
+    assert " ".join(kinds) == "Tanh Linear LeakyReLU Linear Flatten"
+    inner = nnkit.Residual("tanh", shortcut="gelu"), nnkit.Concat("relu", "identity")
+    assert [*map(repr, inner)] == [
+        "Residual(Tanh(), shortcut=GELU(approximate=False))",
+        "Concat(ReLU(), Identity())",
+    ]
+    trainer = nnkit.Trainer(model, "mse", "sgd")
+    trainer.loss = "huber"
+    assert (repr(trainer.loss), type(trainer.optimizer)) == ("HuberLoss(delta=1.0)", nnkit.SGD)
+    assert nnkit.gradcheck(network(), "mse", np.ones((2, 4)), np.ones((2, 3))).ok
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: losses.get("msee"), "unknown loss 'msee': choose one of .*mean_squared_error.*"
+         r"\(did you mean mse\?\)$"),
+        (lambda: losses.get("mae"), r"\(nnkit has no mean absolute error: HuberLoss with"),
+        (lambda: losses.get("zzz"), "softmax_cross_entropy$"),
+        (lambda: optimizers.get("adma"), "unknown optimizer 'adma': choose one of sgd, adagrad, "
+         r"adam, adamw, rmsprop, momentum \(did you mean adam\?\)$"),
+        (lambda: network("rleu"), r"unknown layer 'rleu'.*\(did you mean relu\?\)$"),
+        (lambda: network("conv2d"), r"\(nnkit has no convolution yet"),
+    ],
+)  # fmt: skip
+def test_names_that_are_none(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# ------------------------------------------------------------------ names of other libraries
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    {
+        "Dense": r"did you mean nnkit\.Linear\?",
+        "MSELoss": r"did you mean nnkit\.MeanSquaredError\?",
+        "CrossEntropyLoss": r"did you mean nnkit\.SoftmaxCrossEntropy\?",
+        "BatchNorm": r"did you mean nnkit\.BatchNorm1d\?",
+        "RMSprop": r"did you mean nnkit\.RMSProp\?",
+        "MeanSquareError": r"did you mean nnkit\.MeanSquaredError\?",
+        "Conv2D": "nnkit has no convolution yet",
+        "LSTM": "nnkit has no layers for sequences",
+    }.items(),
+)
+def test_attributes(name, meant):
+    with pytest.raises(AttributeError, match=f"^module 'nnkit' has no attribute '{name}': {meant}"):
+        getattr(nnkit, name)
+    assert not hasattr(nnkit, name)
+    with pytest.raises(ImportError, match=f"^cannot import name '{name}' from 'nnkit': {meant}"):
+        exec(f"from nnkit import {name}")
+
+
+def test_names_that_nobody_knows():
+    with pytest.raises(ImportError, match=r"^cannot import name 'nonsense' from 'nnkit' \("):
+        from nnkit import nonsense  # noqa: F401
+    with pytest.raises(AttributeError, match=r"has no attribute '__wrapped__'$"):
+        _ = nnkit.__wrapped__
+
+
+def test_the_tables_lead_to_what_there_is():
+    known = {plain(name) for name in [*nnkit.__all__, *nnkit.initializers.INITIALIZERS]}
+    for word, ours in THINGS.items():
+        assert word == plain(word)
+        assert " " in ours or plain(ours) in known, word
+    classes = [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
+    classes += [*optimizers.OPTIMIZERS.values(), *schedules.SCHEDULES.values()]
+    taken = {name for cls in classes for name in inspect.signature(cls).parameters}
+    for word, ours in KEYWORDS.items():
+        assert " " in ours or ours in taken, word
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nnkit.Adam(learning_rate=1), r"Adam .*'learning_rate' \(it takes lr, beta1, beta2"
+         r", eps, weight_decay, l1, clip_norm\): did you mean lr\?$"),
+        (lambda: nnkit.Adam(momentum=1), r"did you mean beta1\?$"),
+        (lambda: nnkit.AdamW(beta_1=1), r"AdamW .*did you mean beta1\?$"),
+        (lambda: nnkit.Adam(betas=(0, 1)), "they are beta1 and beta2$"),
+        (lambda: nnkit.Linear(in_channels=1, out_channels=2), r"did you mean in_features\?$"),
+        (lambda: nnkit.Linear(1, 2, activation="relu"), "an activation is a layer of its own"),
+        (lambda: nnkit.Dropout(rate=0.1), r"did you mean p\?$"),
+        (lambda: nnkit.LeakyReLU(negative_slope=0.1), r"did you mean alpha\?$"),
+        (lambda: nnkit.SGD(zzz=1), r"SGD got an unexpected keyword argument 'zzz' \(.*\)$"),
+        (lambda: schedules.StepDecay(step_size=3), r"did you mean every\?$"),
+        (lambda: nnkit.Sequential(nnkit.ReLU(), random_state=3), r"did you mean seed\?$"),
+        (lambda: nnkit.Trainer(network(), criterion="mse"), r"Trainer .*did you mean loss\?$"),
+    ],
+)  # fmt: skip
+def test_keywords(call, message):
+    with pytest.raises(TypeError, match=message):
+        call()
+
+
+def test_constructors_look_as_they_were_written():
+    assert [*inspect.signature(nnkit.Dropout).parameters] == ["p"]
+    assert not inspect.signature(nnkit.ReLU).parameters
+
+    class Own(nnkit.Layer):
+        def __init__(self, width, **rest):
+            self.rest = rest
+
+    assert Own(3, learning_rate=1).rest == {"learning_rate": 1}
+
+
+def test_nothing_of_this_is_imported_before_it_is_needed():
+    code = "import sys, nnkit; nnkit.Adam(lr=1); print('nnkit.foreign' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
