@@ -81,7 +81,7 @@ def test_while_a_thread_compiles():
         from nnkit.kernels.numba.codegen.jit import kernel
         def compile(i):
             assert kernel(lambda x: x + i)(1) == 1 + i
-        print(meanwhile(compile, lambda: children(12, compile)))
+        print(meanwhile(compile, lambda: children(8, compile)))
     """
     assert failures(program) == 0
 
@@ -101,7 +101,7 @@ def test_while_a_thread_trains():
         def use(i):
             assert trainer.predict(x).shape == (256,)
             nnkit.Trainer(copy.deepcopy(model)).fit(x, t, 1, 128)
-        print(meanwhile(fit, lambda: children(5, use)))
+        print(meanwhile(fit, lambda: children(3, use)))
     """
     assert failures(program, NNKIT_NUM_THREADS="2") == 0
 

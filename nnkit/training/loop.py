@@ -70,13 +70,14 @@ class Loop:
         """Train to the end of the current epoch, or of several, in stretches of such a length."""
         trainer, progress, steps = self.trainer, self.progress, self.steps
         last = epochs * progress.steps
-        steps.begin(progress.orders(epochs), progress.step, trainer.log if progress.step else None)
-        trainer.log = steps.log[:last]
-        if trainer.schedule is not None:
-            trainer.optimizer.follow(progress.factors(trainer.schedule))
-        whole = isinstance(length, int)
-        start = time.perf_counter()
-        with trainer.model.held():
+        order, whole = progress.orders(epochs), isinstance(length, int)
+        factors = None if trainer.schedule is None else progress.factors(trainer.schedule)
+        with trainer.model.held():  # another thread may save the trainer meanwhile
+            steps.begin(order, progress.step, trainer.log if progress.step else None)
+            trainer.log = steps.log[:last]
+            if factors is not None:
+                trainer.optimizer.follow(factors)
+            start = time.perf_counter()
             for _, layer in trainer.model.walk():
                 layer.training = True
             if whole:  # nobody sees a step of several epochs

@@ -193,8 +193,9 @@ class Trainer:
             )
             steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
             self._warn_of_misfit(stacklevel=3)
-            self.history, self.progress = History(), run
-            self.schedule, self.log, self._kept = schedule, None, {}
+            with self.model.held():  # another thread may save this meanwhile
+                self.history, self.progress = History(), run
+                self.schedule, self.log, self._kept = schedule, None, {}
             return self._finish(steps, validation, callbacks, on_nan)
 
     def resume(

@@ -26,7 +26,7 @@ def test_damaged_kernels(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     add()
     (index,), (data,) = (list(tmp_path.rglob(f"*.{ending}")) for ending in ("nbi", "nbc"))
-    for seed in range(first_seed(), first_seed() + share_of(300, 2)):
+    for seed in range(first_seed(), first_seed() + share_of(150, 2)):
         rng = np.random.default_rng(seed)
         for path in (index, data):
             if rng.random() < 0.7:
