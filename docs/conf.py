@@ -52,7 +52,7 @@ MODULES = {
     "Layers": ("nnkit.layers",),
     "Losses": ("nnkit.losses",),
     "Optimizers": ("nnkit.optimizers",),
-    "Training": ("nnkit.training", "nnkit.progress", "nnkit.warning"),
+    "Training": ("nnkit.training", "nnkit.progress", "nnkit.showing.warning"),
     "Checkpoints": ("nnkit.checkpoint",),
     "Checking gradients": ("nnkit.gradcheck",),
     "Backends": ("nnkit.backends",),

@@ -19,8 +19,8 @@ from nnkit.losses import *
 from nnkit.optimizers import *
 from nnkit.parameters import Parameter
 from nnkit.progress import ProgressBar
+from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
 from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Trainer
-from nnkit.warning import CacheWarning, DataWarning, DivergenceWarning
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -77,7 +77,7 @@ def _missing(name: str) -> Exception:
     """
     from sys import _getframe
 
-    from nnkit.foreign import plain, thing
+    from nnkit.given.foreign import plain, thing
 
     public = {plain(public): f"nnkit.{public}" for public in __all__}
     meant = "" if name.startswith("_") else thing(name, public)

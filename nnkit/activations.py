@@ -22,11 +22,11 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.dtypes import is_number
+from nnkit.given.names import find
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import Identity, Layer
 from nnkit.layers.activations import ELU, GELU, Activation, LeakyReLU
 from nnkit.layers.named import BY_NAME, CLASSES, ELEMENTWISE, VARIANTS
-from nnkit.names import find
 
 NAMES = (*BY_NAME,)
 """What `get` takes. Keras's names, and "gelu_tanh" for ``GELU(approximate=True)``."""

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import atomic, dtypes
+from nnkit import dtypes
 from nnkit.backends import BackendUnavailableError
-from nnkit.paths import expand
-from nnkit.plain import check_depth, plain, put_back, take_out
+from nnkit.files import atomic
+from nnkit.files.paths import expand
+from nnkit.files.plain import check_depth, plain, put_back, take_out
 from nnkit.reasons import printable
 
 FORMAT = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from nnkit.keywords import explained
+from nnkit.given.keywords import explained
 
 
 class Configured:

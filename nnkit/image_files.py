@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.paths import open_file
+from nnkit.files.paths import open_file
 from nnkit.reasons import importing, printable
 
 if TYPE_CHECKING:

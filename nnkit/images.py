@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nnkit.files.paths import expand
 from nnkit.image_files import ImageError, check_pillow, read_gray, read_size, without_warnings
 from nnkit.kernels.cores import usable_cores
-from nnkit.paths import expand
 
 if TYPE_CHECKING:
     from nnkit.data import Dataset

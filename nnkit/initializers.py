@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nnkit import names
 from nnkit.backends import get_backend
-from nnkit.options import number, shown
+from nnkit.given import names
+from nnkit.given.options import number, shown
 
 
 class Initializer(Protocol):

@@ -9,9 +9,9 @@ from typing import Any
 from nnkit import checkpoint, layers
 from nnkit.backends import Backend, get_backend
 from nnkit.configured import Configured, from_config
+from nnkit.files.plain import difference, plain
 from nnkit.layers import Activation, Layer, Sequential
 from nnkit.parameters import at_most
-from nnkit.plain import difference, plain
 
 LAYER_CLASSES: dict[str, type[Layer]] = {
     cls.__name__: cls

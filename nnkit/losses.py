@@ -6,11 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit import names
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
-from nnkit.kernels.table import LOSSES
-from nnkit.meanings import (
+from nnkit.given import names
+from nnkit.given.meanings import (
     ANY,
     BOUNDED,
     DISTRIBUTIONS,
@@ -18,7 +17,8 @@ from nnkit.meanings import (
     PROBABILITIES,
     Meaning,
 )
-from nnkit.options import number
+from nnkit.given.options import number
+from nnkit.kernels.table import LOSSES
 from nnkit.targets import as_numbers, labels
 
 __all__ = [

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit import names
 from nnkit.backends import Array, Backend
 from nnkit.backends.contract import Update
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
+from nnkit.given import names
+from nnkit.given.options import flag, number
 from nnkit.layers import Layer, Sequential
-from nnkit.options import flag, number
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
 
 __all__ = ["SGD", "AdaGrad", "Adam", "AdamW", "Optimizer", "RMSProp"]

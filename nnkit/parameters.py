@@ -18,8 +18,8 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array, Backend
+from nnkit.given.options import integer
 from nnkit.initializers import Init
-from nnkit.options import integer
 
 ALIGNMENT = 16
 """Each parameter starts at a multiple of this many elements, for 16-byte vector access."""

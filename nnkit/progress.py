@@ -6,9 +6,9 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from nnkit.bars import bar_class, columns
+from nnkit.showing.bars import bar_class, columns
+from nnkit.showing.watching import in_notebook, person_watches
 from nnkit.training.callbacks import Callback
-from nnkit.watching import in_notebook, person_watches
 
 if TYPE_CHECKING:
     from nnkit.training import Trainer

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from math import cos, exp, pi
 from typing import Any, TypeVar, dataclass_transform
 
-from nnkit import plain
-from nnkit.checking import make
-from nnkit.keywords import explained
-from nnkit.options import integer, number, shown
+from nnkit.files import plain
+from nnkit.files.checking import make
+from nnkit.given.keywords import explained
+from nnkit.given.options import integer, number, shown
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""

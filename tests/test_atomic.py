@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from nnkit import atomic, locking
+from nnkit.files import atomic, locking
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="as POSIX has it")
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nnkit import memory
 from nnkit.data import DataError, load
 from nnkit.data.labels import MAX_CLASSES
+from nnkit.files import memory
 
 ROLES = ("x_train", "t_train", "x_test", "t_test")
 

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import bars, progress
+from nnkit import progress
 from nnkit.progress import ProgressBar
+from nnkit.showing import bars
 
 
 class Terminal(io.StringIO):

@@ -11,7 +11,7 @@ import pytest
 
 import nnkit
 from nnkit import losses, optimizers, schedules
-from nnkit.foreign import KEYWORDS, THINGS, plain
+from nnkit.given.foreign import KEYWORDS, THINGS, plain
 from nnkit.loading import LAYER_CLASSES
 
 
@@ -178,6 +178,6 @@ def test_constructors_look_as_they_were_written():
 
 
 def test_nothing_of_this_is_imported_before_it_is_needed():
-    code = "import sys, nnkit; nnkit.Adam(lr=1); print('nnkit.foreign' in sys.modules)"
+    code = "import sys, nnkit; nnkit.Adam(lr=1); print('nnkit.given.foreign' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

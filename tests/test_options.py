@@ -10,10 +10,10 @@ import pytest
 
 import nnkit
 from nnkit import initializers, schedules
+from nnkit.given.options import Option, flag, integer, number
 from nnkit.loading import LAYER_CLASSES
 from nnkit.losses import LOSS_CLASSES
 from nnkit.optimizers import OPTIMIZERS
-from nnkit.options import Option, flag, integer, number
 
 CLASSES = [*LAYER_CLASSES.values(), *LOSS_CLASSES.values(), *OPTIMIZERS.values()]
 CLASSES += [cls for cls in schedules.SCHEDULES.values() if cls is not schedules.Missing]

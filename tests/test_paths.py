@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit import memory
 from nnkit.data import load, read_idx
-from nnkit.paths import expand, open_file
+from nnkit.files import memory
+from nnkit.files.paths import expand, open_file
 from nnkit.reasons import printable
 
 

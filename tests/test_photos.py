@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from nnkit import memory
 from nnkit.data import DataError, load
+from nnkit.files import memory
 from nnkit.images import read_image
 
 Image = pytest.importorskip("PIL.Image")

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
-    *("kernels", "reasons", "dtypes", "backends", "initializers", "parameters", "checkpoint"),
+    *("reasons", "showing", "kernels", "dtypes", "files", "given", "backends", "initializers"),
+    *("parameters", "checkpoint"),
     *("layers", "losses", "optimizers", "schedules", "gradcheck", "loading"),
     *("training", "plotting", "cli"),
 ]

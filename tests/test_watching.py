@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from nnkit.watching import in_notebook, person_watches
+from nnkit.showing.watching import in_notebook, person_watches
 
 
 class Terminal(io.StringIO):

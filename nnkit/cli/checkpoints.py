@@ -10,14 +10,14 @@ import numpy as np
 
 import nnkit
 from nnkit.backends import Backend
-from nnkit.checking import check
 from nnkit.checkpoint import NoTrainingStateError, damaged
 from nnkit.cli.command import Failure
 from nnkit.data import Dataset, available, load
+from nnkit.files.checking import check
+from nnkit.files.paths import expand
 from nnkit.images import Preparation, preparation
 from nnkit.layers import Linear
 from nnkit.losses import SoftmaxCrossEntropy
-from nnkit.paths import expand
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"

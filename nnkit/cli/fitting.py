@@ -13,12 +13,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from nnkit import atomic
 from nnkit.backends import Backend
 from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.data import Dataset
+from nnkit.files import atomic
 from nnkit.layers import Linear, Sequential
 from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves

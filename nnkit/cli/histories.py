@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nnkit.cli.checkpoints import MODEL
 from nnkit.cli.command import Failure
-from nnkit.paths import expand
+from nnkit.files.paths import expand
 from nnkit.training import Trainer
 from nnkit.training.history import History
 

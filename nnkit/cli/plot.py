@@ -24,8 +24,8 @@ from nnkit.cli.checkpoints import (
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
 from nnkit.data import Dataset
+from nnkit.files.paths import expand
 from nnkit.kernels.table import ACTIVATIONS
-from nnkit.paths import expand
 from nnkit.training import Trainer
 
 if TYPE_CHECKING:

@@ -11,11 +11,12 @@ from typing import Any
 
 import click
 
-from nnkit import activations, locking
+from nnkit import activations
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
 from nnkit.cli import checkpoints
 from nnkit.cli.command import Failure, notice
 from nnkit.data import DataError, Dataset, available
+from nnkit.files import locking
 from nnkit.layers import Dropout, Layer, Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule

@@ -12,7 +12,7 @@ from nnkit.activations import HIDDEN
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.runs import RATES, Settings, resume, start
-from nnkit.paths import expand
+from nnkit.files.paths import expand
 
 EXAMPLES = """
 nnkit train                                     MNIST, or digits where there is no MNIST

@@ -11,7 +11,7 @@ from nnkit.data.errors import DataError
 from nnkit.data.fashion_mnist import FASHION_MNIST
 from nnkit.data.files import exists
 from nnkit.data.mnist import MNIST
-from nnkit.paths import expand
+from nnkit.files.paths import expand
 
 
 class _Known(Protocol):

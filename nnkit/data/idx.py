@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from nnkit.data.errors import DataError
 from nnkit.data.files import check_file, unreadable
 from nnkit.data.streams import read_array
-from nnkit.paths import expand, open_file
+from nnkit.files.paths import expand, open_file
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_DIMENSIONS = 64

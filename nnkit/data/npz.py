@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from nnkit.data.errors import DataError
 from nnkit.data.files import check_file, unreadable
 from nnkit.data.streams import Order, read_array
-from nnkit.paths import open_file
+from nnkit.files.paths import open_file
 
 _MAX_HEADER = 10_000
 _KINDS = "biufUS"

@@ -14,10 +14,10 @@ from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
 from nnkit.data.image_folders import find_classes, find_files, find_parts
 from nnkit.data.splitting import NOTE, held_out
+from nnkit.files.memory import too_much
 from nnkit.image_files import ImageError, check_pillow
 from nnkit.images import common_size, read_images
-from nnkit.memory import too_much
-from nnkit.watching import person_watches
+from nnkit.showing.watching import person_watches
 
 T = TypeVar("T")
 

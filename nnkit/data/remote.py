@@ -17,7 +17,7 @@ from nnkit.data.download import Mirrors
 from nnkit.data.errors import DataError
 from nnkit.data.files import ROLES, find_idx_files, missing_idx_files
 from nnkit.data.idx import idx_digest, read_idx
-from nnkit.paths import expand
+from nnkit.files.paths import expand
 from nnkit.reasons import importing
 
 if TYPE_CHECKING:

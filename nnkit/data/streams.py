@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
-from nnkit.memory import too_much
+from nnkit.files.memory import too_much
 
 Order = Literal["C", "F"]
 """Whether the last or the first index changes fastest in a file."""

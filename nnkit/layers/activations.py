@@ -14,10 +14,10 @@ from numbers import Real
 from typing import ClassVar
 
 from nnkit.backends import Array
+from nnkit.given.meanings import ANY, BOUNDED, ONE_SIDED, PROBABILITIES, UNCHANGED
+from nnkit.given.options import flag, number
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.base import Layer
-from nnkit.meanings import ANY, BOUNDED, ONE_SIDED, PROBABILITIES, UNCHANGED
-from nnkit.options import flag, number
 
 __all__ = [
     "ELU",

@@ -11,9 +11,9 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic, is_number, is_real
+from nnkit.given.meanings import Meaning
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Guard, Pass
-from nnkit.meanings import Meaning
 from nnkit.parameters import Parameter, bring_together, initialize
 
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit.backends import Array
+from nnkit.given.meanings import UNCHANGED
+from nnkit.given.options import number
 from nnkit.layers.base import Layer
-from nnkit.meanings import UNCHANGED
-from nnkit.options import number
 
 
 class Dropout(Layer):

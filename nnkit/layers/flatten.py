@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from nnkit.backends import Array
+from nnkit.given.meanings import UNCHANGED
 from nnkit.layers.base import Layer
-from nnkit.meanings import UNCHANGED
 
 
 class Flatten(Layer):

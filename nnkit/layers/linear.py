@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from nnkit import initializers
 from nnkit.backends import Array
+from nnkit.given.meanings import ANY
+from nnkit.given.options import flag, integer
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused import LinearActivation
-from nnkit.meanings import ANY
-from nnkit.options import flag, integer
 from nnkit.parameters import Parameter
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from nnkit import initializers
 from nnkit.backends import Array
+from nnkit.given.meanings import ANY
+from nnkit.given.options import integer
 from nnkit.initializers import Initializer
 from nnkit.layers.base import Layer
-from nnkit.meanings import ANY
-from nnkit.options import integer
 from nnkit.parameters import Parameter
 
 

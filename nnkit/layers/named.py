@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from nnkit import names
+from nnkit.given import names
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import activations as elementwise
 from nnkit.layers.activations import GELU, Activation

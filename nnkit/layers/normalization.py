@@ -9,9 +9,9 @@ import numpy as np
 from nnkit.backends import Array
 from nnkit.backends.contract import Norm, Running
 from nnkit.dtypes import arithmetic
+from nnkit.given.meanings import ANY
+from nnkit.given.options import integer, number
 from nnkit.layers.base import Layer
-from nnkit.meanings import ANY
-from nnkit.options import integer, number
 from nnkit.parameters import Parameter
 
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from nnkit import initializers
 from nnkit.backends import Array
+from nnkit.given.meanings import ANY
+from nnkit.given.options import integer, number
 from nnkit.layers.base import Layer
-from nnkit.meanings import ANY
-from nnkit.options import integer, number
 from nnkit.parameters import Parameter
 
 

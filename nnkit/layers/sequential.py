@@ -12,17 +12,18 @@ from typing import Any, overload
 
 import numpy as np
 
-from nnkit import checkpoint, html
+from nnkit import checkpoint
 from nnkit.backends import Array, Backend, get_backend
-from nnkit.checking import make
 from nnkit.dtypes import of_network
+from nnkit.files.checking import make
+from nnkit.given.options import flag, integer
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain, named
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.named import as_layer
 from nnkit.layers.workspace import Pass, Workspace
-from nnkit.options import flag, integer
 from nnkit.parameters import Memory, Run, find_runs
+from nnkit.showing import html
 
 NEXT_KEY = 0x9E3779B97F4A7C15
 """What the keys of two stochastic layers, one behind the other, differ by: 2^64 over the golden

@@ -6,8 +6,8 @@ To train a classifier, use SoftmaxCrossEntropy on the logits instead.
 from __future__ import annotations
 
 from nnkit.backends import Array
+from nnkit.given.meanings import DISTRIBUTIONS, LOG_PROBABILITIES
 from nnkit.layers.base import Layer
-from nnkit.meanings import DISTRIBUTIONS, LOG_PROBABILITIES
 
 
 class Softmax(Layer):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from nnkit.paths import expand
+from nnkit.files.paths import expand
 from nnkit.plotting.labels import literal
 from nnkit.plotting.style import BLUE, GRAY, GRID, VERMILLION, distinct_colors, new_figure, plain
 from nnkit.training.history import History

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from nnkit.layers.base import check_state
+from nnkit.showing.warning import warn
 from nnkit.training.history import History
-from nnkit.warning import warn
 
 if TYPE_CHECKING:
     from nnkit.training.trainer import Trainer

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from nnkit.bars import bar_class, columns
 from nnkit.kernels import compiling
-from nnkit.watching import in_notebook, person_watches
+from nnkit.showing.bars import bar_class, columns
+from nnkit.showing.watching import in_notebook, person_watches
 
 WORDS = "compiling for this processor, once"
 PATIENCE_SECONDS = 0.3

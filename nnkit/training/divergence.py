@@ -10,7 +10,7 @@ from nnkit.backends import Array
 from nnkit.dtypes import as_arithmetic
 from nnkit.layers import Sequential
 from nnkit.optimizers import Optimizer
-from nnkit.warning import DivergenceWarning, warn
+from nnkit.showing.warning import DivergenceWarning, warn
 
 OnNan = Literal["raise", "warn", "ignore"]
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from nnkit import losses, names, optimizers
+from nnkit import losses, optimizers
+from nnkit.given import names
+from nnkit.given.options import shown
 from nnkit.layers import Layer, Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
-from nnkit.options import shown
 
 
 def checked_model(model: Any) -> Sequential:

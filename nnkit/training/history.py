@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import html
-from nnkit.checking import check
+from nnkit.files.checking import check
+from nnkit.showing import html
 
 SHOWN = 10
 """Epochs that a notebook shows from the beginning and from the end of a long run."""

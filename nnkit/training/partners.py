@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from nnkit.given.meanings import ANY, DISTRIBUTIONS, LOG_PROBABILITIES, UNCHANGED
 from nnkit.layers import Layer, Sequential
 from nnkit.losses import LOSS_CLASSES, Loss
-from nnkit.meanings import ANY, DISTRIBUTIONS, LOG_PROBABILITIES, UNCHANGED
 
 
 def misfit(model: Sequential, loss: Loss) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from nnkit.backends import Array
 from nnkit.dtypes import as_arithmetic
 from nnkit.layers.inputs import Inputs, blocks, exceeds, looks_like_images
-from nnkit.warning import DataWarning, warn
+from nnkit.showing.warning import DataWarning, warn
 
 FAR = 10
 """Examples that reach so many times further than those fitted on are told of."""

@@ -11,9 +11,9 @@ import numpy as np
 
 from nnkit import checkpoint, schedules
 from nnkit.backends import Backend
-from nnkit.checking import make
 from nnkit.configured import from_config
 from nnkit.dtypes import arithmetic
+from nnkit.files.checking import make
 from nnkit.layers import Layer, Sequential
 from nnkit.loading import build_model, check_made
 from nnkit.losses import LOSS_CLASSES

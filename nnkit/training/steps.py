@@ -14,10 +14,10 @@ from nnkit.layers.workspace import Workspace
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
+from nnkit.showing.warning import warn
 from nnkit.training.configuration import Configuration, configuration
 from nnkit.training.data import Batch, Data
 from nnkit.training.indices import check_log, check_step
-from nnkit.warning import warn
 
 STRETCH, MOST_ROWS = 1024, 2**20
 """Steps of short epochs carried out in one go where nothing comes between, and their examples."""

@@ -11,16 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import html
 from nnkit.backends import Array, Backend
-from nnkit.keywords import explained
+from nnkit.given.keywords import explained
+from nnkit.given.options import made_by
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Workspace
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
-from nnkit.options import made_by
 from nnkit.schedules import Schedule
+from nnkit.showing import html
+from nnkit.showing.watching import person_watches
 from nnkit.training import arguments, keeping, saving
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
@@ -43,7 +44,6 @@ from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels
 from nnkit.training.splitting import split
 from nnkit.training.steps import Steps
-from nnkit.watching import person_watches
 
 
 class Trainer:

@@ -42,7 +42,7 @@ def test_damaged_checkpoints(part):
 
 def prepare() -> None:
     """Make the files to damage, and load what is loaded when it is needed first."""
-    import_module("nnkit.foreign")
+    import_module("nnkit.given.foreign")
     with tempfile.TemporaryDirectory() as folder:
         for file in originals():
             Path(folder, "original").write_bytes(file)

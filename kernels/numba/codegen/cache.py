@@ -10,7 +10,7 @@ from typing import Any
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
 from numba.core.serialize import dumps
 
-from nnkit.warning import CacheWarning, warn
+from nnkit.showing.warning import CacheWarning, warn
 
 _KERNELS = Path(__file__).parents[1]
 """The folder of the Numba kernels, this one among its folders."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from nnkit.locking import locked
-from nnkit.paths import expand, short_name
+from nnkit.files.locking import locked
+from nnkit.files.paths import expand, short_name
 
 
 def replace(path: str | PathLike[str], data: bytes) -> None:

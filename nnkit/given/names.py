@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from nnkit.options import shown
+from nnkit.given.options import shown
 
 Named = TypeVar("Named")
 
@@ -24,7 +24,7 @@ def find(name: str, known: Mapping[str, Named], what: str, listed: Iterable[str]
     """
     if name in known:
         return known[name]
-    from nnkit.foreign import plain, thing
+    from nnkit.given.foreign import plain, thing
 
     by_plain = {plain(each): each for each in known}
     if plain(name) in by_plain:

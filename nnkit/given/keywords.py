@@ -28,7 +28,7 @@ def explained(init: Init) -> Init:
 
 
 def _unknown(owner: str, known: tuple[str, ...], given: Iterable[str]) -> str:
-    from nnkit.foreign import keyword
+    from nnkit.given.foreign import keyword
 
     name = next(name for name in given if name not in known)
     text = f"{owner} got an unexpected keyword argument {name!r} (it takes {', '.join(known)})"

@@ -8,7 +8,7 @@ import sys
 from importlib.util import find_spec
 from typing import Any
 
-from nnkit.watching import in_notebook
+from nnkit.showing.watching import in_notebook
 
 
 def bar_class(needed: bool) -> Any:

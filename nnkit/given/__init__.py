@@ -1,0 +1,1 @@
+"""What users write: options, names, keywords, and what they meant by them."""

@@ -1,0 +1,1 @@
+"""What people see: bars, tables, warnings, and whether anybody looks."""
