@@ -124,7 +124,7 @@ def test_a_folder_is_locked_once_and_again_later(tmp_path):
 
 @posix
 def test_the_lock_of_a_killed_process_is_free(tmp_path):
-    code = "import sys, time, pathlib\nfrom nnkit import locking\n"
+    code = "import sys, time, pathlib\nfrom nnkit.files import locking\n"
     code += "with locking.folder(pathlib.Path(sys.argv[1])): print(1, flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
