@@ -37,10 +37,11 @@ class Option:
         self.name = name
 
     def __get__(self, owner: Any, cls: type) -> Any:
-        values = {self.name: self.default} if owner is None else vars(owner)
-        if values.get(self.name, REQUIRED) is REQUIRED:
-            raise AttributeError(f"{cls.__name__} has no {self.name}")
-        return values[self.name]
+        if owner is not None and self.name in owner.__dict__:
+            return owner.__dict__[self.name]
+        if owner is None and self.default is not REQUIRED:
+            return self.default
+        raise AttributeError(f"{cls.__name__} has no {self.name}")
 
     def __set__(self, owner: Any, value: Any) -> None:
         vars(owner)[self.name] = self.checked(f"{type(owner).__name__}: {self.name}", value)

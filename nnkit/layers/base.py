@@ -26,6 +26,9 @@ class Step(Protocol):
 
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
 
+NO_LAYERS = frozenset((bool, int, float, str, type(None), np.ndarray, Parameter))
+"""What most attributes are: known by their type, so that walking through layers is quick."""
+
 
 class Layer(Configured):
     """One stage of a network.
@@ -101,9 +104,12 @@ class Layer(Configured):
         """
         found: dict[str, Layer] = {}
         for name, value in vars(self).items():
+            kind = type(value)
+            if kind in NO_LAYERS:
+                continue
             if isinstance(value, Layer):
                 found[name] = value
-            elif type(value) in (list, tuple):
+            elif kind in (list, tuple):
                 found |= {f"{name}.{i}": x for i, x in enumerate(value) if isinstance(x, Layer)}
         return found
 

@@ -131,7 +131,7 @@ def alive() -> int:
     return sum(issubclass(type(found), kinds) for found in gc.get_objects())
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", BACKENDS if SHARE else ["numpy"])
 def test_nothing_is_left_behind(backend, tmp_path):
     """Fits with their captured steps, checkpoints, copies and failures are gone behind them."""
     shared, rng = Shared(backend), np.random.default_rng(0)

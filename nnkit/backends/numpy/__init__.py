@@ -24,7 +24,8 @@ class NumpyBackend(Backend):
     xp = np
 
     def owns(self, array: object) -> bool:
-        return isinstance(array, np.ndarray) and not is_masked(array)
+        usual = type(array) is np.ndarray
+        return usual or (isinstance(array, np.ndarray) and not is_masked(array))
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
         if type(array).__module__.partition(".")[0] == "cupy":

@@ -6,6 +6,7 @@ import numpy as np
 
 from nnkit.backends.contract import Array, Out
 from nnkit.backends.numpy.counters import write_log
+from nnkit.backends.numpy.gather import all_below
 
 
 def softmax(x: Array, y: Out) -> None:
@@ -30,15 +31,18 @@ def log_softmax_backward(dy: Array, y: Array, dx: Out) -> None:
 
 def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> None:
     n, classes = z.shape
-    log_p, known = np.empty_like(z), np.full(n, True)
+    log_p, known = np.empty_like(z), True
     log_softmax(z, log_p)
     np.exp(log_p, out=dz)
     if target.ndim == 1:
-        labels, known = target, (target >= 0) & (target < classes)
-        places = np.flatnonzero(known), target[known]
-        loss = -log_p[places].sum(dtype=np.float64)
-        dz[places] -= 1
-        dz[~known] = 0
+        labels, known = target, all_below(target, classes)
+        rows = np.arange(n)
+        if not known:
+            there = (target >= 0) & (target < classes)
+            dz[~there] = 0
+            rows, target = rows[there], target[there]
+        loss = -log_p[rows, target].sum(dtype=np.float64)
+        dz[rows, target] -= 1
     else:
         with np.errstate(invalid="ignore"):
             loss = -np.where(target == 0, 0, target * log_p).sum(dtype=np.float64)
@@ -46,7 +50,7 @@ def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: 
         dz -= target
     dz /= n
     correct = (z.argmax(axis=1) == labels).sum()
-    write_log(log, counters, *((loss / n, correct) if known.all() else (np.nan, np.nan)))
+    write_log(log, counters, *((loss / n, correct) if known else (np.nan, np.nan)))
 
 
 def categorical_cross_entropy(
