@@ -26,6 +26,7 @@ class Step(Protocol):
 
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
 
+
 NO_LAYERS = frozenset((bool, int, float, str, type(None), np.ndarray, Parameter))
 """What most attributes are: known by their type, so that walking through layers is quick."""
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from nnkit.backends.contract import STEP, Array, Out
 
+UNSIGNED = {4: np.uint32, 8: np.uint64}
+
 
 def gather(source: Array, order: Array, counters: Array, batch_size: int, out: Out) -> None:
     start = int(counters[STEP]) * batch_size
@@ -17,8 +19,8 @@ def gather(source: Array, order: Array, counters: Array, batch_size: int, out: O
 
 
 def all_below(indices: Array, n: int) -> bool:
-    """Whether indices, of a signed dtype, are all from 0 to n - 1."""
-    unsigned = indices.view(f"u{indices.itemsize}")  # where what is negative is large
+    """Whether indices, int32 or int64, are all from 0 to n - 1."""
+    unsigned = indices.view(UNSIGNED[indices.itemsize])  # where what is negative is large
     return not indices.size or bool(np.maximum.reduce(unsigned) < n)
 
 
