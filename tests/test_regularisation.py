@@ -443,21 +443,43 @@ class TestEarlyStopping:
         assert len(history) == stopping.best_epoch + 4 < 40
         assert trainer.evaluate(*unseen)["loss"] == pytest.approx(min(history.val_loss))
 
-    def test_without_validation_data(self, data):
-        with pytest.raises(ValueError, match="no val_loss in the history: give fit validation_dat"):
-            nnkit.Trainer(network("numpy")).fit(*data, callbacks=[nnkit.EarlyStopping()])
-
-    def test_a_figure_that_is_none(self, data):
-        with pytest.raises(ValueError, match="there is no lss in the history"):
-            nnkit.Trainer(network("numpy")).fit(*data, callbacks=[nnkit.EarlyStopping("lss")])
+    @pytest.mark.parametrize(
+        ("monitor", "loss", "message"),
+        [
+            (
+                "val_loss",
+                None,
+                "no val_loss in the history: give fit validation_data, or 'loss' is",
+            ),
+            ("lss", None, "no lss in the history: choose one of loss, accuracy, val_loss"),
+            ("accuracy", "mse", "no accuracy in the history, because MeanSquaredError counts no"),
+        ],
+    )
+    def test_a_figure_that_the_run_will_not_have(self, data, monitor, loss, message):
+        """It is told before anything is changed."""
+        trainer = nnkit.Trainer(network("numpy"), loss)
+        before, (x, t) = trainer.model.state(), data
+        targets = t if loss is None else np.zeros((len(x), 3))
+        with pytest.raises(ValueError, match=message):
+            trainer.fit(x, targets, callbacks=[nnkit.EarlyStopping(monitor)])
+        after = trainer.model.state()
+        assert all((after[name] == array).all() for name, array in before.items())
 
     @pytest.mark.parametrize(
         ("options", "message"),
         [
-            ({"patience": 0}, "patience must be at least 1, not 0"),
-            ({"min_delta": -1}, "min_delta must not be negative"),
+            ({"patience": 0}, "patience must be an integer of at least 1, not 0"),
+            ({"min_delta": -1}, "min_delta must be at least 0, not -1"),
+            ({"patience": "3"}, "patience must be an integer of at least 1, not '3'"),
+            ({"patience": 2.5}, "patience must be an integer of at least 1, not 2.5"),
+            ({"monitor": 5}, "monitor must be a figure's name, not 5"),
+            ({"restore_best": "no"}, "restore_best must be True or False, not 'no'"),
         ],
     )
     def test_bad_settings(self, options, message):
-        with pytest.raises(ValueError, match=f"EarlyStopping: {message}"):
+        with pytest.raises((TypeError, ValueError), match=f"EarlyStopping: {message}"):
             nnkit.EarlyStopping(**options)
+
+    def test_the_keyword_of_others(self):
+        with pytest.raises(TypeError, match=r"did you mean restore_best\?"):
+            nnkit.EarlyStopping(restore_best_weights=True)

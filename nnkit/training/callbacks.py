@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nnkit.given.keywords import explained
+from nnkit.given.options import flag, integer, number, shown
 from nnkit.layers.base import check_state
 from nnkit.showing.warning import warn
 from nnkit.training.history import History
@@ -67,10 +69,15 @@ class EarlyStopping(Callback):
         They are kept in checkpoints of the run; where a run is resumed without them, a warning says
         so.
 
-    Raises ValueError in training if there is no such figure. (Prechelt 1998, "Early stopping - but
-    when?")
+    Raises ValueError, before the first step, if the run will have no such figure. (Prechelt 1998,
+    "Early stopping - but when?")
     """
 
+    patience: int = integer(least=1)
+    min_delta: float = number(least=0)
+    restore_best: bool = flag()
+
+    @explained
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -78,10 +85,8 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best: bool = True,
     ) -> None:
-        if patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be at least 1, not {patience}")
-        if not min_delta >= 0:
-            raise ValueError("EarlyStopping: min_delta must not be negative")
+        if not isinstance(monitor, str):
+            raise TypeError(f"EarlyStopping: monitor must be a figure's name, not {shown(monitor)}")
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta
@@ -95,6 +100,7 @@ class EarlyStopping(Callback):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forget another run; one that goes on is known by its history."""
+        self._check_monitor(trainer)
         if trainer.history is not self._history:
             self._history, self._best = trainer.history, None
         self.best_epoch = self._find_best(trainer.history)
@@ -124,11 +130,6 @@ class EarlyStopping(Callback):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Keep the parameters of a better epoch; stop after too many that are not."""
-        if not getattr(trainer.history, self.monitor, None):
-            raise ValueError(
-                f"EarlyStopping: there is no {self.monitor} in the history"
-                + (": give fit validation_data" if self.monitor.startswith("val_") else "")
-            )
         epoch = len(trainer.history) - 1
         self.best_epoch = self._find_best(trainer.history)
         if self.best_epoch == epoch and self.restore_best:
@@ -145,6 +146,19 @@ class EarlyStopping(Callback):
                 for run in trainer.model.runs():
                     run.values[...] = 0  # what lies between parameters may be NaN
                 trainer.model.restore(self._best)
+
+    def _check_monitor(self, trainer: Trainer) -> None:
+        """Raise ValueError if the run will not have the figure."""
+        no_accuracy = "accuracy" in self.monitor and not trainer.loss.counts_correct
+        no_validation = self.monitor.startswith("val_") and not trainer.validates
+        if hasattr(trainer.history, self.monitor) and not (no_accuracy or no_validation):
+            return
+        remedy = f": give fit validation_data, or {self.monitor[4:]!r} is the figure of training"
+        if no_accuracy:
+            remedy = f", because {type(trainer.loss).__name__} counts no right answers"
+        elif not hasattr(History(), self.monitor):
+            remedy = ": choose one of loss, accuracy, val_loss, val_accuracy"
+        raise ValueError(f"EarlyStopping: there is no {self.monitor} in the history{remedy}")
 
     def _find_best(self, history: History) -> int | None:
         """Epoch of the last improvement; None before the first."""

@@ -88,6 +88,8 @@ class Trainer:
         self.stop = False
         self.log: Array = None
         """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
+        self.validates = False
+        """Whether the run evaluates validation data after every epoch."""
         self.epochs_made = 0
         """Finished epochs of all runs together."""
         self.answers_per_row = 1
@@ -304,7 +306,7 @@ class Trainer:
     ) -> History:
         """Carry out what is left of the run."""
         self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
-        self.stop = False
+        self.stop, self.validates = False, validation is not None
         keeping.restore(self, callbacks, self._kept)
         self._callbacks = callbacks
         for callback in callbacks:
