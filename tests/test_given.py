@@ -117,9 +117,10 @@ def test_masked_labels():
     trainer.fit(X[~t.mask], t[~t.mask], 1, 4)
 
 
-def test_every_backend_refuses_masks(backend):
+@pytest.mark.parametrize("make", [np.ma.asarray, list, lambda x: [[x[0]], [x[1]]]])
+def test_every_backend_refuses_masks(backend, make):
     with pytest.raises(TypeError, match="knows no masks"):
-        backend.asarray(MASKED)
+        backend.asarray(make(MASKED))
 
 
 # ------------------------------------------------------------------ targets

@@ -14,7 +14,11 @@ def is_masked(array: Any) -> bool:
 
 
 def refuse_masked(array: Any) -> None:
-    """Raise TypeError, with the remedy, for an array in which something is masked."""
+    """Raise TypeError, with the remedy, for an array, or a list of rows, with something masked."""
+    if type(array) in (list, tuple):
+        for row in array:
+            if isinstance(row, list | tuple | np.ndarray):
+                refuse_masked(row)
     if is_masked(array) and np.ma.getmaskarray(array).any():
         rows = "x[~x.mask]" if array.ndim == 1 else "x[~x.mask.any(axis=1)]"
         raise TypeError(
