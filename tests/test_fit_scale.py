@@ -345,6 +345,13 @@ class TestWarnings:
         trainer.predict(3 * x)
         trainer.predict(0 * x[:1])
 
+    def test_none_of_rows_with_low_counts(self, rng):
+        x = rng.poisson(2, (N, 16))
+        x[0, 0] = 1000
+        trainer = fitted(x)
+        trainer.predict(x[1:])
+        trainer.predict(x[1:2])
+
     @pytest.mark.parametrize("kind", ["standardised", "counts", "one-hot", "bytes", "reals"])
     def test_none_in_a_loop_of_fits(self, rng, images, kind):
         x = {

@@ -20,6 +20,10 @@ LEAST_WHITE, WHITE = 128, 255
 LITTLE = 100
 """Images that reach so many times less far than those fitted on are told of."""
 
+SCALED = 2
+"""Images that were scaled reach no further, whereas counts, of which there may be far fewer in some
+rows than in others, do."""
+
 FEW_ROWS, FEW_SHADES = 10, 3
 """Fewer images with no more shades than that are dark, not scaled wrongly."""
 
@@ -82,7 +86,8 @@ def warn_of_range(array: Array, low: float, high: float, fitted: Inputs, name: s
     if fitted.low is None or fitted.high is None:
         return
     reach, known = max(abs(low), abs(high)), max(abs(fitted.low), abs(fitted.high))
-    too_small = min(low, fitted.low) >= 0 and reach * LITTLE <= known and _are_bright(array)
+    pixels = min(low, fitted.low) >= 0 and (known <= SCALED or _reach_white(fitted))
+    too_small = pixels and reach * LITTLE <= known and _are_bright(array)
     if too_small or reach > FAR * known > 0:
         warn(
             f"{name} reaches from {low:g} to {high:g}, but the model was fitted on numbers from "
