@@ -102,16 +102,48 @@ class TestMemory:
         history = trainer.fit(images, t, 1, 8, validation_data=(reals, t))
         assert history.val_loss[0] == pytest.approx(trainer.evaluate(images, t)["loss"], rel=1e-5)
 
-    def test_a_fit_on_other_data_decides_anew(self, images):
-        with pytest.warns(nnkit.DataWarning):
+    def test_another_fit_scales_as_the_first(self, images):
+        t = np.arange(N) % 2
+        trainer = fitted(images)
+        for x in (images, images / 255, images):
+            trainer.fit(x, t, 1, 8)
+            assert trainer.model.inputs == Inputs(bytes_scaled=True, low=0, high=1)
+
+    def test_a_fit_with_a_scale_starts_anew(self, images):
+        with pytest.warns(nnkit.DataWarning, match="say scale=1/255"):
             trainer = fitted(images.astype(int))
+        with pytest.warns(nnkit.DataWarning, match="say scale=1/255"):
+            trainer.fit(images, np.arange(N) % 2, 1, 8)
+        assert trainer.model.inputs == Inputs(bytes_scaled=False, low=0, high=255)
+        trainer.fit(images, np.arange(N) % 2, 1, 8, scale=1 / 255)
+        assert trainer.model.inputs == Inputs(scale=1 / 255, low=0, high=1)
+
+    @pytest.mark.parametrize("make", [np.zeros_like, np.ones_like])
+    def test_a_try_on_zeros_or_ones_tells_nothing(self, images, make):
+        trainer = fitted(make(images))
+        assert trainer.model.inputs == Inputs()
         trainer.fit(images, np.arange(N) % 2, 1, 8)
         assert trainer.model.inputs == Inputs(bytes_scaled=True, low=0, high=1)
+
+    def test_the_range_grows(self, rng):
+        x = rng.normal(size=(N, 16))
+        trainer = fitted(x)
+        trainer.fit(5 * x, np.arange(N) % 2, 1, 8)
+        assert trainer.model.inputs.high == pytest.approx(5 * x.max())
+        trainer.predict(20 * x)
+
+    def test_a_model_inside_has_it_too(self, images):
+        encoder = nnkit.Sequential(nnkit.Flatten(), nnkit.Linear(16, 4), seed=0, backend="numpy")
+        model = nnkit.Sequential(nnkit.Sequential(encoder), nnkit.Linear(4, 2), backend="numpy")
+        nnkit.Trainer(model).fit(images.astype(int), np.arange(N) % 2, 1, 8, scale=1 / 255)
+        np.testing.assert_array_equal(encoder(images.astype(int)), model[:1](images.astype(int)))
+        other = nnkit.Sequential(encoder, nnkit.Linear(4, 3), backend="numpy")
+        assert other.inputs == encoder.inputs == Inputs(scale=1 / 255, low=0, high=1)
 
     def test_a_refused_fit_changes_nothing(self, images):
         trainer = fitted(images)
         with pytest.raises(ValueError, match="labels must be"):
-            trainer.fit(images.astype(int), np.full(N, 9), 1, 8)
+            trainer.fit(images.astype(int), np.full(N, 9), 1, 8, scale=1 / 255)
         assert trainer.model.inputs.bytes_scaled
 
     @pytest.mark.parametrize("scale", [None, 0.5])
@@ -167,7 +199,12 @@ class TestScale:
         with pytest.raises(ValueError, match=f"scale must be positive, not {scale}"):
             fitted(images, scale=scale)
 
-    @pytest.mark.parametrize("scale", ["1/255", True, np.nan, 10**400])
+    def test_scalars_of_numpy_are_numbers(self, images):
+        trainer = fitted(images, scale=np.float32(1 / 255), validation_split=np.float32(0.2))
+        assert trainer.model.inputs.scale == float(np.float32(1 / 255))
+        assert type(trainer.progress.validation_split) is float
+
+    @pytest.mark.parametrize("scale", ["1/255", True, np.nan, np.float32(np.inf), 10**400])
     def test_it_is_a_number(self, images, scale):
         with pytest.raises(ValueError, match="scale must be a number, not"):
             fitted(images, scale=scale)
@@ -182,10 +219,12 @@ class TestLoopsByHand:
         assert model(images).max() == 1
         assert model(dark).max() == np.float32(1 / 255)
 
-    def test_numbers_above_one_mean_that_bytes_are_numbers(self, images):
+    def test_numbers_that_are_no_bytes_decide_nothing(self, images):
         model = nnkit.Sequential(nnkit.Identity(), backend="numpy", seed=0)
+        model(3 * np.ones((2, 4, 4)))
         model(images.astype(int))
-        assert model(images).max() == 255
+        assert model.inputs == Inputs()
+        assert model(images).max() == 1
 
     def test_a_fitted_model_is_not_changed(self, images):
         model = fitted(images / 255).model
@@ -198,8 +237,7 @@ class TestWarnings:
     def test_pixels(self, images):
         message = (
             r"^x looks like images with pixels from 0 to 255, which networks learn badly from: "
-            r"give them as uint8, which is scaled to 0..1, or say scale=1/255 \(scale=1 if they "
-            r"are to be taken as they are\)$"
+            r"say scale=1/255 \(scale=1 if they are to be taken as they are\)$"
         )
         for dtype in ("int64", "uint16", "float32"):
             with pytest.warns(nnkit.DataWarning, match=message) as caught:
@@ -251,6 +289,49 @@ class TestWarnings:
             t = np.arange(N) % 2
             trainer.fit(images, t, 1, 8, validation_data=(images.astype(int), t))
 
+    @pytest.mark.parametrize("dtype", ["uint8", "int64"])
+    def test_images_that_are_scaled_twice(self, images, dtype):
+        trainer, t = fitted(images.astype(dtype), scale=1 / 255), np.arange(N) % 2
+        reals = images / 255
+        uses = (
+            lambda: trainer.evaluate(reals, t),
+            lambda: trainer.predict(reals[:1]),
+            lambda: trainer.fit(reals, t, 1, 8),
+        )
+        for use in uses:
+            with pytest.warns(nnkit.DataWarning, match=r"x reaches from .* to 0\.0039"):
+                use()
+        trainer.fit(reals, t, 1, 8, scale=1)
+        trainer.evaluate(reals, t)
+
+    def test_none_of_dark_images(self, images):
+        trainer = fitted(images, scale=1 / 255)
+        for dark in (images[:2] * 0, images[:2] // 128, images[:9] // 100):
+            trainer.predict(dark)
+
+    def test_bytes_of_zeros_and_ones_for_a_model_of_images(self, images):
+        trainer = fitted(images)
+        trainer.predict(images > 127)
+        with pytest.warns(nnkit.DataWarning, match=r"x reaches from 0 to 0\.0039"):
+            trainer.predict((images > 127).astype(np.uint8))
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int64"])
+    def test_targets_that_are_not_scaled_with_x(self, images, dtype):
+        x = images.astype(dtype)
+        rows = x.reshape(N, 16)
+        options = {} if dtype == "uint8" else {"scale": 1 / 255}
+
+        def fit(x, t, **options):
+            model = nnkit.Sequential(nnkit.Flatten(), nnkit.Linear(16, 16), backend="numpy")
+            nnkit.Trainer(model, "mse", nnkit.SGD(1e-6)).fit(x, t, 1, **options)
+
+        with pytest.warns(nnkit.DataWarning, match=r"targets are taken .* say fit\(x, t / 255\)"):
+            fit(x, rows, **options)
+        fit(x, rows / 255, **options)
+        fit(x, rows // 128, **options)
+        fit(rows / 255, rows / 255)
+        fit(rows, rows, scale=1)
+
     def test_scaled_pixels_for_a_model_fitted_on_unscaled_ones(self, images):
         trainer = fitted(images, scale=1)
         trainer.predict(images)
@@ -263,6 +344,32 @@ class TestWarnings:
         trainer = fitted(x)
         trainer.predict(3 * x)
         trainer.predict(0 * x[:1])
+
+    def test_none_of_rows_with_low_counts(self, rng):
+        x = rng.poisson(2, (N, 16))
+        x[0, 0] = 1000
+        trainer = fitted(x)
+        trainer.predict(x[1:])
+        trainer.predict(x[1:2])
+
+    @pytest.mark.parametrize("kind", ["standardised", "counts", "one-hot", "bytes", "reals"])
+    def test_none_in_a_loop_of_fits(self, rng, images, kind):
+        x = {
+            "standardised": rng.normal(size=(N, 16)),
+            "counts": rng.poisson(3, (N, 16)),
+            "one-hot": np.eye(16, dtype=np.uint8)[rng.integers(0, 16, N)],
+            "bytes": images,
+            "reals": images / 255,
+        }[kind]
+        t = np.arange(N) % 2
+        trainer = fitted(x)
+        before = trainer.model.inputs
+        trainer.fit(x, t, 1, 8)
+        trainer.fit(x, t, 1, 8, validation_split=0.5)
+        trainer.evaluate(x, t)
+        trainer.predict(x[:1])
+        assert trainer.model.inputs == before
+        trainer.fit(x[: N // 2], t[: N // 2], 1, 8)
 
 
 @pytest.mark.parametrize(

@@ -65,28 +65,32 @@ class Inputs:
     def fitted_on(self, dtype: Any, factor: float, low: float, high: float) -> Inputs:
         """Remember examples of a dtype, which reach from `low` to `high` after scaling.
 
-        Whoever fitted numbers above 1 has bytes taken for such numbers too.
+        Whoever fitted numbers above 1 has bytes taken for such numbers too. What was decided in a
+        fit before stays, and the range grows. Zeros or ones only, which kernels are tried out with,
+        tell nothing.
         """
-        if self.scale is not None:
-            scaled = None
-        elif dtype == np.uint8:
-            scaled = factor != 1
-        else:
-            scaled = False if high > 1 else None
+        if low == high and high in (0, 1):
+            return self
+        scaled = self.bytes_scaled
+        if self.scale is None and (scaled is None or self.high is None):
+            if dtype == np.uint8:
+                scaled = factor != 1
+            elif high > 1:
+                scaled = False
+        low = low if self.low is None else min(low, self.low)
+        high = high if self.high is None else max(high, self.high)
         return replace(self, bytes_scaled=scaled, low=float(low), high=float(high))
 
     def having_seen(self, array: Array) -> Inputs:
         """Remember what a model that was never fitted computes with, in a loop written by hand.
 
-        The first array that has a number above 1 decides. Numbers on a device are not looked at,
-        which would take a wait for it in every step.
+        The first array of uint8 that has a number above 1 decides. Other numbers do not: they may
+        be noise that somebody tried the model out with.
         """
         open_still = self.scale is None and self.bytes_scaled is None and self.high is None
-        at_hand = array.dtype == np.uint8 or isinstance(array, np.ndarray)
-        if not (open_still and at_hand and exceeds(array, 1)):
+        if not (open_still and array.dtype == np.uint8 and exceeds(array, 1)):
             return self
-        images = array.dtype == np.uint8 and looks_like_images(array.shape)
-        return replace(self, bytes_scaled=images)
+        return replace(self, bytes_scaled=looks_like_images(array.shape))
 
 
 def looks_like_images(shape: tuple[int, ...]) -> bool:
@@ -106,5 +110,8 @@ def blocks(array: Array) -> list[Array]:
 
 
 def _is_finite(value: Any) -> bool:
-    real = isinstance(value, int | float | np.integer | np.floating)
-    return real and not isinstance(value, bool) and bool(abs(value) <= sys.float_info.max)
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
+        return False
+    # NumPy would compare in its own precision, and warn; Python's integers may be any size.
+    number = value if isinstance(value, int) else float(value)
+    return abs(number) <= sys.float_info.max

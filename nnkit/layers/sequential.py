@@ -65,8 +65,7 @@ class Sequential(Layer):
 
     capturable = True
 
-    inputs = Inputs()
-    """What the model was fitted on, and what its inputs are multiplied by. It is kept in files."""
+    _inputs = Inputs()
 
     def __init__(
         self,
@@ -254,6 +253,21 @@ class Sequential(Layer):
     def __call__(self, x: Any) -> Array:
         """Compute the outputs: the same as `forward`."""
         return self.forward(x)
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the model was fitted on, and what its inputs are multiplied by; files keep it.
+
+        It is one with that of the first layer, if that is a Sequential.
+        """
+        first = self._layers[0]
+        return first.inputs if isinstance(first, Sequential) else self._inputs
+
+    @inputs.setter
+    def inputs(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        if isinstance(self._layers[0], Sequential):
+            self._layers[0].inputs = inputs
 
     def _factor(self, array: Array) -> float:
         """What to multiply an input by: as it was where the model was fitted."""

@@ -6,6 +6,8 @@ import operator
 from collections.abc import Iterable, Sequence
 from typing import Any, get_args
 
+import numpy as np
+
 from nnkit import schedules
 from nnkit.schedules import Schedule
 from nnkit.training.callbacks import Callback
@@ -94,9 +96,10 @@ def part(value: Any, n: int) -> int:
     """How many of n examples a `validation_split` sets aside; ValueError for one out of range."""
     if value is None:
         return 0
-    if isinstance(value, bool) or not isinstance(value, float | int) or not 0 < value < 1:
+    real = isinstance(value, float | int | np.floating) and not isinstance(value, bool)
+    if not real or not 0 < value < 1:
         raise ValueError(f"validation_split must be a number between 0 and 1, not {value!r}")
-    rows = round(n * value)
+    rows = round(n * float(value))
     if not 0 < rows < n:
         raise ValueError(
             f"validation_split {value} of {n} examples leaves {n - rows} for training and {rows} "

@@ -11,7 +11,7 @@ from nnkit.backends import Array, get_backend
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.layers.base import as_reals
-from nnkit.layers.inputs import BYTE, Inputs
+from nnkit.layers.inputs import BYTE, Inputs, exceeds
 from nnkit.losses import Loss
 from nnkit.training.ranges import finite_range, warn_of_range
 from nnkit.training.streaming import Feed
@@ -79,12 +79,12 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     model.check_shape(array.shape)
     given, factor = array.dtype, inputs.factor(array)
     if given == np.uint8 and factor == BYTE:
-        low, high = 0.0, 1.0
+        low, high = 0.0, 1.0 if exceeds(array, 1) else BYTE
     else:
         array = as_reals(array, model.dtype, factor)
         low, high = finite_range(array, name)
-    warn_of_range(array.shape, low, high, inputs, name)
-    fitted = inputs.fitted_on(given, factor, low, high) if inputs.high is None else inputs
+    warn_of_range(array, low, high, inputs, name)
+    fitted = inputs.fitted_on(given, factor, low, high)
     return array if too_large else backend.asarray(array), fitted
 
 

@@ -41,7 +41,7 @@ from nnkit.training.keeping import States
 from nnkit.training.loop import Loop
 from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
-from nnkit.training.ranges import warn_of_pixels
+from nnkit.training.ranges import warn_of_pixels, warn_of_targets
 from nnkit.training.splitting import split
 from nnkit.training.steps import Steps
 
@@ -148,7 +148,8 @@ class Trainer:
         scale
             What to multiply x by, whatever its dtype: 1/255, or 1 for uint8 that is to be taken as
             it is. The model remembers it, or what was decided without it, in `Sequential.inputs`,
-            and scales what it is given later in the same way.
+            and scales what it is given later in the same way, in another `fit` too; one with a
+            `scale` starts anew. Targets are never scaled.
         seed
             Seed of the order of examples; None takes the model's.
         shuffle
@@ -172,7 +173,8 @@ class Trainer:
             `DivergenceError`, "warn" (`DivergenceWarning`) or "ignore" it.
 
         Raises ValueError for data that do not fit the model or the loss; nothing has changed then.
-        Warns (`DataWarning`) of pixels from 0 to 255 that are not scaled.
+        Warns (`DataWarning`) of pixels from 0 to 255 that are not scaled, in x or in targets, and,
+        where the model was fitted before, of examples that reach far more or less than those.
         Ctrl-C raises KeyboardInterrupt between two steps; `resume` then continues. Between two
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
@@ -181,7 +183,7 @@ class Trainer:
         n = whole - arguments.part(validation_split, whole)
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
-        inputs = Inputs(self.model.inputs.scale if scale is None else scale)
+        inputs = self.model.inputs if scale is None else Inputs(scale)
         with self._alone(), compilation_shown(progress):
             run = Progress(
                 arguments.count("epochs", epochs),
@@ -292,8 +294,9 @@ class Trainer:
         run.check()
         sizes = run.batch_size, run.together
         steps = Steps(model, loss, optimizer, data, *sizes, self.workspace, capture)
-        if inputs.high is None:
-            warn_of_pixels(data.x, data.fitted)
+        if run is not self.progress:  # a fit: what is resumed has been told of
+            warn_of_pixels(data.x, data.fitted, inputs.high is None)
+            warn_of_targets(data.x, t, data.fitted)
         model.inputs = data.fitted
         return steps, validation
 
