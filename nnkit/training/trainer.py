@@ -13,7 +13,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.given.keywords import explained
-from nnkit.given.options import made_by
+from nnkit.given.options import flag, made_by
 from nnkit.layers import Layer, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Workspace
@@ -189,7 +189,7 @@ class Trainer:
                 arguments.count("epochs", epochs),
                 arguments.batch_size(batch_size, n),
                 self.model.seed if seed is None else arguments.seed(seed),
-                bool(shuffle),
+                flag().checked("shuffle", shuffle),
                 n,
                 self.epochs_made,
                 accumulate=arguments.count("accumulate", accumulate),
