@@ -124,5 +124,5 @@ def test_what_has_no_length(trainer, x):
 
 def test_shuffle_is_true_or_false():
     trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(2, 2), backend="numpy"))
-    with pytest.raises(TypeError, match="^shuffle must be True or False, not 'no'$"):
+    with pytest.raises(TypeError, match=r"^shuffle must be True or False, not 'no'$"):
         trainer.fit(np.zeros((4, 2)), [0, 1, 0, 1], shuffle="no")
