@@ -22,6 +22,7 @@ from nnkit import data
 from nnkit.cli import cli
 from nnkit.cli.command import Nnkit
 from nnkit.cli.fitting import _device
+from nnkit.files import locking
 from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
@@ -1022,6 +1023,21 @@ def test_predict_checks_the_size_that_a_checkpoint_gives(folder, picture, shape)
     assert f"image_shape cannot be {shape}" in message
 
 
+def test_predict_does_without_a_preparation(folder, picture):
+    nnkit.Trainer(network(64, 10)).save("plain", image_shape=(8, 8))
+    assert nnkit_ok("predict", "plain", picture).startswith("digit.png: ")
+
+
+def test_predict_writes_each_class_as_json(folder, picture):
+    names = ["a\x1b", "a\\x1b", *map(str, range(8))]
+    nnkit.Trainer(network(64, 10)).save("ten", image_shape=(8, 8), class_names=names)
+    (record,) = json.loads(nnkit_ok("predict", "ten", picture, "--json"))
+    assert [*record["probabilities"]] == names
+    assert sum(record["probabilities"].values()) == pytest.approx(1)
+    nnkit.Trainer(network(64, 10)).save("twice", image_shape=(8, 8), class_names=["a", "a"])
+    assert "two of its class_names are the same" in error("predict", "twice", picture)
+
+
 @pytest.fixture
 def photos(folder):
     image = pytest.importorskip("PIL.Image")
@@ -1297,6 +1313,27 @@ def test_two_processes_do_not_share_a_folder(tiny):
     trainer = Trainer.load(f"out/{CHECKPOINT}")
     nnkit_ok("train", "--resume", f"out/{CHECKPOINT}", "--epochs", trainer.progress.epoch + 1)
     assert names("out") == ["history.json", "learning-curves.png", CHECKPOINT]
+
+
+def test_a_run_that_goes_on_is_claimed_however_it_is_named(tiny, folder, monkeypatch):
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("USERPROFILE", str(folder))
+    nnkit_ok("train", tiny, *TINY, "--out", "real")
+    Path("elsewhere").mkdir()
+    Path("elsewhere/link").symlink_to(folder / "real" / CHECKPOINT)
+    Path("alias").symlink_to("real", target_is_directory=True)
+    named = (f"real/{CHECKPOINT}", "real", f"~/real/{CHECKPOINT}", "alias", "elsewhere/link")
+    with locking.folder(Path("real")):
+        for name in named:
+            message = error("train", "--resume", name, "--epochs", 9)
+            assert message.startswith("another process is training in ")
+            nnkit_ok("evaluate", name)
+    for epochs, name in enumerate(named, 3):
+        nnkit_ok("train", "--resume", name, "--epochs", epochs)
+        assert Trainer.load(f"real/{CHECKPOINT}").progress.epoch == epochs
+        assert len(json.loads(Path("real/history.json").read_text())["loss"]) == epochs
+    assert names("elsewhere") == ["link"]
+    assert Path("elsewhere/link").is_symlink()
 
 
 def test_a_folder_is_free_again_after_a_run_and_after_an_error(tiny):

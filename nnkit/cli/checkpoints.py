@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from math import inf
+from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
@@ -49,6 +50,8 @@ def check_about(trainer: Trainer, path: str) -> None:
         ):
             raise ValueError(f"its image_shape cannot be {shape!r}")
         outputs, names = trainer.model.out_features, extra.get("class_names", ())
+        if len({*names}) < len(names):
+            raise ValueError("two of its class_names are the same")
         if outputs is not None and len(names) > outputs:
             raise ValueError(f"it has {len(names)} class_names for {outputs} outputs")
         low, high = extra.get("pixel_range", (0, 1))
@@ -122,12 +125,18 @@ def input_features(trainer: Trainer) -> int | None:
     return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
 
 
+def model_file(path: str) -> Path:
+    """Return the file that `path` names, or the checkpoint in a run's folder."""
+    file = expand(path)
+    return file / MODEL if (file / MODEL).exists() else file
+
+
 def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
     try:
-        trainer = Trainer.load(path, backend)
+        trainer = Trainer.load(model_file(path), backend)
     except NoTrainingStateError:
-        trainer = Trainer(nnkit.load(path, backend))
+        trainer = Trainer(nnkit.load(model_file(path), backend))
     check_about(trainer, path)
     return trainer
 

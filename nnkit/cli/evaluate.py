@@ -29,8 +29,8 @@ nnkit evaluate runs/mnist/model.safetensors other-digits.npz --json
 def evaluate(checkpoint: str, data: str | None, backend: str | None, as_json: bool) -> None:
     """Test a network on images that it was not trained on.
 
-    CHECKPOINT is a model.safetensors. DATA, whose test images are taken, is whatever "nnkit train"
-    takes; by default it is what the network was trained on.
+    CHECKPOINT is a model.safetensors or a run's folder. DATA, whose test images are taken, is
+    whatever "nnkit train" takes; by default it is what the network was trained on.
     """
     trainer = load_classifier(checkpoint, get_backend(backend))
     dataset, _ = dataset_of(trainer, checkpoint, data)

@@ -62,9 +62,9 @@ def predict(
 ) -> None:
     """Say what is on images, and how probable each class is.
 
-    CHECKPOINT is a model.safetensors. Images are PNG, JPEG, GIF, BMP, PPM, TIFF or WebP files of
-    any size and colours, up to 50 million pixels; where a file has several, the first is taken.
-    With several files there is a line for each.
+    CHECKPOINT is a model.safetensors or a run's folder. Images are PNG, JPEG, GIF, BMP, PPM, TIFF
+    or WebP files of any size and colours, up to 50 million pixels; where a file has several, the
+    first is taken. With several files there is a line for each.
 
     Images are prepared as those were that the network was trained on. For MNIST: made gray
     and, where dark on light, inverted; the digit is cut out, scaled to fit 20x20 pixels, and its
@@ -83,10 +83,12 @@ def predict(
             report(explain(error))
             continue
         probabilities = trainer.predict_proba(_as_fitted(trainer, pixels[None]))[0]
-        names = tuple(map(printable, class_names(trainer, len(probabilities))))
-        if as_json:
+        names = class_names(trainer, len(probabilities))
+        if as_json:  # which writes by itself what is not for printing
             results.append(_record(image, names, probabilities, top))
-        elif len(images) > 1:
+            continue
+        names = tuple(map(printable, names))
+        if len(images) > 1:
             click.echo(_line(image, names, probabilities, top or SHOWN_OF_MANY))
         else:
             click.echo(_bars(image, names, probabilities, top))
@@ -107,12 +109,13 @@ def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation
         )
     if about.get("image_shape") is not None:
         height, width = about["image_shape"]
-        return (height, width), about["preparation"]
-    features = input_features(trainer) or 0
-    side = math.isqrt(features)
-    if "data" in about or side == 0 or side**2 != features:
-        raise Failure(f"{path} is no network for images with one channel")
-    return (side, side), "mnist" if side == 28 else "resize"
+    else:
+        features = input_features(trainer) or 0
+        height = width = math.isqrt(features)
+        if "data" in about or height == 0 or height * width != features:
+            raise Failure(f"{path} is no network for images with one channel")
+    usual: Preparation = "mnist" if (height, width) == (28, 28) else "resize"
+    return (height, width), about.get("preparation", usual)
 
 
 def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:

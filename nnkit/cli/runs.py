@@ -171,8 +171,12 @@ def _make_free_folder(base: Path) -> Path:
 
 def resume(path: str, data: str | None, backend: str | None, epochs: int | None) -> Run:
     """Read the run that the checkpoint `path` is of; `epochs` changes how many it shall have."""
-    if Path(path).is_file():
-        _claimed(Path(path).parent)
+    file = checkpoints.model_file(path)
+    if file.is_symlink():  # saving replaces the file behind it, so that one's folder is in use
+        file = file.resolve()
+    path = str(file)
+    if file.is_file():
+        _claimed(file.parent)
     trainer = Trainer.load(path, "numpy")
     checkpoints.check_about(trainer, path)
     progress = trainer.progress
@@ -190,7 +194,7 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other images or labels than {source} has now")
     trainer.model.to(target)
-    return Run(trainer, dataset, about, trainer.schedule, total, progress.batch_size, Path(path))
+    return Run(trainer, dataset, about, trainer.schedule, total, progress.batch_size, file)
 
 
 def _backend_of_run(trainer: Trainer, option: str | None) -> Backend:

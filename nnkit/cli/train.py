@@ -141,7 +141,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     "--resume",
     "checkpoint",
     metavar="CHECKPOINT",
-    help="Continue the run that wrote this file, to the --epochs given here or then.",
+    help="Continue the run of this file or folder, to the --epochs given here or then.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print the result only.")
 @debug_option

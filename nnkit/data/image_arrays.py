@@ -23,8 +23,7 @@ def check_images(named: Named) -> Named:
         return named
     if array.dtype.kind != "f":
         raise DataError(
-            f"{name}: images are uint8 (0..255) or float, not {array.dtype}; convert them with "
-            '.astype("uint8") or .astype("float32")'
+            f"{name}: images are uint8 (0..255) or float, not {array.dtype}; {_remedy(array)}"
         )
     with np.errstate(over="ignore"):
         array = array.astype(np.float32, copy=False)
@@ -35,6 +34,17 @@ def check_images(named: Named) -> Named:
             f"float32 values, the first is image {finite.argmin()}"
         )
     return Named(name, array)
+
+
+def _remedy(array: NDArray[Any]) -> str:
+    """Say how to convert images of another dtype, such that no pixel changes its brightness."""
+    if array.dtype.kind not in "iub":
+        return 'convert them with .astype("float32")'
+    if array.min() >= 0 and array.max() <= 255:
+        return 'convert them with .astype("uint8")'
+    if array.dtype == np.uint16:
+        return 'convert 16 bits a pixel to 8 with (x // 257).astype("uint8")'
+    return f'they reach from {array.min()} to {array.max()}: divide them, x.astype("float32") / ...'
 
 
 def check_same_length(images: Named, labels: Named) -> None:

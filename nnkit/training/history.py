@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,10 @@ class History:
             elif (values.dtype, values.ndim) != (np.float64, 1):
                 raise ValueError(f"{name} has shape {values.shape} and dtype {values.dtype}")
             setattr(history, name, np.asarray(values, np.float64).tolist())
+        if not all(0 <= value < inf for value in history.seconds):
+            raise ValueError("its seconds are no times")
+        if any(not 0 <= x <= 1 for x in (*history.accuracy, *history.val_accuracy)):
+            raise ValueError("its accuracies are not from 0 to 1")
         epochs = len(history)
         for name, values in vars(history).items():
             if name != "step_loss" and len(values) > epochs:

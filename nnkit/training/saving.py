@@ -126,6 +126,8 @@ def _log(tensors: Arrays, progress: Progress | None) -> np.ndarray[Any, Any] | N
     rows, steps = len(log), progress.steps
     if rows % steps or (progress.step and rows != steps):
         raise ValueError(f"its training.log has {rows} rows for {steps} steps")
+    if not (log[: progress.step, 1] >= 0).all():
+        raise ValueError("its training.log has steps with no number of right answers")
     return log
 
 
