@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from nnkit.kernels import cuda
+from tests.conftest import LARGE
 from tests.device import launched, simulator
 
+at_large = pytest.mark.skipif(not os.environ.get(LARGE), reason="is left to make test-large")
 pytestmark = pytest.mark.skipif(
     simulator.unavailable() is not None, reason=str(simulator.unavailable())
 )
@@ -78,6 +80,7 @@ def _assert_all_passed(result: subprocess.CompletedProcess[str]) -> None:
     assert set(names) == _all_kernels(), "a kernel did not run"
 
 
+@at_large
 def test_operations_in_half_types():
     pytest.importorskip("ml_dtypes")
     selection = " ".join(HALF.split())
@@ -92,10 +95,12 @@ def sanitized() -> dict[str, str]:
     return environment
 
 
+@at_large
 def test_operations_under_sanitizers(sanitized):
     _assert_all_passed(_run(sanitized, SANITIZED))
 
 
+@at_large
 def test_sanitizers_see_what_results_do_not(sanitized):
     selection = "test_accumulate and float32 and 5x3"
     program = "-c", FAULT
