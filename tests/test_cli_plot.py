@@ -278,6 +278,8 @@ def test_curves_of_what_is_no_history(folder):
     ):
         (folder / "h.json").write_bytes(text.encode("latin-1"))
         assert error("curves", "h.json").startswith("h.json is no history of a run: "), text
+    (folder / "h.json").write_text('{"loss": [1e308, -1e308]}')
+    assert error("curves", "h.json").startswith("h.json has losses above 1e+100")
     assert error("curves", "missing.json") == "missing.json: No such file or directory"
     assert error("curves", "missing") == "there is no checkpoint missing"
     (folder / "damaged.safetensors").write_bytes(b"nothing")

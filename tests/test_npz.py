@@ -174,6 +174,21 @@ def test_arrays_without_names(path):
     )
 
 
+@pytest.mark.parametrize(
+    ("dtype", "largest", "remedy"),
+    [
+        ("int64", 255, 'convert them with .astype("uint8")'),
+        ("uint16", 65535, 'convert 16 bits a pixel to 8 with (x // 257).astype("uint8")'),
+        ("int32", 300, 'they reach from 0 to 300: divide them, x.astype("float32") / ...'),
+    ],
+)
+def test_the_advice_for_other_dtypes_keeps_the_pixels(path, dtype, largest, remedy):
+    x = np.zeros((4, 2, 2), dtype)
+    x[0, 0, 0] = largest
+    np.savez(path, x_train=x, t_train=T[:4], x_test=x, t_test=T[:4])
+    assert refusal(path).endswith(f"images are uint8 (0..255) or float, not {dtype}; {remedy}")
+
+
 # ---------------------------------------------------------------------- held out
 
 

@@ -171,6 +171,7 @@ TENSORS = [
     (tensor("history.accuracy", lambda x: np.ones(2)), "accuracy has 2 figures for 1 epochs"),
     (tensor("history.accuracy", lambda x: x + 1e308), "accuracies are not from 0 to 1"),
     (tensor("history.seconds", lambda x: x - 1e308), "its seconds are no times"),
+    (tensor("history.seconds", lambda x: x + 1e308), "its seconds are no times"),
     (tensor("training.log", lambda x: x * np.nan), "steps with no number of right answers"),
     (tensor("history.more", lambda _: np.ones(2)), "a history has no 'more'"),
     (lambda config, tensors: tensors.pop("history.loss"), "a history must have 'loss'"),
@@ -244,6 +245,7 @@ def test_layers_nested_so_deeply_that_they_take_long(change, path, kind):
         ("best.0.weight", lambda x: x[:2], r"its 0.weight has shape \(2, 3\)"),
         ("best.0.weight", lambda x: x.view("i4"), "its 0.weight is of int32"),
         ("best.more", lambda _: X, "the model has no more"),
+        ("epoch", lambda x: np.array(x - 5), "its best epoch cannot be -"),
     ],
 )
 def test_what_callbacks_kept_is_refused_when_the_run_goes_on(change, path, name, make, message):

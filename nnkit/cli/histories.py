@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 
 from nnkit.cli.checkpoints import MODEL
@@ -13,6 +14,8 @@ from nnkit.training import Trainer
 from nnkit.training.history import History
 
 HISTORY = "history.json"
+DRAWN = 1e100
+"""The largest loss that is drawn: Matplotlib's axes end somewhere above."""
 
 
 def read(path: str, load: Callable[[str], Trainer]) -> History:
@@ -26,13 +29,16 @@ def read(path: str, load: Callable[[str], Trainer]) -> History:
     history = _read_json(file) if file.suffix == ".json" else load(str(file)).history
     if not len(history):
         raise Failure(f"{path} has no finished epoch: there are no curves to draw")
+    if any(DRAWN < abs(value) < inf for value in (*history.loss, *history.val_loss)):
+        raise Failure(f"{path} has losses above {DRAWN:g}: there are no axes for these")
     return history
 
 
 def _read_json(path: Path) -> History:
     try:
         figures = json.loads(path.read_text("utf-8"))
-        return History(**{name: list(map(float, values)) for name, values in figures.items()})
+        read = {name: list(map(float, values)) for name, values in figures.items()}
+        return History.of(vars(History()) | read)
     except (AttributeError, TypeError, ValueError) as error:
         raise Failure(f"{path} is no history of a run: {error}") from error
 

@@ -125,6 +125,8 @@ class EarlyStopping(Callback):
         check_state(_state(trainer), best)
         self._history, self._best = trainer.history, None
         epoch = state["epoch"]
+        if (epoch.dtype, epoch.shape) != (np.int64, ()) or not 0 <= epoch < len(trainer.history):
+            raise ValueError(f"its best epoch cannot be {epoch}")
         if self.restore_best and epoch.tolist() == self._find_best(trainer.history):
             self._best = best
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from math import inf, nan
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ SHOWN = 10
 
 Figures = dict[str, np.ndarray[Any, Any]]
 """Figures by name, float64 (n,)."""
+
+MOST_SECONDS = 1e12
+"""More than an epoch can have taken."""
 
 
 @dataclass
@@ -83,7 +86,7 @@ class History:
             elif (values.dtype, values.ndim) != (np.float64, 1):
                 raise ValueError(f"{name} has shape {values.shape} and dtype {values.dtype}")
             setattr(history, name, np.asarray(values, np.float64).tolist())
-        if not all(0 <= value < inf for value in history.seconds):
+        if not all(0 <= value < MOST_SECONDS for value in history.seconds):
             raise ValueError("its seconds are no times")
         if any(not 0 <= x <= 1 for x in (*history.accuracy, *history.val_accuracy)):
             raise ValueError("its accuracies are not from 0 to 1")
