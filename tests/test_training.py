@@ -267,6 +267,15 @@ def test_a_checkpoint_continues_on_another_backend(backend, data, tmp_path):
     np.testing.assert_allclose(weights(there.model), weights(whole.model), rtol=1e-3, atol=1e-5)
 
 
+@pytest.fixture
+def _ctrl_c():
+    """Ctrl-C as Python has it, also where the tests run in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_after_the_last_look_for_it_is_not_lost():
     with pytest.raises(KeyboardInterrupt), deferred_interrupt() as check:
         check()
@@ -277,6 +286,7 @@ def test_ctrl_c_after_the_last_look_for_it_is_not_lost():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("_ctrl_c")
 def test_ctrl_c_comes_between_two_steps(data):
     trainer = nnkit.Trainer(network("numpy"))
     with pytest.raises(KeyboardInterrupt):
