@@ -72,3 +72,22 @@ def labels(t: Array, n: int, classes: int) -> Array:
             f"but they reach from {least} to {most}{hint}"
         )
     return t.astype(np.int32)
+
+
+def is_one_hot(t: np.ndarray[Any, Any]) -> bool:
+    """Whether each row of numbers (n, classes) is a single 1 among zeros."""
+    return bool(((t == 0) | (t == 1)).all() and ((t == 1).sum(axis=1) == 1).all())
+
+
+def places_in_class(
+    kinds: np.ndarray[Any, Any], rows: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Number the rows of each class from 0 on, when all are taken in the order `rows`.
+
+    `kinds` (n,) are class numbers; the result (n,) has the place of each row among its own.
+    """
+    counts = np.bincount(kinds)
+    places = np.empty(len(kinds), np.int64)
+    by_kind = rows[np.argsort(kinds[rows], kind="stable")]
+    places[by_kind] = np.arange(len(kinds)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return places

@@ -133,10 +133,11 @@ def model_file(path: str) -> Path:
 
 def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
+    file = model_file(path)
     try:
-        trainer = Trainer.load(model_file(path), backend)
+        trainer = Trainer.load(file, backend)
     except NoTrainingStateError:
-        trainer = Trainer(nnkit.load(model_file(path), backend))
+        trainer = Trainer(nnkit.load(file, backend))
     check_about(trainer, path)
     return trainer
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
+from nnkit.targets import is_one_hot
 
 MAX_CLASSES = 100_000
 """Labels from here on are taken for a mistake: there would be an output for each."""
@@ -100,7 +101,7 @@ def _is_one_hot(array: NDArray[Any]) -> bool:
         return False
     if not 2 <= array.shape[1] <= MAX_CLASSES:
         return False
-    return bool(((array == 0) | (array == 1)).all() and ((array == 1).sum(axis=1) == 1).all())
+    return is_one_hot(array)
 
 
 def _as_text(named: Named) -> NDArray[np.str_]:

@@ -1,12 +1,11 @@
 """Which images are held out for testing, where a data set does not say."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends.numpy.philox import uniform
 from nnkit.data.errors import DataError
+from nnkit.targets import places_in_class
 
 HELD_OUT = 5
 """One image in so many of each class is held out."""
@@ -35,15 +34,12 @@ def held_out(labels: NDArray[np.int64], seed: int, name: str) -> NDArray[np.bool
         If no class has two images.
     """
     order = np.argsort(uniform(len(labels), seed % 2**64, 0), kind="stable")
-    order = order[np.argsort(labels[order], kind="stable")]
-    counts: NDArray[Any] = np.bincount(labels)
-    rank = np.arange(len(labels)) - np.repeat(counts.cumsum() - counts, counts)
+    counts = np.bincount(labels)
     shares = np.where(counts > 1, np.maximum(1, counts // HELD_OUT), 0)
     if not shares.any():
         raise DataError(
             f"{name}: no class has two images, so that none can be held out for testing; give "
             "images of its own to test with"
         )
-    chosen = np.zeros(len(labels), np.bool_)
-    chosen[order] = rank < np.repeat(shares, counts)
+    chosen: NDArray[np.bool_] = places_in_class(labels, order) < shares[labels]
     return chosen

@@ -65,8 +65,8 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     """Check examples and move them to the model's backend, scaled.
 
     Image bytes stay uint8, the rest becomes real. With them comes what `inputs` are after a fit on
-    them. Raises ValueError for no examples, NaN or
-    infinity, or a shape that does not fit the model; TypeError for what is no numbers.
+    them. Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the
+    model; TypeError for what is no numbers.
     """
     backend = model.backend
     on_host = get_backend("numpy").owns(x)

@@ -56,9 +56,7 @@ def warn_of_pixels(array: Array, inputs: Inputs, first: bool = True, name: str =
     What is no image, or has negative numbers, or none from 128 on, is taken for counts and the
     like. Warn, too, of bytes that were scaled, but are probably such counts, in the first fit.
     """
-    if inputs.high is None:  # zeros or ones
-        return
-    if inputs.scale is not None:
+    if inputs.high is None or inputs.scale is not None:  # zeros or ones; told what to do
         return
     if array.dtype == np.uint8:
         if first and not exceeds(array, DARK):

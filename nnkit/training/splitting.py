@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.targets import is_one_hot, places_in_class
+
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 NEVER_AN_EPOCH = 2**64 - 1
 """Epochs draw from streams of random numbers with their own numbers, and this from one more."""
@@ -26,24 +28,15 @@ def split(t: np.ndarray[Any, Any], aside: int, seed: int) -> tuple[Rows, Rows]:
     ties = rng.permutation(len(counts))
     order = ties[np.argsort((shares - exact)[ties], kind="stable")]
     shares[order[: aside - shares.sum()]] += 1
-    drawn = np.zeros(len(t), np.bool_)
-    rows = rng.permutation(len(t))
-    place = np.empty(len(t), np.int64)  # of each row among those of its class
-    by_kind = rows[np.argsort(kinds[rows], kind="stable")]
-    place[by_kind] = np.arange(len(t)) - np.repeat(np.cumsum(counts) - counts, counts)
-    drawn[place < shares[kinds]] = True
+    drawn = places_in_class(kinds, rng.permutation(len(t))) < shares[kinds]
     return np.flatnonzero(~drawn), np.flatnonzero(drawn)
 
 
 def _kinds(t: np.ndarray[Any, Any]) -> Rows:
     """Number the classes of labels (n,) or (n, 1), or of one-hot rows; all else is one kind."""
-    if t.ndim == 2 and t.shape[1] > 1 and _one_hot(t):
+    if t.ndim == 2 and t.shape[1] > 1 and is_one_hot(t):
         t = t.argmax(axis=1)
     if t.ndim > 2 or t.size != len(t):
         return np.zeros(len(t), np.int64)
     kinds: Rows = np.unique(t.reshape(-1), return_inverse=True)[1].reshape(-1)
     return kinds
-
-
-def _one_hot(t: np.ndarray[Any, Any]) -> bool:
-    return bool(((t == 0) | (t == 1)).all() and (t.sum(axis=1) == 1).all())
