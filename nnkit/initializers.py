@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,11 +14,20 @@ from nnkit.given.options import number, shown
 
 
 class Initializer(Protocol):
-    """A function of a generator and a shape (fan_in, fan_out) that returns float64 values."""
+    """A function of a generator and a shape that returns float64 values; see `fans`."""
 
     def __call__(  # noqa: D102
         self, rng: np.random.Generator, shape: tuple[int, ...], /
     ) -> np.ndarray[Any, Any]: ...
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Numbers that each output is made of, and outputs that each input has a part in.
+
+    For (in, out) of a linear layer these; for kernels (height, width, in, out) times their pixels.
+    """
+    pixels = prod(shape[:-2])
+    return pixels * shape[max(0, len(shape) - 2)], pixels * shape[-1]
 
 
 def zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
@@ -55,26 +65,30 @@ def _normal(
 
 def xavier(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Uniform in ±sqrt(6 / (fan_in + fan_out)); suits sigmoid and tanh (Glorot & Bengio 2010)."""
-    limit = np.sqrt(6 / (shape[0] + shape[-1]))
+    limit = np.sqrt(6 / sum(fans(shape)))
     return rng.uniform(-limit, limit, shape)
 
 
 def he(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Normal with variance 2 / fan_in; suits ReLU (He et al. 2015)."""
-    return rng.normal(0, np.sqrt(2 / shape[0]), shape)
+    return rng.normal(0, np.sqrt(2 / fans(shape)[0]), shape)
 
 
 def lecun(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Normal with variance 1 / fan_in (LeCun et al. 1998); suits SELU (Klambauer et al. 2017)."""
-    return rng.normal(0, np.sqrt(1 / shape[0]), shape)
+    return rng.normal(0, np.sqrt(1 / fans(shape)[0]), shape)
 
 
 def orthogonal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Matrix with orthonormal columns, or rows if it is wide, drawn evenly (Saxe et al. 2014).
 
+    Kernels (height, width, in, out) are the matrix (height width in, out).
+
     Q of a normal matrix's QR decomposition, its signs chosen to make R's diagonal positive
     (Mezzadri 2007). Raises ValueError for a shape that is not of a matrix.
     """
+    if len(shape) == 4:
+        return orthogonal(rng, (prod(shape[:3]), shape[3])).reshape(shape)
     if len(shape) != 2:
         raise ValueError(f"orthogonal initial values are for a matrix, not for shape {shape}")
     rows, columns = max(shape), min(shape)

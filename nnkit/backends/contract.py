@@ -12,6 +12,7 @@ Conventions, for every operation:
   normalisation (mean, var, inv_std and their running averages) and the state of optimizers are
   float32 too.
 * Matrices have one example per row: shape (n, features). Inputs are never modified.
+* Images have shape (n, height, width, channels).
 * Outputs are preallocated; where one may be left out a new array is made. They may be arrays that
   are updated: then what they held before counts.
 * Nothing is read back to the host, so that a sequence of operations can be captured and replayed.
@@ -43,6 +44,10 @@ STEP, UPDATES, FORWARDS = 0, 1, 2
 """Places in `counters`: the step within the epoch, optimizer updates made, stochastic forwards."""
 
 
+FUSED_WITH_CONVOLUTION = ("identity", "relu")
+"""Activations that are one operation with a convolution."""
+
+
 class CaptureError(RuntimeError):
     """A step holds something that this backend cannot capture; the message says what."""
 
@@ -65,6 +70,21 @@ class Running(NamedTuple):
     var: Out
     momentum: float
     """``average += momentum * (batch's - average)``."""
+
+
+class Window(NamedTuple):
+    """What part of an image each place of an output sees.
+
+    Place (i, j) sees the rows ``i * stride[0] - padding[0] + p * dilation[0]`` for p from 0 to
+    ``size[0] - 1``, and columns alike. How many places there are the output's shape says; what lies
+    outside the image counts as zeros.
+    """
+
+    size: tuple[int, int]
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    """Rows above the image, and columns to the left of it."""
+    dilation: tuple[int, int] = (1, 1)
 
 
 class Update(NamedTuple):
@@ -483,6 +503,118 @@ class Backend(ABC):
 
         Raises ValueError for other shapes.
         """
+
+    # ------------------------------------------------------------------ images
+
+    @operation
+    def convolution(
+        self,
+        kind: str,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        pool: Window | None,
+        y: Out,
+        place: Out | None,
+    ) -> None:
+        """Convolution (cross-correlation), bias, activation and largest of each window, fused.
+
+        Parameters
+        ----------
+        kind
+            "identity" or "relu".
+        x
+            Images (n, h, w, c).
+        weight
+            Kernels (kh, kw, c / groups, o): ``weight.reshape(-1, o)`` is the matrix of the texts.
+            Channel j of the output is made of the channels of x of its group,
+            ``j // (o / groups)``.
+        bias
+            (o,).
+        window
+            Where the kernels lie; its size is (kh, kw).
+        pool
+            Windows of the convolution's output that do not overlap, without padding or dilation,
+            whose largest y and `place` receive, as `max_pool` has it; None for the output itself.
+        y
+            (n, oh, ow, o).
+        place
+            uint8, as y, with `pool`; else None.
+
+        An element is added up in an order that depends neither on n nor on the other images.
+        """
+
+    @operation
+    def convolution_backward(
+        self,
+        kind: str,
+        dy: Array,
+        x: Array,
+        weight: Array,
+        window: Window,
+        groups: int,
+        pool: Window | None,
+        y: Array,
+        place: Array | None,
+        dweight: Out | None,
+        dbias: Out | None,
+        dx: Out | None,
+    ) -> None:
+        """Gradients of `convolution`: those that are not None. Sums have a fixed order.
+
+        `y` and `place` are what the forward pass gave; with "identity" y is not read, nor is x
+        where no dweight is wanted. With `pool`, rows and columns of the convolution's output behind
+        the last window have no part in them.
+        """
+
+    def convolution_forward(
+        self,
+        kind: str,
+        x: Array,
+        weight: Array,
+        bias: Array | None,
+        window: Window,
+        groups: int,
+        y: Array,
+        z: Array,
+        alpha: float = 0.0,
+    ) -> None:
+        """Do as `convolution`, without pool, with any activation: ``z = x * weight + bias``.
+
+        `y` and `z` are as in `linear_forward`.
+        """
+        if kind in FUSED_WITH_CONVOLUTION:
+            self.convolution(kind, x, weight, bias, window, groups, None, y, None)
+            return
+        self.convolution("identity", x, weight, bias, window, groups, None, z, None)
+        self.activation(kind, z, y, alpha)
+
+    @operation
+    def max_pool(self, x: Array, window: Window, y: Out, place: Out) -> None:
+        """Largest element of each window, of each channel; NaN counts as largest.
+
+        x is (n, h, w, c), y (n, oh, ow, c). `place` (n, oh, ow, c), uint8 or int32, receives the
+        number of the largest within the window, counted row by row, the first of equals. What is
+        outside the image is never the largest: each window has a place that is inside.
+        """
+
+    @operation
+    def max_pool_backward(self, dy: Array, place: Array, window: Window, dx: Out) -> None:
+        """Gradient of `max_pool`: each dy goes to its place; sums in a fixed order."""
+
+    @operation
+    def average_pool(self, x: Array, window: Window, divisor: float, y: Out) -> None:
+        """``y = sum of x over each window / divisor`` for each channel."""
+
+    @operation
+    def average_pool_backward(self, dy: Array, window: Window, divisor: float, dx: Out) -> None:
+        """Gradient of `average_pool`: dx is the sum of ``dy / divisor`` of the windows it is in."""
+
+    @operation
+    def transpose(self, x: Array, out: Out) -> None:
+        """``out[i] = x[i].T`` for x (n, a, b) and out (n, b, a)."""
 
     # ------------------------------------------------------------------ normalization
 

@@ -148,6 +148,42 @@ def flag() -> Any:
     return _Flag()
 
 
+class _Pair(Option):
+    """Two integers; one stands for both. Or one of some words."""
+
+    def __init__(self, least: int, words: tuple[str, ...], none: bool) -> None:
+        super().__init__()
+        self.one, self.words, self.none = _Number(least=least, whole=True), words, none
+
+    def checked(self, name: str, value: Any) -> Any:
+        if value is None and self.none:
+            return None
+        if isinstance(value, str) and value in self.words:
+            return value
+        pair = value.tolist() if getattr(value, "ndim", None) == 1 else value
+        if isinstance(pair, list | tuple):
+            if len(pair) != 2:
+                raise ValueError(f"{name} must be {self._kind()}, not {shown(value)}")
+            return tuple(self.one.checked(name, each) for each in pair)
+        given = _plain(value)
+        if not isinstance(given, Real) or isinstance(given, bool):
+            raise TypeError(f"{name} must be {self._kind()}, not {shown(value)}")
+        number = self.one.checked(name, given)
+        return number, number
+
+    def _kind(self) -> str:
+        words = "".join(f", {word!r}" for word in self.words)
+        return f"{self.one._kind()}, a pair of them (height, width){words}"
+
+
+def pair(*, least: int, words: tuple[str, ...] = (), none: bool = False) -> Any:
+    """Make the option of two integers of at least that, for height and width, kept as a tuple.
+
+    One integer stands for both. `words` are allowed too, and None with `none`.
+    """
+    return _Pair(least, words, none)
+
+
 class _Made(Option):
     def __init__(self, make: Callable[[Any], Any]) -> None:
         super().__init__()

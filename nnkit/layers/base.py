@@ -26,6 +26,8 @@ class Step(Protocol):
 
     def backward(self, dy: Array) -> Array: ...  # noqa: D102
 
+    def fused_with(self, behind: Layer) -> Step | None: ...  # noqa: D102
+
 
 NO_LAYERS = frozenset((bool, int, float, str, type(None), np.ndarray, Parameter))
 """What most attributes are: known by their type, so that walking through layers is quick."""

@@ -29,7 +29,7 @@ class Chain:
             layer.suit(behind)
         self.steps: list[Step] = []
         self._places: list[str] = []
-        last: Layer | None = None
+        last: Step | None = None
         for path, layer in links:
             fused = last.fused_with(layer) if fuse and last is not None else None
             if fused is not None:
@@ -38,7 +38,7 @@ class Chain:
             else:
                 self.steps.append(layer)
                 self._places.append(f"{path}: {layer!r}")
-            last = layer if fused is None else None
+            last = self.steps[-1]
 
     def forward(self, x: Array) -> Array:
         """y of the last layer."""

@@ -1,4 +1,4 @@
-"""A linear layer and its activation, carried out as one fused operation."""
+"""Layers that are carried out as one fused operation."""
 
 from __future__ import annotations
 
@@ -7,26 +7,39 @@ from typing import TYPE_CHECKING
 from nnkit.backends import Array
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.activations import Activation
+from nnkit.layers.base import Layer, Step
 
 if TYPE_CHECKING:
     from nnkit.layers.linear import Linear
 
 
-class LinearActivation:
-    """``y = f(x @ W + b)``: what is carried out for a `Linear` and the activation behind it."""
+class Fused:
+    """Several layers as one step, of which `first` is the first."""
 
-    def __init__(self, linear: Linear, activation: Activation) -> None:
-        self.linear = linear
-        self.activation = activation
+    def __init__(self, first: Step) -> None:
+        self.first = first
 
     @property
     def input_gradient(self) -> bool:
         """Whether `backward` must return dx."""
-        return self.linear.input_gradient
+        return self.first.input_gradient
 
     @input_gradient.setter
     def input_gradient(self, wanted: bool) -> None:
-        self.linear.input_gradient = wanted
+        self.first.input_gradient = wanted
+
+    def fused_with(self, behind: Layer) -> Step | None:
+        """One operation for these layers and the one behind them, if there is one."""
+        return None
+
+
+class LinearActivation(Fused):
+    """``y = f(x @ W + b)``: what is carried out for a `Linear` and the activation behind it."""
+
+    def __init__(self, linear: Linear, activation: Activation) -> None:
+        super().__init__(linear)
+        self.linear = linear
+        self.activation = activation
 
     def forward(self, x: Array) -> Array:
         """z = x @ W + b, y = f(z); z shares y's memory unless the gradient needs it."""
