@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, Update, View, check_columns
+from nnkit.backends.contract import Array, Changes, Norm, Out, Running, Update, View, check_columns
 from nnkit.kernels.numba import (
     activations,
     gradients,
@@ -18,6 +18,9 @@ from nnkit.kernels.numba import (
     normalization,
     optimizers,
     products,
+)
+from nnkit.kernels.numba import (
+    augment as pictures,
 )
 from nnkit.kernels.numba import (
     containers as joints,
@@ -160,6 +163,13 @@ def put_columns(x: Array, first: int, out: Out) -> Call:
 def take_columns(x: Array, first: int, out: Out) -> Call:
     check_columns(out, first, x)
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
+
+
+def augment(x: Array, changes: Changes, key: int, counters: Array, out: Out) -> Call:
+    shape = (*x.shape, 1)[:4]
+    keys = key & 0xFFFFFFFF, key >> 32
+    arguments = x.reshape(shape), *changes, *keys, counters, out.reshape(shape)
+    return pictures.augment, x.size, arguments, None
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
