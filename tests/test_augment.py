@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -326,6 +330,20 @@ def test_values():
     assert Shift(np.int32(2)) == Shift(2) != Crop(2)
     with pytest.raises(AttributeError):
         Shift(2).pixels = 3
+
+
+def test_the_guide_lists_all():
+    """With their options, and what is written on the command line for them."""
+    page = (Path(__file__).parents[1] / "docs/data.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z]\w+)\((.*?)\)` \| .* \| (`.*`) \|$", page, re.M)
+    assert [name for name, *_ in rows] == [*augment.AUGMENTATIONS]
+    for name, options, written in rows:
+        cls = augment.AUGMENTATIONS[name]
+        assert str(inspect.signature(cls)).partition(":")[0] == f"({options.partition('=')[0]}"
+        for text in re.findall(r"`(.*?)`", written):
+            pytest.importorskip("click")
+            (read,) = importlib.import_module("nnkit.cli.augmenting").read(None, None, text)
+            assert type(read) is cls
 
 
 # ---------------------------------------------------------------------- to look at
