@@ -28,6 +28,8 @@ from nnkit.given.options import integer, number
 from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE
 
+__all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Scale", "Shift", "apply"]
+
 FIRST_KEY = 2**64 - 0x9E3779B97F4A7C15
 """What is added to a run's seed, so that no stochastic layer of its model has this key."""
 

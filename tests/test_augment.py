@@ -195,6 +195,15 @@ def test_resuming_draws_the_same_pictures(backend, data, tmp_path, how):
     assert result(trainer) == want
 
 
+def test_another_augmentation_for_the_rest_of_a_run(data):
+    trainer = trained("numpy", data, callbacks=[Stop()], augment=None)
+    trainer.augment = [Shift(1)]
+    assert trainer.augment == (Shift(1),)
+    trainer.resume(*data)
+    with pytest.raises(TypeError, match=r"^augment must be such as nnkit.augment.Shift\(2\)"):
+        trainer.augment = 3
+
+
 def test_a_second_fit_forgets_the_augmentation(data):
     trainer = trained("numpy", data)
     trainer.fit(*data, 1, 8)

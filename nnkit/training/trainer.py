@@ -70,6 +70,8 @@ class Trainer:
     model: Sequential = made_by(checked_model)
     loss: Loss = made_by(checked_loss)
     optimizer: Optimizer = made_by(checked_optimizer)
+    augment: Augment = made_by(augmentation.listed)
+    """How the run changes pictures; see `nnkit.augment`."""
 
     @explained
     def __init__(
@@ -87,8 +89,7 @@ class Trainer:
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
-        self.augment: Augment = ()
-        """How the run changes pictures; see `nnkit.augment`."""
+        self.augment = ()
         self.stop = False
         self.log: Array = None
         """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
