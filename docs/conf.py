@@ -70,6 +70,7 @@ CODE = [
     "nnkit/optimizers.py",
     "nnkit/initializers.py",
     "nnkit/schedules.py",
+    "nnkit/augment.py",
     "nnkit/layers/chain.py",
     "nnkit/layers/sequential.py",
     "nnkit/layers/containers.py",

@@ -14,7 +14,10 @@ from nnkit.cli.problems import UNITS, classes, make
 
 pytest.importorskip("matplotlib")
 
-COMMANDS = ["activations", "boundary", "confusion", "curves", "digits", "optimizers", "weights"]
+COMMANDS = [
+    *("activations", "augmentation", "boundary", "confusion", "curves", "digits", "optimizers"),
+    "weights",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -207,6 +210,35 @@ def test_optimizers(drawn):
     figure = drawn("optimizer_paths")
     assert plot("optimizers", "--steps", 4) == "saved optimizers.png\n"
     assert len(figure.axes.get_lines()[0].get_xdata()) == 5
+
+
+def test_augmentation_of_several_images(checkpoint, drawn):
+    figure = drawn("augmented_images")
+    options = "--augment", "shift=1,scale=0.2", "--count", 2, "--ways", 3, "--seed", 4
+    assert plot("augmentation", "tiny.npz", *options) == "saved augmentation.png\n"
+    images = [image.get_array() for image in figure.axes.images]
+    with np.load("tiny.npz") as data:
+        for i in range(2):
+            np.testing.assert_allclose(images[4 * i], data["x_train"][i] / 255, atol=1e-6)
+    assert len(images) == 8
+    given = nnkit.augment.Shift(1), nnkit.augment.Scale(0.2)
+    assert (figure.args[1], figure.options) == (given, {"ways": 3, "seed": 4})
+
+
+def test_each_augmentation_alone(checkpoint, drawn):
+    figure = drawn("augmented_images")
+    plot("augmentation", "-o", "digits.png")
+    names = ["Shift", "Flip", "Rotate", "Scale", "Cutout", "all"]
+    assert [text.get_text() for text in figure.axes.texts] == ["as it is", *names]
+    plot("augmentation", "tiny.npz", "--ways", 1)
+    assert len(figure.axes.images) == 2 * len(names)
+
+
+def test_augmentation_of_what_is_no_image(folder):
+    x, t = np.zeros((4, 6)), np.arange(4)
+    np.savez("rows.npz", x_train=x, t_train=t, x_test=x, t_test=t)
+    expected = "--augment changes images with one channel, which rows.npz has not"
+    assert error("augmentation", "rows.npz") == expected
 
 
 # ---------------------------------------------------------------------- curves

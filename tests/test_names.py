@@ -114,6 +114,7 @@ def test_names_that_are_none(call, message):
         "MeanSquareError": r"did you mean nnkit\.MeanSquaredError\?",
         "Conv2D": "nnkit has no convolution yet",
         "LSTM": "nnkit has no layers for sequences",
+        "RandomCrop": "pictures are changed where they are trained on: fit",
     }.items(),
 )
 def test_attributes(name, meant):

@@ -104,6 +104,21 @@ class Update(NamedTuple):
     """
 
 
+class Changes(NamedTuple):
+    """How much pictures are changed at most by `Backend.augment`; 0 leaves out a change."""
+
+    shift: int = 0
+    """Pixels up, down, left or right."""
+    flip: float = 0.0
+    """Probability of left and right being exchanged."""
+    turn: float = 0.0
+    """Half turns, either way."""
+    scale: float = 0.0
+    """Share of its size by which a picture grows or shrinks; below 1."""
+    cutout: int = 0
+    """Side, in pixels, of a square that becomes 0."""
+
+
 Declared = TypeVar("Declared", bound=Callable[..., Any])
 Implementation = Callable[..., Any]
 
@@ -616,6 +631,23 @@ class Backend(ABC):
     @operation
     def transpose(self, x: Array, out: Out) -> None:
         """``out[i] = x[i].T`` for x (n, a, b) and out (n, b, a)."""
+
+    @operation
+    def augment(self, x: Array, changes: Changes, key: int, counters: Array, out: Out) -> None:
+        """Change each picture of a batch at random: x and out (n, height, width[, channels]).
+
+        Number u_k of picture i is ``philox.uniform(8 n, key, counters[FORWARDS])[8 i + k]`` in
+        [0, 1), the same on every backend. First a picture is flipped, left to right, if
+        ``u_4 < flip``; then it is turned by ``pi turn (2 u_5 - 1)`` and made ``1 + scale (2 u_6 -
+        1)`` times as large, both about its centre; then moved by ``floor((2 shift + 1) u_k) -
+        shift`` rows (k = 0) and columns (k = 1). What comes from outside of it is 0. Last, a square
+        of `cutout` pixels becomes 0, as far as it is inside (DeVries & Taylor 2017): its upper left
+        corner is at ``floor(height u_2) - cutout // 2`` and ``floor(width u_3) - cutout // 2``.
+
+        Without `turn` and `scale` numbers are copied as they are, bit for bit. With either each
+        pixel lies between four of x, between which it is interpolated (bilinear): where, is
+        computed in float64. `out` must not overlap x; a picture has fewer than 2**31 numbers.
+        """
 
     # ------------------------------------------------------------------ normalization
 

@@ -39,19 +39,20 @@ def fit(run: Run, quiet: bool) -> float:
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
-                data.x_train,
+                run.x_train,
                 data.t_train,
                 run.epochs,
                 run.batch_size,
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                augment=run.augment,
                 scale=_scale(data),
                 progress=False,
             )
         else:
             trainer.resume(
-                data.x_train,
+                run.x_train,
                 data.t_train,
                 run.epochs,
                 validation_data=validation,
@@ -144,6 +145,7 @@ def describe(run: Run) -> str:
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
         "prepared": data.note,
+        "augmented": ", ".join(map(repr, run.augment)),
         "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
         f"({schedule}), {run.epochs} epochs of {steps:,} steps, "

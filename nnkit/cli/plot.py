@@ -12,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit import plotting
+from nnkit.augment import Augment, Cutout, Flip, Rotate, Scale, Shift
 from nnkit.backends import get_backend
 from nnkit.cli import histories
+from nnkit.cli.augmenting import augment_option
 from nnkit.cli.checkpoints import (
     class_names,
     dataset_of,
     input_features,
     load_classifier,
+    load_dataset,
     load_trainer,
 )
 from nnkit.cli.command import Command, Decorated, Failure, backend_option, debug_option
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
+from nnkit.cli.runs import image_shape
 from nnkit.data import Dataset
 from nnkit.files.paths import expand
 from nnkit.kernels.table import ACTIVATIONS
@@ -132,6 +136,55 @@ def optimizers(steps: int, output: Path, title: str | None) -> None:
     Nesterov's, AdaGrad, RMSProp and Adam.
     """
     _save(output, title, plotting.optimizer_paths, steps=steps)
+
+
+@plot.command(
+    cls=Command,
+    examples="nnkit plot augmentation\n"
+    "nnkit plot augmentation mnist --augment shift=2,rotate=10 --count 6",
+)
+@click.argument("data", default="digits")
+@augment_option
+@click.option(
+    "--count", type=click.IntRange(1), default=5, show_default=True, help="Images with --augment."
+)
+@click.option(
+    "--ways", type=click.IntRange(1), default=8, show_default=True, help="Changed ones of each."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Of the changes: the same seed gives the same picture.",
+)
+@_picture("augmentation.png")
+def augmentation(
+    data: str,
+    augment: Augment,
+    count: int,
+    ways: int,
+    seed: int,
+    output: Path,
+    title: str | None,
+) -> None:
+    """Draw images as training changes them.
+
+    DATA, whose first training images are taken, is whatever "nnkit train" takes; by default digits.
+    Each is drawn as it is, and beside it as --augment makes it. Without --augment it is the first
+    image, with each change alone and with all.
+    """
+    dataset, _ = load_dataset(data)
+    height, width = image_shape(dataset)
+    images = dataset.x_train.reshape(-1, height, width)[:count]
+    drawn: Any = augment or _examples(min(height, width))
+    _save(output, title, plotting.augmented_images, images, drawn, ways=ways, seed=seed)
+
+
+def _examples(side: int) -> dict[str, Augment]:
+    """Return each change by its name, so large that it is seen on images with such sides."""
+    parts = [Shift(max(1, side // 7)), Flip(), Rotate(20), Scale(0.3), Cutout(max(1, side // 3))]
+    return {type(part).__name__: (part,) for part in parts} | {"all": (*parts,)}
 
 
 # ---------------------------------------------------------------------- of a network

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
 from nnkit import activations
+from nnkit import augment as augmentation
+from nnkit.augment import Augment
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
 from nnkit.cli import checkpoints
 from nnkit.cli.command import Failure, notice
 from nnkit.data import DataError, Dataset, available
 from nnkit.files import locking
-from nnkit.layers import Dropout, Layer, Linear, Sequential
+from nnkit.layers import Dropout, Flatten, Layer, Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
@@ -49,6 +52,7 @@ class Settings:
     schedule: str
     weight_decay: float | None
     dropout: float
+    augment: Augment
     dtype: str
     seed: int
     image_size: tuple[int, int] | None
@@ -67,6 +71,20 @@ class Run:
     epochs: int
     batch_size: int
     checkpoint: Path
+    augment: Augment
+
+    @property
+    def x_train(self) -> NDArray[Any]:
+        """The training images: rows, or images where they are changed."""
+        rows = self.dataset.x_train
+        return rows.reshape(-1, *image_shape(self.dataset)) if self.augment else rows
+
+
+def image_shape(dataset: Dataset) -> tuple[int, int]:
+    """Return height and width; raises where images have several channels, or are none."""
+    if dataset.image_shape is None:
+        raise Failure(f"--augment changes images with one channel, which {dataset.name} has not")
+    return dataset.image_shape
 
 
 def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
@@ -82,6 +100,8 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     batch_size = settings.batch_size or batch_size
     if batch_size > n:
         raise Failure(f"--batch-size {batch_size} is more than the {n:,} training images")
+    if settings.augment:
+        augmentation.changes(settings.augment, (n, *image_shape(dataset)))
     model = _build_model(dataset.x_train.shape[1], dataset.n_classes, settings, target)
     optimizer = _build_optimizer(settings)
     about = checkpoints.about(dataset, source, target)
@@ -93,6 +113,7 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
         settings.epochs or epochs,
         batch_size,
         _make_folder(out, dataset.name) / checkpoints.MODEL,
+        settings.augment,
     )
 
 
@@ -108,7 +129,7 @@ def _default_dataset() -> tuple[Dataset, str]:
 
 
 def _build_model(features: int, classes: int, settings: Settings, backend: Backend) -> Sequential:
-    layers: list[Layer] = []
+    layers: list[Layer] = [Flatten()] if settings.augment else []
     for width in settings.hidden:
         layers += [Linear(features, width), activations.get(settings.activation)]
         if settings.dropout:
@@ -196,7 +217,8 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other images or labels than {source} has now")
     trainer.model.to(target)
-    return Run(trainer, dataset, about, trainer.schedule, total, progress.batch_size, file)
+    how = trainer.schedule, total, progress.batch_size
+    return Run(trainer, dataset, about, *how, file, trainer.augment)
 
 
 def _backend_of_run(trainer: Trainer, option: str | None) -> Backend:

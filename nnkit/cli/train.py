@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from nnkit.activations import HIDDEN
+from nnkit.cli.augmenting import augment_option
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.runs import RATES, Settings, resume, start
@@ -18,6 +19,7 @@ EXAMPLES = """
 nnkit train                                     MNIST, or digits where there is no MNIST
 nnkit train mnist --backend numba --epochs 10
 nnkit train fashion-mnist --hidden 512,512 --dropout 0.2 --optimizer adamw
+nnkit train mnist --augment shift=2,rotate=10
 nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
 nnkit train letters.npz --out runs/letters      one's own images and labels
 nnkit train photos --image-size 32              one's own image files, in a folder for each class
@@ -110,6 +112,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     show_default=True,
     help="Fraction of each hidden layer that is left out at random in training.",
 )
+@augment_option
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float64"]),
@@ -122,7 +125,8 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
-    help="Of initial weights, order of images and dropout: the same seed gives the same run.",
+    help="Of initial weights, order of images, dropout and --augment: the same seed gives the same "
+    "run.",
 )
 @click.option(
     "--image-size",

@@ -39,6 +39,9 @@ _THINGS = {
     "exponentiallr cosineannealinglr lrscheduler",
     "write a Callback whose on_epoch_end does it; trainer.save(path) writes a checkpoint": ""
     "modelcheckpoint reducelronplateau learningratescheduler tensorboard",
+    "pictures are changed where they are trained on: fit(x, t, augment=nnkit.augment.Shift(2))": ""
+    "randomcrop randomrotation randomaffine randomerasing randomhorizontalflip randomflip "
+    "imagedatagenerator transforms",
     "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
 }
 """Our names, or a sentence, and what others call it, in small letters without underscores."""

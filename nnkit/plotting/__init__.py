@@ -6,6 +6,7 @@ Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart.
 """
 
 from nnkit.plotting.activations import activation_functions
+from nnkit.plotting.augmentation import augmented_images
 from nnkit.plotting.boundary import decision_regions
 from nnkit.plotting.confusion import confusion_matrix
 from nnkit.plotting.curves import learning_curves
@@ -15,6 +16,7 @@ from nnkit.plotting.weights import first_layer_weights
 
 __all__ = [
     "activation_functions",
+    "augmented_images",
     "confusion_matrix",
     "decision_regions",
     "first_layer_weights",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Norm, Running, Update
+from nnkit.backends.contract import Changes, Norm, Running, Update
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import master_of, random_array, with_master
 
@@ -129,6 +129,18 @@ def operations(
             {"wide": random_array(rng, (n, m + 4))},
             {"y": shape},
         ),
+        **{
+            f"augment {name}": (
+                lambda b, a, changes=changes: b.augment(a.x, changes, 2**33 + 5, a.at, a.y),
+                {"at": at, "x": random_array(rng, (n, 3, m))},
+                {"y": (n, 3, m)},
+                {"scale": max(m, 1)},  # of the places between pixels
+            )
+            for name, changes in (
+                ("whole", Changes(1, 0.5, cutout=2)),
+                ("between", Changes(1, 0.5, 0.1, 0.2, 1)),
+            )
+        },
         "softmax": (lambda b, a: b.softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "log_softmax": (lambda b, a: b.log_softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "softmax_backward": (

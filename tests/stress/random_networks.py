@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from nnkit import layers, schedules
+from nnkit.augment import AUGMENTATIONS
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import (
     Activation,
@@ -275,3 +276,22 @@ def any_schedule(draw: Any) -> Make:
     """Any schedule."""
     cls: Any = draw(st.sampled_from(SCHEDULES))
     return make(draw, cls, SCHEDULE_VALUES, [field.name for field in fields(cls)])
+
+
+AUGMENT_VALUES: dict[str, Any] = {
+    **{"pixels": [1], "padding": [1], "size": [1], "p": [0.5, 1.0]},
+    **{"degrees": [20.0, 180.0], "share": [0.2, 0.9]},
+}
+
+
+@st.composite
+def augmentations(draw: Any, shape: Shape) -> tuple[Make, ...]:
+    """Any changes of images of this shape, each once; often none."""
+    if len(shape) < 2 or not draw(st.booleans()):
+        return ()
+    seen = min(shape[:2]) > 1  # smaller ones would be moved out of sight
+    classes: list[Any] = [
+        cls for cls in AUGMENTATIONS.values() if seen or cls.change not in ("shift", "cutout")
+    ]
+    chosen = draw(st.lists(st.sampled_from(classes), unique_by=lambda cls: cls.change))
+    return tuple(make(draw, cls, AUGMENT_VALUES, [f.name for f in fields(cls)]) for cls in chosen)

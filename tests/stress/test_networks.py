@@ -34,6 +34,7 @@ from tests.stress.random_networks import (
     WIDTHS,
     Make,
     any_schedule,
+    augmentations,
     flattening,
     losses,
     optimizers,
@@ -76,6 +77,7 @@ class Case:
     image_bytes: bool = False
     soft: bool = False
     schedule: Make | None = None
+    augment: tuple[Make, ...] = ()
     frozen: tuple[int, ...] = ()
     first: bool = False
     """Whether the trainer has had a run of another batch size before."""
@@ -154,6 +156,7 @@ def cases(draw: Any, dtype: str, rank: int) -> Case:
         image_bytes=draw(flag),
         soft=draw(flag),
         schedule=draw(st.none() | any_schedule()),
+        augment=draw(augmentations(shape)),
         frozen=tuple(draw(st.lists(st.integers(0, 7), max_size=2))),
         first=draw(flag),
     )
@@ -271,6 +274,7 @@ def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any])
         shuffle=case.shuffle,
         callbacks=callbacks,
         schedule=None if case.schedule is None else case.schedule(),
+        augment=[make() for make in case.augment],
         accumulate=case.accumulate,
         compile=compile,
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit.backends.contract import (
     Array,
+    Changes,
     Norm,
     Out,
     Running,
@@ -31,6 +32,9 @@ from nnkit.kernels.numba import (
     normalization,
     optimizers,
     products,
+)
+from nnkit.kernels.numba import (
+    augment as pictures,
 )
 from nnkit.kernels.numba import (
     containers as joints,
@@ -256,6 +260,13 @@ def convolution_backward(
     sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
     arguments = *arrays, *tables, len(x), kind == "relu", *widths
     return kernel, work, arguments, sums
+
+
+def augment(x: Array, changes: Changes, key: int, counters: Array, out: Out) -> Call:
+    shape = (*x.shape, 1)[:4]
+    keys = key & 0xFFFFFFFF, key >> 32
+    arguments = x.reshape(shape), *changes, *keys, counters, out.reshape(shape)
+    return pictures.augment, x.size, arguments, None
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
