@@ -126,11 +126,14 @@ def backward(case: Case, wanted: str = "dweight dbias dx") -> Any:
     return run
 
 
-def plain(case: Case, x: Any, weight: Any, bias: Any = 0) -> Any:
-    """Output of the convolution, before the pooling."""
-    own = case.window, case.groups, case.places
-    z = plain_windows.convolution(x, weight, *own) + bias
-    return np.maximum(z, 0) if case.kind == "relu" else z
+def plain(case: Case, x: Any, weight: Any, bias: Any = 0) -> dict[str, Any]:
+    """The output and, with a pooling, the places of the largest products."""
+    found = {"y": plain_windows.convolution(x, weight, case.window, case.groups, case.places)}
+    if case.pool is not None:
+        largest, number = plain_windows.max_pool(found["y"], case.pool, case.y[1:3])
+        found = {"y": largest, "place": number}
+    found["y"] = found["y"] + bias
+    return found if case.kind != "relu" else found | {"y": np.maximum(found["y"], 0)}
 
 
 @every_case
@@ -138,11 +141,8 @@ def test_convolution(check, rng, case):
     """Of numbers whose sums are exact."""
     inputs = given(case, rng)
     got = check(forward(case), inputs, {"y": case.y, **chosen(case)}, ulps=0)
-    want = plain(case, **inputs)
-    if case.pool is not None:
-        want, number = plain_windows.max_pool(want, case.pool, case.y[1:3])
-        assert np.array_equal(got["place"], number)
-    assert np.array_equal(got["y"], want)
+    for name, value in plain(case, **inputs).items():
+        assert np.array_equal(got[name], value), name
 
 
 def gradient_inputs(case: Case, rng: np.random.Generator, make: Any = quarters) -> dict[str, Any]:
@@ -235,12 +235,22 @@ def test_a_pooled_nan_is_the_largest(check):
 
 
 def test_the_first_of_equals_is_pooled(check):
-    """Where ReLU has made all of a window zero, too."""
     case = Case((4, 6, 1), Window((1, 1)), 2, pool=HALVES, has_bias=False, n=1)
     inputs = {"x": np.full((1, 4, 6, 1), -2.0), "weight": np.array([1.0, -1]).reshape(case.weight)}
     got = check(forward(case), inputs, {"y": case.y, **chosen(case)}, ulps=0)
     assert (got["y"] == [0, 2]).all()
     assert (got["place"] == 0).all()
+
+
+def test_the_largest_product_is_pooled_before_bias_and_activation(check):
+    """Where ReLU makes all of a window zero, too, and where a bias is infinite."""
+    case = Case((2, 4, 1), Window((1, 1)), 1, pool=HALVES, n=1)
+    x = np.array([[-4.0, -3, 1, 2], [-1, -2, 8, 4]]).reshape(1, 2, 4, 1)
+    for bias, expected in ((0.0, [0, 8]), (1, [0, 9]), (-9, [0, 0]), (np.inf, [np.inf] * 2)):
+        inputs = {"x": x, "weight": np.ones(case.weight), "bias": np.array([bias])}
+        got = check(forward(case), inputs, {"y": case.y, **chosen(case)}, ulps=0)
+        assert got["y"].ravel().tolist() == expected
+        assert got["place"].ravel().tolist() == [2, 2]
 
 
 BATCHES = ["same", "LeNet", "uneven", "two groups", "each channel", "many channels", "many images"]
