@@ -32,7 +32,7 @@ from nnkit.kernels.numba.runtime.tasks import share
 from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
 from nnkit.kernels.numba.tiles import fold_tile, tile_width
 
-WINDOW_NUMBERS = 1 << 13
+WINDOW_NUMBERS = 1 << 14
 """Numbers of windows' gradients that are computed before they are added to the images."""
 TASK_ROWS = 1024
 """Places worth a task, whose sums are as many numbers as the weights."""
