@@ -120,6 +120,8 @@ def convolution(
                     for e in range(1, elements):
                         part = z[e * size : (e + 1) * size]
                         _larger(part, place.dtype.type(e), out, where)
+                elif place.size > 0:
+                    place[target : target + size] = 0
                 _finish(out, biases, low, out)
                 row, target = row + now * elements, target + size
     restore_denormals(state)

@@ -84,6 +84,7 @@ def _turned(weight: Any, numbers: Any, depth: int) -> Any:
 @inline
 def _add_windows(
     windows: Any,
+    at: int,
     count: int,
     numbers: Any,
     positions: Any,
@@ -92,7 +93,7 @@ def _add_windows(
     shift: int,
     out: Any,
 ) -> None:
-    """Add what windows have, strip by strip, to the images that they lie on.
+    """Add what windows have, from row `at` on, strip by strip, to the image that they lie on.
 
     Windows side by side, which share pixels, do not follow each other: a sum that has just been
     written would be waited for.
@@ -102,13 +103,13 @@ def _add_windows(
     whole = length - length % lanes
     for begin in range(step):
         for i in range(begin, count, step):
-            source, place = i * size, positions[first + i] + shift
+            source, place = (at + i) * size, positions[first + i] + shift
             for strip in strips:
-                at = place + strip
+                target = place + strip
                 for j in range(0, whole, lanes):
-                    add_vector(windows, source + j, out, at + j)
+                    add_vector(windows, source + j, out, target + j)
                 if whole < length:
-                    add_part(windows, source + whole, length - whole, out, at + whole)
+                    add_part(windows, source + whole, length - whole, out, target + whole)
                 source += length
 
 
@@ -155,20 +156,28 @@ def _input_gradient(
     dx: Any,
     width: int,
 ) -> None:
-    """Add dx of some images: each place's dz times the weights, at the window it sees."""
+    """Add dx of some images: each place's dz times the weights, at the window it sees.
+
+    A block of places is of whole images or of one: in which order windows are added does not depend
+    on the images around.
+    """
     outputs, groups, size = numbers[OUTPUTS], numbers[GROUPS], numbers[WINDOW]
     channels, columns = numbers[CHANNELS] // groups, outputs // groups
     row = kernels.size // (outputs + REGISTER_BYTES // dx.itemsize)
-    rows = windows.size // size
-    places = count * numbers[WINDOWS] * numbers[ELEMENTS]
-    for first in range(0, places, rows):
-        now = min(rows, places - first)
-        for group in range(groups):
-            multiply_rows(
-                *(dz, first * outputs + group * columns, outputs, now, columns),
-                *(kernels[group * columns * row :], row, windows, size, width),
-            )
-            _add_windows(*(windows, now, numbers, positions, first, strips, group * channels, dx))
+    rows, places = windows.size // size, numbers[WINDOWS] * numbers[ELEMENTS]
+    together = max(1, rows // max(1, places))
+    for image in range(0, count, together):
+        images = min(together, count - image)
+        for begin in range(0, places, rows):
+            now, first = min(rows, places - begin), image * places + begin
+            for group in range(groups):
+                multiply_rows(
+                    *(dz, first * outputs + group * columns, outputs, images * now, columns),
+                    *(kernels[group * columns * row :], row, windows, size, width),
+                )
+                for i in range(images):
+                    here = positions, first + i * places, strips, group * channels
+                    _add_windows(windows, i * now, now, numbers, *here, dx)
 
 
 @inline
@@ -247,6 +256,8 @@ def convolution_backward(
         first, last = share(images, tasks, task), share(images, tasks, task + 1)
         total[:] = 0
         partial = sums[task]
+        if first == last:
+            partial[: dweight.size] = 0
         for image in range(first, last, together):
             count = min(together, last - image)
             at, size = image * windows * outputs, count * windows * outputs
