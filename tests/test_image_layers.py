@@ -178,6 +178,37 @@ def test_errors_of_the_transposed_convolution(make, message):
     assert str(caught.value) == message
 
 
+# ------------------------------------------------------------------ weights of PyTorch
+
+
+def test_weights_of_pytorch(backend, dtype):
+    """The recipe's turns: of kernels, of a transposed convolution's, and of Linear's rows.
+
+    The outputs are those of PyTorch 2.14.1 for ``Sequential(Conv2d(2, 3, 3, padding=1), ReLU(),
+    MaxPool2d(2), ConvTranspose2d(3, 2, 2, stride=2), Flatten(), Linear(48, 2))``.
+    """
+    model = Sequential(
+        ChannelsLast(),
+        Conv2d(2, 3, 3, padding=1),
+        ReLU(),
+        MaxPool2d(2),
+        ConvTranspose2d(3, 2, 2, stride=2),
+        Flatten(),
+        Linear(48, 2),
+        backend=backend,
+        dtype=dtype.name,
+    )
+    model[1].W.value = ramp((3, 2, 3, 3), 5).transpose(2, 3, 1, 0)
+    model[1].b.value = ramp((3,), 3)
+    model[4].W.value = ramp((3, 2, 2, 2), 7).transpose(2, 3, 1, 0)
+    model[4].b.value = ramp((2,), 2)
+    behind = ramp((2, 48), 11).reshape(2, 2, 4, 6).transpose(2, 3, 1, 0)
+    model[6].W.value = behind.reshape(48, 2)
+    model[6].b.value = ramp((2,), 3)
+    outputs = host(model, model(ramp((2, 2, 4, 6), 9)))
+    np.testing.assert_array_equal(outputs, [[5617, -195], [3116, -662]])
+
+
 # ------------------------------------------------------------------ networks of images
 
 
