@@ -99,6 +99,24 @@ def test_it_is_the_gradient_of_a_convolution(backend, rng):
     assert (small * x).sum() == pytest.approx((large * back).sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "gelu", "leaky_relu", "identity"])
+@pytest.mark.parametrize("bias", [True, False])
+def test_one_operation_with_the_activation(backend, rng, activation, bias):
+    x = rng.normal(size=(2, 3, 4, 2))
+    results = []
+    for fuse in (True, False):
+        layers = ConvTranspose2d(2, 3, 3, stride=2, bias=bias), activation
+        model = Sequential(*layers, backend=backend, dtype="float64", seed=0, fuse=fuse)
+        for b in model.parameters()[1:]:
+            b.value = np.arange(3) - 1
+        assert len(model.steps) == 2 - fuse
+        y = host(model, model(x))
+        dx = host(model, model.backward(y**2 - 0.3))
+        results.append((y, dx, host(model, model.flat.grads)))
+    for fused, apart in zip(*results, strict=True):
+        np.testing.assert_allclose(fused, apart, rtol=1e-12, atol=1e-13)
+
+
 def test_one_channel_needs_no_axis(backend, rng):
     model = Sequential(ConvTranspose2d(1, 2, 2, stride=2), backend=backend, dtype="float64")
     x = rng.normal(size=(2, 3, 4))

@@ -13,7 +13,10 @@ from nnkit.backends.contract import Window
 from nnkit.given.meanings import ANY
 from nnkit.given.options import flag, integer, pair
 from nnkit.initializers import Initializer
-from nnkit.layers.base import Layer
+from nnkit.kernels.table import ACTIVATIONS
+from nnkit.layers.activations import Activation
+from nnkit.layers.base import Layer, Step
+from nnkit.layers.fused_transposed import TransposedActivation
 from nnkit.layers.images import as_image
 from nnkit.layers.windows import short
 from nnkit.parameters import Parameter
@@ -139,25 +142,42 @@ class ConvTranspose2d(Layer):
         reach = (size - 1) * self.stride[axis] + self.kernel_size[axis]
         return int(reach - 2 * self.padding[axis] + self.output_padding[axis])
 
+    def fused_with(self, behind: Layer) -> Step | None:
+        """Add the bias in one pass with the activation behind."""
+        if isinstance(behind, Activation) and ACTIVATIONS[behind.kind].gradient is not None:
+            return TransposedActivation(self, behind)
+        return None
+
     def forward(self, x: Array) -> Array:
         """y = the gradient that x has by the input of a convolution, + b."""
-        self._shape = x.shape
-        self.x = x = x if x.ndim == 4 else x[..., None]
-        y = self.new("y", (len(x), *self.output_shape(x.shape[1:])))
-        own = self.W.value, self.window, 1, None
-        self.backend.convolution_backward("identity", x, y, *own, x, None, None, None, y)
+        y = self.spread(x, "y")
         if self.b is not None:
-            rows = y.reshape(-1, self.out_channels)
-            self.backend.bias_activation("identity", rows, self.b.value, rows)
+            self.backend.bias_activation("identity", self.rows(y), self.b.value, self.rows(y))
         return y
 
     def backward(self, dy: Array) -> Array:
-        """Overwrite the gradients of W and b; return dx = dy * W, the convolution."""
+        """Overwrite the gradients of W and b; return dx."""
         if self.b is not None:
-            self.backend.bias_gradient(dy.reshape(-1, self.out_channels), self.b.grad)
+            self.backend.bias_gradient(self.rows(dy), self.b.grad)
+        return self.gradients(dy)
+
+    def rows(self, image: Array) -> Array:
+        """The channels of each pixel of y as a row."""
+        return image.reshape(-1, self.out_channels)
+
+    def spread(self, x: Array, name: str) -> Array:
+        """Keep x; return y without b, the array of that name."""
+        self._shape = x.shape
+        self.x = x = x if x.ndim == 4 else x[..., None]
+        y = self.new(name, (len(x), *self.output_shape(x.shape[1:])))
         own = self.W.value, self.window, 1, None
-        x, dweight = self.x, self.W.grad
-        self.backend.convolution_backward("identity", x, dy, *own, x, None, dweight, None, None)
+        self.backend.convolution_backward("identity", x, y, *own, x, None, None, None, y)
+        return y
+
+    def gradients(self, dy: Array) -> Array:
+        """Overwrite W's gradient; return dx = dy * W, the convolution."""
+        x, own = self.x, (self.W.value, self.window, 1, None)
+        self.backend.convolution_backward("identity", x, dy, *own, x, None, self.W.grad, None, None)
         if not self.input_gradient:
             return None
         dx = self.new("dx", x.shape)
