@@ -61,6 +61,8 @@ MODULES = {
 
 CODE = [
     "nnkit/layers/linear.py",
+    "nnkit/layers/convolution.py",
+    "nnkit/layers/pooling.py",
     "nnkit/layers/activations.py",
     "nnkit/layers/softmax.py",
     "nnkit/layers/dropout.py",
@@ -83,6 +85,8 @@ CODE = [
     "kernels/table.py",
     "nnkit/backends/contract.py",
     "nnkit/backends/numpy/activations.py",
+    "nnkit/backends/numpy/windows.py",
+    "nnkit/backends/numpy/convolution.py",
     "nnkit/backends/numpy/softmax_cross_entropy.py",
     "nnkit/backends/numpy/losses.py",
     "nnkit/backends/numpy/normalization.py",

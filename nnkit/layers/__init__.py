@@ -15,6 +15,7 @@ from nnkit.layers.pooling import AvgPool2d, GlobalAvgPool2d, MaxPool2d, Upsample
 from nnkit.layers.prelu import PReLU
 from nnkit.layers.sequential import Sequential
 from nnkit.layers.softmax import LogSoftmax, Softmax
+from nnkit.layers.transposed import ConvTranspose2d
 
 __all__ = [
     "AvgPool2d",
@@ -22,6 +23,7 @@ __all__ = [
     "ChannelsLast",
     "Concat",
     "Conv2d",
+    "ConvTranspose2d",
     "Dropout",
     "Flatten",
     "GlobalAvgPool2d",

@@ -41,7 +41,8 @@ class Data:
             self.outputs = model.run_forward(as_input(model, self.x[:1])).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
-                f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
+                f"the model's outputs must be rows of numbers, not of shape {self.outputs}: put "
+                "Flatten() behind its last layer, or GlobalAvgPool2d() for the mean of each channel"
             )
         real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
