@@ -90,7 +90,7 @@ class BatchNorm1d(_Normalization):
         y = self.new("y", x.shape)
         if not self.training:
             self.mean, self.var = self.running_mean, self.running_var
-            self.backend.batch_norm_inference(x, self.norm, self.mean, self.var, y)
+            self.backend.batch_norm_inference("identity", x, self.norm, self.mean, self.var, y)
             return y
         if len(x) < self.least_rows:
             raise ValueError(
@@ -100,14 +100,16 @@ class BatchNorm1d(_Normalization):
         shape, real = (self.num_features,), arithmetic(self.dtype)
         self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
         running = Running(self.running_mean, self.running_var, self.momentum)
-        self.backend.batch_norm_forward(x, self.norm, running, self.mean, self.var, y)
+        self.backend.batch_norm_forward("identity", x, self.norm, running, self.mean, self.var, y)
         return y
 
     def backward(self, dy: Array) -> Array:
         """Return dx, through the statistics too if they were the batch's; see the backend."""
         dx = self.new("dx", dy.shape)
         self.backend.batch_norm_backward(
+            "identity",
             dy,
+            None,
             self.x,
             self.norm,
             self.mean,
