@@ -767,6 +767,13 @@ class Backend(ABC):
         """
 
     @operation
+    def channel_dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+        """Do as `dropout` with whole channels of images x (n, pixels, channels).
+
+        The mask is that of `dropout` for an array (n, channels): all pixels of an image have one.
+        """
+
+    @operation
     def sgd(
         self,
         p: Out,

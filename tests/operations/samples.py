@@ -171,6 +171,11 @@ def operations(
             {"at": at, "x": x},
             {"y": shape},
         ),
+        "channel_dropout": (
+            lambda b, a: b.channel_dropout(a.images, 0.4, 2**33 + 5, a.at, a.y),
+            {"at": at, "images": random_array(rng, (n, 3, m))},
+            {"y": (n, 3, m)},
+        ),
         "sgd": (
             lambda b, a: b.sgd(a.p, a.g, None, _update(a), 0.0, False),
             {"at": at, "g": g, "lr": lr},

@@ -345,6 +345,11 @@ def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
     return masks.dropout, x.size, arguments, None
 
 
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+    low, high = key & 0xFFFFFFFF, key >> 32
+    return masks.channel_dropout, x.size, (x, p, low, high, counters, out), None
+
+
 def sgd(
     p: Out, g: Array, velocity: Out | None, update: Update, momentum: float, nesterov: bool
 ) -> Call | None:
