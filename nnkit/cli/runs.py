@@ -80,10 +80,10 @@ class Run:
         return rows.reshape(-1, *image_shape(self.dataset)) if self.augment else rows
 
 
-def image_shape(dataset: Dataset) -> tuple[int, int]:
-    """Return height and width; raises where images have several channels, or are none."""
+def image_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the shape of an image; raises where the data are none."""
     if dataset.image_shape is None:
-        raise Failure(f"--augment changes images with one channel, which {dataset.name} has not")
+        raise Failure(f"--augment changes images, which {dataset.name} has not")
     return dataset.image_shape
 
 
