@@ -1,7 +1,8 @@
 """What the filters of a network look like, before and after it has learned to read digits.
 
 Before, they are noise. Training turns many of them towards edges, whose weights rise along one
-direction; nobody has told them to. With --plot FILE as a figure; `nnkit plot filters` draws those of a file.
+direction; nobody has told them to. With --plot FILE as a figure; `nnkit plot filters` draws those
+of a file.
 """
 
 import argparse

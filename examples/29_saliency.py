@@ -44,11 +44,8 @@ print(f"by 0.01 times it: {abs(change - 0.01 * gradient[i, row, column]) < 1e-3}
 
 print("\nhalf-gray pixels, and how many test images are still right:")
 order, rng = np.argsort(-abs(gradient).reshape(-1, 64), axis=1), np.random.default_rng(0)
-choices = {
-    "the most salient": order,
-    "the least salient": order[:, ::-1],
-    "any": rng.permuted(order, axis=1),
-}
+shuffled = rng.permuted(order, axis=1)
+choices = {"the most salient": order, "the least salient": order[:, ::-1], "any": shuffled}
 for name, places in choices.items():
     spoilt = tests.reshape(-1, 64).copy()
     np.put_along_axis(spoilt, places[:, :8], 0.5, axis=1)

@@ -363,6 +363,11 @@ def test_a_network_without_convolutions(checkpoint, command):
     )
 
 
+def test_weights_of_a_network_with_convolutions(convolutional):
+    expected = f"{convolutional} has convolutions, whose filters nnkit plot filters draws"
+    assert error("weights", convolutional) == expected
+
+
 def test_feature_maps_of_a_test_image(convolutional, drawn):
     figure = drawn("feature_maps")
     assert plot("feature-maps", convolutional, 2) == "saved feature-maps.png\n"

@@ -67,7 +67,10 @@ PROMISED = {
         r"\n   \.\.\.########\.{9}\n   \.\.\.########\.\.\.\+\.{5}\n",
         r"inside the square 0, at its left edge 4, on the slope 4\.24",
     ],
-    "28_filters": [r"22 %", r"before: .* 30% on average", r"epochs: 9[678]\.[^#]*#[^%]* 3\d %"],
+    "28_filters": [
+        r"before: .* right;(.*\n){4}.* 30% on average",
+        r"epochs: 9[678]\.\d% right;(.*\n){4}.* 4\d% on average",
+    ],
     "29_saliency": [
         r"a 5, taken for 5",
         r"times it: True",

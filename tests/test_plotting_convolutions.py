@@ -25,7 +25,7 @@ def model():
         nnkit.Conv2d(1, 3, 3, padding=1),
         nnkit.Tanh(),
         nnkit.MaxPool2d(2),
-        nnkit.Sequential(nnkit.Conv2d(3, 2, 2), nnkit.Dropout(0.5), nnkit.ReLU()),
+        nnkit.Sequential(nnkit.Conv2d(3, 2, 2), nnkit.Dropout(0.5), nnkit.LeakyReLU()),
         nnkit.Flatten(),
         nnkit.Linear(4, 3),
         seed=5,
@@ -111,8 +111,8 @@ def test_maps_are_seen_behind_the_activation_of_each_convolution(model, image):
     np.testing.assert_array_equal(arrays(shown)[0], image)
     tanh = model[:3](image[None])[0]
     np.testing.assert_allclose(arrays(first), np.moveaxis(tanh, 2, 0), atol=1e-12)
-    relu = model[:5](image[None])[0]
-    np.testing.assert_allclose(arrays(second), np.moveaxis(relu, 2, 0), atol=1e-12)
+    leaky = model[:5](image[None])[0]
+    np.testing.assert_allclose(arrays(second), np.moveaxis(leaky, 2, 0), atol=1e-12)
     largest = abs(tanh).max()
     assert first.images[0].get_clim() == pytest.approx((-largest, largest))
     assert first.get_title("left") == (
@@ -150,6 +150,21 @@ def test_a_convolution_is_shown_by_itself_where_no_activation_is_right_behind():
         "3.shortcut": "3.shortcut",
     }
     assert len(feature_maps(model, np.eye(4)).get_axes()) == 5
+
+
+def test_a_convolution_in_a_layer_that_tells_no_shapes_is_shown_by_itself():
+    class Half(nnkit.Layer):
+        def __init__(self):
+            self.parts = nnkit.Sequential(
+                nnkit.Conv2d(1, 2, 3), nnkit.MaxPool2d(2), nnkit.ReLU(), backend="numpy"
+            )
+
+        def forward(self, x):
+            return self.parts.forward(x)
+
+    model = nnkit.Sequential(Half())
+    assert activated(model, (4, 4)) == {"0.parts.0": "0.parts.0"}
+    assert len(feature_maps(model, np.eye(4)).get_axes()) == 2
 
 
 def test_bytes_are_scaled_as_the_model_scales_them(model, image):

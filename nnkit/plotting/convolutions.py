@@ -43,7 +43,7 @@ def activated(model: Sequential, shape: tuple[int, ...]) -> dict[str, str]:
     ends = {path: path for path in convolutions(model)}
     for chain in _chains(model):
         for i, (path, layer) in enumerate(chain):
-            if not isinstance(layer, Conv2d):
+            if not isinstance(layer, Conv2d) or shapes[path] is None:
                 continue
             for end, behind in chain[i + 1 :]:
                 if isinstance(behind, Conv2d) or shapes.get(end) != shapes[path]:

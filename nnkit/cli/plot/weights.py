@@ -12,6 +12,7 @@ from nnkit.cli.checkpoints import input_features
 from nnkit.cli.command import Command, Failure
 from nnkit.cli.plot.loading import load_model
 from nnkit.cli.plot.saving import picture, save
+from nnkit.plotting.convolutions import convolutions
 from nnkit.training import Trainer
 
 
@@ -27,6 +28,8 @@ def weights(checkpoint: str, count: int, output: Path, title: str | None) -> Non
     CHECKPOINT is a model.safetensors, of a network for images.
     """
     trainer = load_model(checkpoint)
+    if convolutions(trainer.model):
+        raise Failure(f"{checkpoint} has convolutions, whose filters nnkit plot filters draws")
     shape = _image_shape(trainer, checkpoint)
     save(output, title, plotting.first_layer_weights, trainer.model, shape, count=count)
 
