@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.kernels.numba.codegen.copies import add_part, add_vector
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.gathering import copy, multiply, pad
+from nnkit.kernels.numba.gathering import copy, multiply, multiply_rows, pad, unpad
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
     CHANNELS,
@@ -18,7 +19,10 @@ from nnkit.kernels.numba.geometry import (
     GROUPS,
     IMAGE,
     OUTPUTS,
+    STEP,
+    STRIP,
     TOGETHER,
+    WINDOW,
     WINDOWS,
 )
 from nnkit.kernels.numba.geometry import PADDED as PADDED_SIZE
@@ -28,6 +32,8 @@ from nnkit.kernels.numba.runtime.tasks import share
 from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
 from nnkit.kernels.numba.tiles import fold_tile, tile_width
 
+WINDOW_NUMBERS = 1 << 13
+"""Numbers of windows' gradients that are computed before they are added to the images."""
 TASK_ROWS = 1024
 """Places worth a task, whose sums are as many numbers as the weights."""
 
@@ -62,30 +68,48 @@ def _add_up(d: Any, total: Any) -> None:
 
 
 @inline
-def _turned(weight: Any, order: Any, numbers: Any) -> Any:
-    """The weights transposed, in the order of the phases, one group behind the other.
-
-    Rows are as long as whole vectors.
-    """
+def _turned(weight: Any, numbers: Any, depth: int) -> Any:
+    """The weights' matrix transposed, one group behind the other; rows as long as whole vectors."""
     lanes = REGISTER_BYTES // weight.itemsize
     outputs, groups = numbers[OUTPUTS], numbers[GROUPS]
-    channels, columns = numbers[CHANNELS] // groups, outputs // groups
-    row = (channels + lanes - 1) // lanes * lanes
-    out = np.empty((groups * order.size * columns + lanes) * row, weight.dtype)
-    at = 0
+    row = (depth + lanes - 1) // lanes * lanes
+    out = np.empty((outputs + lanes) * row, weight.dtype)
+    columns = outputs // groups
     for group in range(groups):
-        for tap in order:
-            begin = tap * channels * outputs + group * columns
-            transpose(weight, begin, outputs, channels, columns, out[at:], lanes)
-            at += columns * row
+        part = out[group * columns * row :]
+        transpose(weight, group * columns, outputs, depth, columns, part, lanes)
     return out
 
 
 @inline
-def _put_around(dz: Any, spots: Any, count: int, outputs: int, around: Any) -> None:
-    """Copy rows of dz to their places in padded images."""
-    for i in range(count):
-        copy(dz[i * outputs : (i + 1) * outputs], around[spots[i] : spots[i] + outputs])
+def _add_windows(
+    windows: Any,
+    count: int,
+    numbers: Any,
+    positions: Any,
+    first: int,
+    strips: Any,
+    shift: int,
+    out: Any,
+) -> None:
+    """Add what windows have, strip by strip, to the images that they lie on.
+
+    Windows side by side, which share pixels, do not follow each other: a sum that has just been
+    written would be waited for.
+    """
+    lanes = REGISTER_BYTES // out.itemsize
+    size, length, step = numbers[WINDOW], numbers[STRIP], numbers[STEP]
+    whole = length - length % lanes
+    for begin in range(step):
+        for i in range(begin, count, step):
+            source, place = i * size, positions[first + i] + shift
+            for strip in strips:
+                at = place + strip
+                for j in range(0, whole, lanes):
+                    add_vector(windows, source + j, out, at + j)
+                if whole < length:
+                    add_part(windows, source + whole, length - whole, out, at + whole)
+                source += length
 
 
 @inline
@@ -121,31 +145,30 @@ def _add_weights(
 
 @inline
 def _input_gradient(
-    source: Any,
+    dz: Any,
     count: int,
     numbers: Any,
-    phases: Any,
-    pixels: Any,
-    targets: Any,
-    turned: Any,
+    positions: Any,
+    strips: Any,
     kernels: Any,
+    windows: Any,
     dx: Any,
     width: int,
 ) -> None:
-    """Give dx of some images from their dy, padded, and the weights turned."""
-    lanes = REGISTER_BYTES // dx.itemsize
-    groups = numbers[GROUPS]
-    channels, columns = numbers[CHANNELS] // groups, numbers[OUTPUTS] // groups
-    row = (channels + lanes - 1) // lanes * lanes
-    size = turned.size * row
-    for phase in range(len(phases)):
-        pixel, own, tap, depth = phases[phase]
-        for group in range(groups if depth > 0 else 0):
-            at, kernel = group * columns, group * size + tap * row
-            multiply(
-                *(source, at, pixels, pixel, turned, tap, depth, kernels, kernel, row),
-                *(dx, group * channels, targets, pixel, own * count, channels, width, False),
+    """Add dx of some images: each place's dz times the weights, at the window it sees."""
+    outputs, groups, size = numbers[OUTPUTS], numbers[GROUPS], numbers[WINDOW]
+    channels, columns = numbers[CHANNELS] // groups, outputs // groups
+    row = kernels.size // (outputs + REGISTER_BYTES // dx.itemsize)
+    rows = windows.size // size
+    places = count * numbers[WINDOWS] * numbers[ELEMENTS]
+    for first in range(0, places, rows):
+        now = min(rows, places - first)
+        for group in range(groups):
+            multiply_rows(
+                *(dz, first * outputs + group * columns, outputs, now, columns),
+                *(kernels[group * columns * row :], row, windows, size, width),
             )
+            _add_windows(*(windows, now, numbers, positions, first, strips, group * channels, dx))
 
 
 @inline
@@ -191,13 +214,7 @@ def convolution_backward(
     positions: Any,
     taps: Any,
     lines: Any,
-    spots: Any,
-    spread: Any,
-    phases: Any,
-    pixels: Any,
-    targets: Any,
-    turned: Any,
-    order: Any,
+    strips: Any,
     images: int,
     masked: bool,
     weight_width: int,
@@ -219,9 +236,11 @@ def convolution_backward(
     apart = numbers[ELEMENTS] > 1 or PADDED
     dense = np.zeros(together * rows * outputs + lanes if apart else 0, dy.dtype)
     total = np.empty(tile_width(windows * outputs, outputs) if dbias.size else 0, dy.dtype)
-    wide = dx.size > 0 and spread[1] != 0
-    around = np.zeros(together * spread[0] if wide else 0, dy.dtype)
-    kernels = _turned(weight, order if dx.size else order[:0], numbers)
+    kernels = _turned(weight, numbers, numbers[WINDOW] if dx.size else 0)
+    seen = np.empty(max(8, WINDOW_NUMBERS // numbers[WINDOW]) * numbers[WINDOW], dy.dtype)
+    inputs = np.empty(
+        together * numbers[PADDED_SIZE] if numbers[COPIED] and dx.size else 0, dy.dtype
+    )
     tasks = len(sums)
     begin, end = my_range(tasks, team)
     for task in range(begin, end):
@@ -244,16 +263,15 @@ def convolution_backward(
                     *(padded, partial, weight_width, image > first),
                 )
             if dx.size:
-                if wide:
-                    _put_around(dz, spots, count * rows, outputs, around)
-                here = dx[image * numbers[IMAGE] : (image + count) * numbers[IMAGE]]
-                if spread[2] != 0:
-                    here[:] = 0
-                source = around if wide else dz
+                here = inputs
+                if numbers[COPIED] == 0:
+                    here = dx[image * numbers[IMAGE] : (image + count) * numbers[IMAGE]]
+                here[:] = 0
                 _input_gradient(
-                    *(source, count, numbers, phases, pixels, targets, turned),
-                    *(kernels, here, input_width),
+                    dz, count, numbers, positions, strips, kernels, seen, here, input_width
                 )
+                if numbers[COPIED] != 0:
+                    unpad(inputs, numbers, image, count, dx)
         if dbias.size:
             fold_tile(total, partial[dweight.size :])
     barrier(team)

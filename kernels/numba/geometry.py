@@ -40,8 +40,8 @@ class Shape(NamedTuple):
     pool_stride: Pair
 
 
-class Forward(NamedTuple):
-    """Tables of ``x * weight``."""
+class Tables(NamedTuple):
+    """The tables of a convolution and its gradients."""
 
     numbers: Table
     """See the names below."""
@@ -53,6 +53,8 @@ class Forward(NamedTuple):
     """For each row of the weights' matrix, how far behind that its number is."""
     lines: Table
     """Where the rows of the output begin, and those of the weights' matrix."""
+    strips: Table
+    """For each strip of a window, how far behind its first number it begins."""
 
 
 (
@@ -71,42 +73,22 @@ class Forward(NamedTuple):
     CHANNELS,
     OUTPUTS,
     GROUPS,
-) = range(15)
-"""Numbers of `Forward`: an image's rows and the length of one; its size; rows of a padded image,
+    WINDOW,
+    STRIP,
+    STEP,
+) = range(18)
+"""`Tables.numbers`: an image's rows and the length of one; its size; rows of a padded image,
 the length of one and its size; where in it the first pixel is; whether it is another than the image
 itself; pooling windows of an image, elements of a window, windows of a block; images of a group;
-channels, outputs, groups of channels."""
-
-
-class Backward(NamedTuple):
-    """Tables of the input's gradient: a convolution of dy, padded, with the weights turned.
-
-    Where the stride is above 1, pixels fall into phases, which other weights have a part in.
-    """
-
-    spots: Table
-    """For each place, as in `Forward.positions`, where in the padded dy its numbers are."""
-    spread: Table
-    """Size of an image of the padded dy; whether it is another than dy itself; whether there are
-    pixels that no window sees."""
-    phases: Table
-    """For each phase: its first entry in `pixels`, pixels of an image, first entry in `turned`, and
-    number of entries there, for one group of channels."""
-    pixels: Table
-    """For each pixel of a phase, for a group of images, where in the padded dy it begins."""
-    targets: Table
-    """And where in dx."""
-    turned: Table
-    """For each row of the turned weights, how far behind that its number of dy is."""
-    order: Table
-    """Which element of a kernel each block of rows of the turned weights belongs to."""
+channels, outputs, groups of channels; numbers of a window in one group of channels, and of each of
+its strips, which lie together in an image; the distance of places whose windows share no pixel."""
 
 
 def _all(*axes: Any) -> Table:
     """All sums of numbers of some axes, the last axis fastest."""
     total: Any = np.zeros((), np.int64)
     for axis in axes:
-        total = total[..., None] + np.asarray(axis, np.int64)
+        total = total[..., None] + np.atleast_1d(np.asarray(axis, np.int64))
     return np.ascontiguousarray(total.reshape(-1))
 
 
@@ -133,7 +115,7 @@ def _order(shape: Shape, block: int) -> tuple[Table, Table]:
 
 
 @cache
-def forward(shape: Shape) -> Forward:
+def tables(shape: Shape) -> Tables:
     """Make the tables of a convolution."""
     (height, width), c, o = shape.image, shape.channels, shape.outputs
     elements = shape.pool[0] * shape.pool[1]
@@ -154,8 +136,11 @@ def forward(shape: Shape) -> Forward:
     depth = shape.size[0] * shape.size[1] * (c // shape.groups)
     numbers = [height, width * c, height * width * c, rows, columns * c, size]
     numbers += [(shape.padding[0] * columns + shape.padding[1]) * c, copied, windows, elements]
-    numbers += [block, together, c, o, shape.groups]
-    return Forward(
+    whole = shape.groups == 1 and shape.dilation[1] == 1
+    strip = shape.size[1] * c if whole else c // shape.groups
+    reach = (shape.size[1] - 1) * shape.dilation[1] // shape.stride[1] + 1
+    numbers += [block, together, c, o, shape.groups, depth, strip, reach]
+    return Tables(
         np.array(numbers, np.int64),
         _all(np.arange(together) * size, place),
         _all(
@@ -164,6 +149,10 @@ def forward(shape: Shape) -> Forward:
             np.arange(c // shape.groups),
         ),
         np.arange(max(depth, block * elements), dtype=np.int64) * o,
+        _all(
+            np.arange(shape.size[0]) * shape.dilation[0] * columns * c,
+            0 if whole else np.arange(shape.size[1]) * shape.dilation[1] * c,
+        ),
     )
 
 
@@ -171,75 +160,3 @@ def _even(windows: int, size: int) -> int:
     """Windows of a block, where there are as few blocks as may be, of like sizes."""
     blocks = max(1, -(-windows * size // (2 * BLOCK)))
     return -(-windows // blocks)
-
-
-@cache
-def backward(shape: Shape) -> Backward:
-    """Make the tables of its gradient by the input."""
-    (height, width), c, o = shape.image, shape.channels, shape.outputs
-    numbers = forward(shape).numbers
-    images = np.arange(numbers[TOGETHER])
-    down, right = _phases(shape, 0), _phases(shape, 1)
-    above, below = _margins(down, shape.places[0])
-    left, behind = _margins(right, shape.places[1])
-    rows, columns = above + shape.places[0] + below, left + shape.places[1] + behind
-    size = rows * columns * o
-    phases: list[tuple[int, ...]] = []
-    pixels: list[Table] = []
-    targets: list[Table] = []
-    turned: list[Table] = []
-    order: list[Table] = []
-    for i in down:
-        for j in right:
-            steps = _all(i.shifts * columns * o, j.shifts * o, np.arange(o // shape.groups))
-            begin = sum(map(len, pixels)), len(i.pixels) * len(j.pixels), sum(map(len, turned))
-            phases.append((*begin, len(steps)))
-            there = (i.places + above) * columns * o, (j.places + left) * o
-            pixels.append(_all(images * size, *there))
-            target = i.pixels * width * c, j.pixels * c
-            targets.append(_all(images * height * width * c, *target))
-            turned.append(steps)
-            order.append(_all(i.taps * shape.size[1], j.taps))
-    unseen = any(depth == 0 for *_, depth in phases)
-    spread = (rows, columns) != shape.places or shape.pool != (1, 1)
-    row, column = _order(shape, int(numbers[BLOCK_WINDOWS]))
-    return Backward(
-        _all(images * size, ((row + above) * columns + column + left) * o),
-        np.array([size, spread, unseen], np.int64),
-        np.array(phases, np.int64),
-        *map(np.concatenate, (pixels, targets, turned, order)),
-    )
-
-
-class Phase(NamedTuple):
-    """Pixels of one axis that the same elements of a kernel have a part in."""
-
-    pixels: Table
-    places: Table
-    """For each, the last place whose window begins there or before."""
-    taps: Table
-    """The elements."""
-    shifts: Table
-    """For each, how many places further its window is: none, or some back."""
-
-
-def _phases(shape: Shape, axis: int) -> list[Phase]:
-    stride, dilation = shape.stride[axis], shape.dilation[axis]
-    pixels = np.arange(shape.image[axis], dtype=np.int64)
-    taps = np.arange(shape.size[axis], dtype=np.int64)
-    begin = pixels + shape.padding[axis]
-    found = []
-    for phase in range(stride):
-        own, parts = begin % stride == phase, taps[taps * dilation % stride == phase]
-        if own.any():
-            shifts = -((parts * dilation - phase) // stride)
-            found.append(Phase(pixels[own], begin[own] // stride, parts, shifts))
-    return found
-
-
-def _margins(phases: list[Phase], places: int) -> Pair:
-    """How many places before the first and behind the last the pixels' windows reach."""
-    seen = [phase for phase in phases if len(phase.taps)]
-    low = min((int(phase.places.min() + phase.shifts.min()) for phase in seen), default=0)
-    high = max((int(phase.places.max() + phase.shifts.max()) for phase in seen), default=0)
-    return max(0, -low), max(0, high - places + 1)

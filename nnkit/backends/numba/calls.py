@@ -210,7 +210,7 @@ def convolution(
     y: Out,
     place: Out | None,
 ) -> Call:
-    tables = geometry.forward(_shape(x, weight, window, groups, pool, y))
+    tables = geometry.tables(_shape(x, weight, window, groups, pool, y))
     rows = y.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
     width = products.best_width(rows, weight.shape[3] // groups, x.itemsize)
     if bias is None:
@@ -218,7 +218,7 @@ def convolution(
     where = _nothing("uint8") if place is None else place
     arrays = (array.reshape(-1) for array in (x, weight, bias, y, where))
     floor = 0.0 if kind == "relu" else -inf
-    arguments = *arrays, *tables, len(x), floor, width
+    arguments = *arrays, *tables[:-1], len(x), floor, width
     return convolutions.convolution, rows * weight.size // groups, arguments, None
 
 
@@ -241,21 +241,20 @@ def convolution_backward(
     dbias: Out | None,
     dx: Out | None,
 ) -> Call:
-    shape = _shape(x, weight, window, groups, pool, dy)
-    forward, backward = geometry.forward(shape), geometry.backward(shape)
+    tables = geometry.tables(_shape(x, weight, window, groups, pool, dy))
     rows = dy.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
     where = _nothing("uint8") if place is None else place
     wanted = [_nothing(x.dtype) if array is None else array for array in (dweight, dbias, dx)]
     arrays = (array.reshape(-1) for array in (dy, x, weight, y, where, *wanted))
-    kernel, inputs = convolution_gradients.convolution_backward, weight.shape[2]
+    kernel, depth = convolution_gradients.convolution_backward, prod(weight.shape[:3])
     widths = (
-        products.best_width(weight.size // weight.shape[3], weight.shape[3] // groups, x.itemsize),
-        products.best_width(x.size // x.shape[3], inputs, x.itemsize),
+        products.best_width(depth, weight.shape[3] // groups, x.itemsize),
+        products.best_width(rows, depth, x.itemsize),
     )
     work = rows * weight.size // groups * sum(each is not None for each in (dweight, dx))
     tasks = max(1, min(len(x), rows // convolution_gradients.TASK_ROWS, MAX_TASKS))
     sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
-    arguments = *arrays, *forward, *backward, len(x), kind == "relu", *widths
+    arguments = *arrays, *tables, len(x), kind == "relu", *widths
     return kernel, work, arguments, sums
 
 
