@@ -67,6 +67,8 @@ CODE = [
     "nnkit/layers/softmax.py",
     "nnkit/layers/dropout.py",
     "nnkit/layers/normalization.py",
+    "nnkit/layers/convolution.py",
+    "nnkit/layers/pooling.py",
     "nnkit/layers/base.py",
     "nnkit/losses.py",
     "nnkit/optimizers.py",
@@ -90,7 +92,12 @@ CODE = [
     "nnkit/backends/numpy/softmax_cross_entropy.py",
     "nnkit/backends/numpy/losses.py",
     "nnkit/backends/numpy/normalization.py",
+    "nnkit/backends/numpy/windows.py",
+    "nnkit/backends/numpy/convolution.py",
+    "nnkit/backends/numpy/pooling.py",
     "nnkit/backends/numpy/optimizers.py",
+    "nnkit/plotting/filters.py",
+    "nnkit/plotting/saliency.py",
     "nnkit/data/digits.py",
 ]
 """What the page "The code" shows, in the order in which it is good to read."""

@@ -47,6 +47,35 @@ PROMISED = {
     "21_digits": [r"of +1: 9\d\.\d% right", r"of 100: 9\d\.\d% right"],
     "22_own_layer": [r"gradients agree", r"9\d\.\d% of the points"],
     "23_save_and_resume": [r"stopped after 2 epochs and 8 steps", r"bit for bit: True"],
+    "24_convolution_by_hand": [
+        r"1\*2 \+ 2\*0 \+ 3\*1 \+ .* \+ 1\*2 = 15\n",
+        r"4x4: 2x2, the same from the layer: True\n +15 +16\n +6 +15\n",
+        r"bias 3: .* True\n +18 +19\n +9 +18\n",
+        r"padding 1: .* True\n +7 +12 +10 +2\n +4 +15 +16 +10\n +10 +6 +15 +6\n +8 +10 +4 +3\n",
+        r"stride 2: 3x3, .* True\n +15 +17 +15\n +17 +15 +17\n +15 +17 +15\n",
+        r"\(28 \+ 2\*2 - 5\) // 3 \+ 1 = 10",
+    ],
+    "25_im2col": [r"1 2 4 5\n +2 3 5 6", r"\(90, 75\)", r"rounding: True", r"dy: True\n.*dy: True"],
+    "26_pooling": [
+        r"2x2\n +2 +3\n +4 +2\n",
+        r"0 +10 +0 +0\n +0 +0 +0 +20\n +0 +0 +0 +40\n +0 +30 +0 +0\n",
+        r"1 +1\.5\n +2\.25 +1\n",
+        r"1 of 6 pixels, but 3 of 4",
+    ],
+    "27_edges": [
+        r"\n   \.\.##\.\.\.\.\.\.==\.\.\.\.\.\.\.\.\n",
+        r"\n   \.\.\.########\.{9}\n   \.\.\.########\.\.\.\+\.{5}\n",
+        r"inside the square 0, at its left edge 4, on the slope 4\.24",
+    ],
+    "28_filters": [
+        r"before: .* right;(.*\n){4}.* 30% on average",
+        r"epochs: 9[678]\.\d% right;(.*\n){4}.* 4\d% on average",
+    ],
+    "29_saliency": [
+        r"a 5, taken for 5",
+        r"times it: True",
+        r"the most salient: [567]\d\.\d%\n.*the least salient: 9[4-7]\.\d%\n.*any: 9[0-4]\.\d%",
+    ],
 }
 """What each example must print, as regular expressions."""
 
