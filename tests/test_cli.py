@@ -581,8 +581,9 @@ def test_unknown_commands_and_options():
         (
             ["train", "mnits"],
             "'mnits' is no data set and no path (did you mean mnist?); choose mnist, "
-            "fashion-mnist, digits, a folder with a folder of images for each class or with IDX "
-            "files, or an .npz file",
+            "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
+            "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for "
+            "each class or with IDX files, or an .npz file",
         ),
         (
             ["train", "digits", "--batch-size", "2000"],
@@ -1150,7 +1151,7 @@ def test_datasets(folder):
     for info in data.available():
         assert f"{info.name}: {info.description}\n" in text
     found = {row["name"]: row for row in json.loads(nnkit_ok("datasets", "--json"))}
-    assert set(found) == {"mnist", "fashion-mnist", "digits"}
+    assert set(found) == set(data.catalogue.KNOWN)
     assert found["digits"]["location"].endswith("digits.npz")
 
 

@@ -18,6 +18,7 @@ from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.data import Dataset
+from nnkit.data.dataset import in_words
 from nnkit.files import atomic
 from nnkit.layers import Linear, Sequential
 from nnkit.layers.inputs import BYTE, LEAST_PIXELS
@@ -135,7 +136,7 @@ def describe(run: Run) -> str:
     trainer, data = run.trainer, run.dataset
     model, optimizer = trainer.model, trainer.optimizer
     shape = data.image_shape
-    images = f"images of {shape[0]}x{shape[1]}" if shape else f"rows of {data.x_train.shape[1]}"
+    images = f"images of {in_words(shape)}" if shape else f"rows of {data.x_train.shape[1]}"
     steps = -(-len(data.x_train) // run.batch_size)
     schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
     rows = {

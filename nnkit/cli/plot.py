@@ -175,7 +175,9 @@ def weights(checkpoint: str, count: int, output: Path, title: str | None) -> Non
 def _image_shape(trainer: Trainer, path: str) -> tuple[int, int]:
     """Return height and width: what the checkpoint says, else those of a square."""
     if trainer.extra.get("image_shape") is not None:
-        height, width = trainer.extra["image_shape"]
+        height, width, *colors = trainer.extra["image_shape"]
+        if colors:
+            raise Failure(f"{path} is no network for images with one channel")
         return height, width
     features = input_features(trainer) or 0
     side = math.isqrt(features)
@@ -212,8 +214,8 @@ def digits(
     train" takes; by default it is what the network was trained on.
     """
     dataset, answers, names = _answers(checkpoint, data, backend)
-    if dataset.image_shape is None:
-        raise Failure(f"{dataset.name} has no images with one channel")
+    if dataset.image_shape is None or dataset.image_shape[2:] not in {(), (3,)}:
+        raise Failure(f"{dataset.name} has no images, gray or in colour")
     right = float(np.mean(answers == dataset.t_test))
     if wrong and right == 1:
         raise Failure(f"{checkpoint} is right on all test images of {dataset.name}")

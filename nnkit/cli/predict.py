@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, input_features, load_classifier
+from nnkit.cli.checkpoints import as_taken, class_names, input_features, load_classifier
 from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
 from nnkit.images import Preparation, read_image
 from nnkit.reasons import printable
@@ -69,15 +69,17 @@ def predict(
     Images are prepared as those were that the network was trained on. For MNIST: made gray
     and, where dark on light, inverted; the digit is cut out, scaled to fit 20x20 pixels, and its
     centre of mass put in the middle of 28x28. An image that has 28x28 pixels already is only
-    inverted, if need be. For one's own data, images are just made gray and scaled.
+    inverted, if need be. For one's own data, images are just made gray and scaled. They keep their
+    colours where the network was trained on images in colour.
     """
     trainer = load_classifier(checkpoint, get_backend(backend))
     shape, how = _input_of(trainer, checkpoint)
+    taken = as_taken(trainer.model, shape) or shape
     results = []
     failed = False
     for image in images:
         try:
-            pixels = read_image(image, shape, "resize" if raw else how)
+            pixels = read_image(image, shape, "resize" if raw else how).reshape(taken)
         except (OSError, ValueError) as error:
             failed = True
             report(explain(error))
@@ -98,8 +100,8 @@ def predict(
         raise click.exceptions.Exit(1)
 
 
-def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation]:
-    """Return the height and width of the network's images, and how they are prepared."""
+def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, ...], Preparation]:
+    """Return the shape of the network's images, 3 at its end if in colour, and how to prepare."""
     about = trainer.extra
     low, high = about.get("pixel_range", (0, 1))
     if low < 0 or high > 1:
@@ -107,15 +109,25 @@ def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation
             f"{path} was trained on pixels from {low:g} to {high:g}: image files hold bytes, which "
             "are 0 to 1 here; use nnkit.load in Python"
         )
-    if about.get("image_shape") is not None:
-        height, width = about["image_shape"]
-    else:
-        features = input_features(trainer) or 0
-        height = width = math.isqrt(features)
-        if "data" in about or height == 0 or height * width != features:
-            raise Failure(f"{path} is no network for images with one channel")
-    usual: Preparation = "mnist" if (height, width) == (28, 28) else "resize"
-    return (height, width), about.get("preparation", usual)
+    shape: tuple[int, ...] | None = about.get("image_shape")
+    if shape is None and "data" not in about:
+        shape = _of_model(trainer)
+    if shape is None or tuple(shape[2:]) not in {(), (1,), (3,)}:
+        raise Failure(f"{path} is no network for images, gray or in colour")
+    height, width, *channels = shape
+    shape = (height, width, 3) if channels == [3] else (height, width)
+    usual: Preparation = "mnist" if shape == (28, 28) else "resize"
+    return shape, about.get("preparation", usual)
+
+
+def _of_model(trainer: Trainer) -> tuple[int, ...] | None:
+    """Return the shape of images that a network says it takes, which may be square in a row."""
+    shape = trainer.model.input_shape
+    if shape is not None and len(shape) in (2, 3):
+        return shape
+    features = input_features(trainer) or 0
+    side = math.isqrt(features)
+    return (side, side) if features and side * side == features else None
 
 
 def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:

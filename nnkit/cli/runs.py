@@ -52,6 +52,7 @@ class Settings:
     dtype: str
     seed: int
     image_size: tuple[int, int] | None
+    color: bool
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,8 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     if data is None:
         dataset, source = _default_dataset()
     else:
-        dataset, source = checkpoints.load_dataset(data, settings.image_size)
+        dataset, source = checkpoints.load_dataset(data, settings.image_size, settings.color)
+    dataset = dataset.as_rows()
     n = len(dataset.x_train)
     epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
     batch_size = settings.batch_size or batch_size

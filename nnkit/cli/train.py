@@ -21,6 +21,7 @@ nnkit train fashion-mnist --hidden 512,512 --dropout 0.2 --optimizer adamw
 nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
 nnkit train letters.npz --out runs/letters      one's own images and labels
 nnkit train photos --image-size 32              one's own image files, in a folder for each class
+nnkit train photos --color                      the same, with their colours
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 """
 
@@ -130,6 +131,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     help="Scale image files to it: 28, or 24x32 for height and width.  "
     "[default: their own, if it is small and the same for all, else 28]",
 )
+@click.option("--color", is_flag=True, help="Keep the colours of image files.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -158,13 +160,15 @@ def train(
 ) -> None:
     """Train a network to tell images apart.
 
-    DATA is mnist, fashion-mnist or digits (see "nnkit datasets"); a folder that has a folder of
-    images for each class, such as cats and dogs, with or without train and test above them; a
-    folder with the four IDX files of MNIST or EMNIST; or an .npz file with x_train, t_train, x_test
-    and t_test. Without DATA it is mnist, or where that can be neither found nor downloaded, digits.
+    DATA is mnist, fashion-mnist, digits, cifar10, emnist-letters or another name that "nnkit
+    datasets" lists; a folder that has a folder of images for each class, such as cats and dogs,
+    with or without train and test above them; a folder with the IDX files of MNIST or EMNIST or
+    with those of CIFAR-10; or an .npz file with x_train, t_train, x_test and t_test. Without DATA
+    it is mnist, or where that can be neither found nor downloaded, digits.
 
     Where DATA has no images to test with, one in five of each class is held out for that. Image
-    files are made gray and scaled to one size; how, the checkpoint keeps for "nnkit predict".
+    files are made gray, unless there is --color, and scaled to one size; how, the checkpoint keeps
+    for "nnkit predict".
 
     The folder of results has model.safetensors, written after every epoch, learning-curves.png and
     history.json. No other run is ever overwritten: where runs/DATA exists, the folder is

@@ -36,7 +36,7 @@ class Grid:
         return self.columns * (self.width + self.gap[0]), rows * (1 + self.gap[1])
 
     def draw(self, axes: Axes, images: NDArray[Any], **how: Any) -> AxesImage:
-        """Draw images (n, height, width); `how` goes to `imshow`. Returns the last one."""
+        """Draw images (n, height, width, ...); `how` goes to `imshow`. Returns the last one."""
         for i, image in enumerate(images):
             left, top = self.place(i)
             extent = (left, left + self.width, top + 1, top)
