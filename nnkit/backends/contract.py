@@ -536,8 +536,9 @@ class Backend(ABC):
         window
             Where the kernels lie; its size is (kh, kw).
         pool
-            Windows of the convolution's output that do not overlap, without padding or dilation,
-            whose largest y and `place` receive, as `max_pool` has it; None for the output itself.
+            Windows of the product ``x * weight`` that do not overlap, without padding or dilation,
+            whose largest go on to bias and activation, which leave them the largest; `place` as in
+            `max_pool`. None: all of it goes on.
         y
             (n, oh, ow, o).
         place

@@ -6,13 +6,26 @@ A function returns None where there is no kernel for its arguments.
 
 from __future__ import annotations
 
+from functools import cache
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, Update, View, check_columns
+from nnkit.backends.contract import (
+    Array,
+    Norm,
+    Out,
+    Running,
+    Update,
+    View,
+    Window,
+    check_columns,
+)
 from nnkit.kernels.numba import (
     activations,
+    convolution_gradients,
+    geometry,
     gradients,
     losses,
     normalization,
@@ -21,6 +34,9 @@ from nnkit.kernels.numba import (
 )
 from nnkit.kernels.numba import (
     containers as joints,
+)
+from nnkit.kernels.numba import (
+    convolution as convolutions,
 )
 from nnkit.kernels.numba import (
     counters as counting,
@@ -41,7 +57,7 @@ from nnkit.kernels.numba import (
     softmax_cross_entropy as rows,
 )
 from nnkit.kernels.numba.codegen.jit import Kernel
-from nnkit.kernels.numba.runtime.tasks import task_count
+from nnkit.kernels.numba.runtime.tasks import MAX_TASKS, task_count
 from nnkit.kernels.table import LOSSES
 
 Call = tuple[Kernel, int, tuple[Any, ...], tuple[tuple[int, ...], Any] | None]
@@ -160,6 +176,87 @@ def put_columns(x: Array, first: int, out: Out) -> Call:
 def take_columns(x: Array, first: int, out: Out) -> Call:
     check_columns(out, first, x)
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
+
+
+def _shape(
+    x: Array, weight: Array, window: Window, groups: int, pool: Window | None, y: Array
+) -> geometry.Shape:
+    """What determines the tables of a convolution."""
+    image, places = x.shape[1:3], y.shape[1:3]
+    size = stride = (1, 1)
+    if pool is not None:
+        size, stride = pool.size, pool.stride
+        places = tuple((n - 1) * s + k for n, s, k in zip(places, stride, size, strict=True))
+    own = window.size, window.stride, window.padding, window.dilation
+    return geometry.Shape(image, x.shape[3], weight.shape[3], groups, places, *own, size, stride)
+
+
+def _nothing(dtype: Any) -> Array:
+    """The array that stands for one that is not there."""
+    return NOTHING[np.dtype(dtype).name]
+
+
+NOTHING = {name: np.empty(0, name) for name in ("float32", "float64", "uint8")}
+
+
+def convolution(
+    kind: str,
+    x: Array,
+    weight: Array,
+    bias: Array | None,
+    window: Window,
+    groups: int,
+    pool: Window | None,
+    y: Out,
+    place: Out | None,
+) -> Call:
+    tables = geometry.forward(_shape(x, weight, window, groups, pool, y))
+    rows = y.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
+    width = products.best_width(rows, weight.shape[3] // groups, x.itemsize)
+    if bias is None:
+        bias = _zeros(weight.shape[3], x.dtype)
+    where = _nothing("uint8") if place is None else place
+    arrays = (array.reshape(-1) for array in (x, weight, bias, y, where))
+    floor = 0.0 if kind == "relu" else -inf
+    arguments = *arrays, *tables, len(x), floor, width
+    return convolutions.convolution, rows * weight.size // groups, arguments, None
+
+
+@cache
+def _zeros(size: int, dtype: Any) -> Array:
+    return np.zeros(size, dtype)
+
+
+def convolution_backward(
+    kind: str,
+    dy: Array,
+    x: Array,
+    weight: Array,
+    window: Window,
+    groups: int,
+    pool: Window | None,
+    y: Array,
+    place: Array | None,
+    dweight: Out | None,
+    dbias: Out | None,
+    dx: Out | None,
+) -> Call:
+    shape = _shape(x, weight, window, groups, pool, dy)
+    forward, backward = geometry.forward(shape), geometry.backward(shape)
+    rows = dy.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
+    where = _nothing("uint8") if place is None else place
+    wanted = [_nothing(x.dtype) if array is None else array for array in (dweight, dbias, dx)]
+    arrays = (array.reshape(-1) for array in (dy, x, weight, y, where, *wanted))
+    kernel, inputs = convolution_gradients.convolution_backward, weight.shape[2]
+    widths = (
+        products.best_width(weight.size // weight.shape[3], weight.shape[3] // groups, x.itemsize),
+        products.best_width(x.size // x.shape[3], inputs, x.itemsize),
+    )
+    work = rows * weight.size // groups * sum(each is not None for each in (dweight, dx))
+    tasks = max(1, min(len(x), rows // convolution_gradients.TASK_ROWS, MAX_TASKS))
+    sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
+    arguments = *arrays, *forward, *backward, len(x), kind == "relu", *widths
+    return kernel, work, arguments, sums
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
