@@ -372,7 +372,20 @@ def test_digits_that_are_no_images(checkpoint):
     with np.load("tiny.npz") as data:
         flat = {k: v.reshape(len(v), -1) if k[0] == "x" else v for k, v in data.items()}
     np.savez("flat.npz", **flat)
-    assert error("digits", checkpoint, "flat.npz") == "flat.npz has no images with one channel"
+    expected = "flat.npz has no images, gray or in colour"
+    assert error("digits", checkpoint, "flat.npz") == expected
+
+
+def test_digits_in_colour(folder, drawn, rng):
+    x, t = rng.integers(0, 256, (9, 5, 4, 3), np.uint8), np.arange(9) % 2
+    np.savez("color.npz", x_train=x, t_train=t, x_test=x, t_test=t)
+    trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(60, 2)))
+    trainer.save("model", data=str(folder / "color.npz"), image_shape=(5, 4, 3))
+    figure = drawn("predicted_images")
+    plot("digits", "model")
+    np.testing.assert_array_equal(figure.args[0], x)
+    np.testing.assert_allclose(figure.axes.images[0].get_array(), x[0] / 255)
+    assert error("weights", "model") == "model is no network for images with one channel"
 
 
 # ---------------------------------------------------------------------- decision regions

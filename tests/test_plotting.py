@@ -326,13 +326,23 @@ def test_real_images_have_one_scale(answered):
     assert {image.get_clim() for image in axes.images} == {(-7.5, 21.5)}
 
 
+def test_images_in_colour_are_drawn_in_their_colours(answered, rng):
+    _, labels, answers = answered
+    images = rng.normal(size=(5, 4, 3, 3))
+    (axes,) = predicted_images(images, labels, answers).get_axes()
+    low, high = images.min(), images.max()
+    np.testing.assert_allclose(images_of(axes), (images - low) / (high - low))
+    (axes,) = predicted_images(np.full((5, 4, 3, 3), 7.5), labels, answers).get_axes()
+    assert not np.any(images_of(axes))
+
+
 def test_images_and_answers_that_do_not_fit(answered):
     images, labels, answers = answered
     with pytest.raises(ValueError, match="there is no image with a wrong answer"):
         predicted_images(images, labels, labels, only_wrong=True)
     with pytest.raises(ValueError, match="no images"):
         predicted_images(images[:0], labels[:0], labels[:0])
-    with pytest.raises(ValueError, match=r"shape \(n, height, width\), not \(5, 6\)"):
+    with pytest.raises(ValueError, match=r"\(n, height, width, 3\), not \(5, 6\)"):
         predicted_images(images.reshape(5, 6), labels, answers)
     with pytest.raises(ValueError, match="labels must be 5 integers, class numbers, not int64 of"):
         predicted_images(images, labels[:4], answers)

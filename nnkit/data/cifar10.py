@@ -18,7 +18,7 @@ from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
 from nnkit.data.files import check_file, file_names
 from nnkit.data.streams import read_array
-from nnkit.data.tar import tar_files
+from nnkit.data.tar import read_tar
 from nnkit.files.paths import open_file
 
 CLASSES = (
@@ -63,13 +63,7 @@ def read_folder(folder: Path) -> Dataset:
 
 def read_archive(path: Path) -> Dataset:
     """Read the archive as it is; DataError as of `read_folder`, and where it is damaged."""
-    contents: dict[str, NDArray[np.uint8]] = {}
-    for name, size, stream in tar_files(path):
-        if name in (*TRAIN, TEST):
-            if name in contents:
-                raise DataError(f"{path}: has {name} twice; get it again")
-            contents[name] = read_array(stream, np.dtype(np.uint8), (size,), f"{path}: {name}")
-    return _dataset(path, contents)
+    return _dataset(path, read_tar(path, {*TRAIN, TEST}))
 
 
 def _dataset(path: Path, contents: Mapping[str, NDArray[np.uint8]]) -> Dataset:

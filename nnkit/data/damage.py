@@ -18,9 +18,9 @@ def damage(called: Path | str, problem: str) -> Iterator[None]:
         yield
     except DataError:
         raise
-    except OSError as error:
-        raise unreadable(called, error) from error
     except MemoryError as error:
         raise DataError(f"{called}: does not fit into memory") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None:  # gzip's of damage has no number
+            raise unreadable(called, error) from error
         raise DataError(f"{called}: {problem}: {error!s:.200}") from error
