@@ -76,6 +76,20 @@ PROMISED = {
         r"times it: True",
         r"the most salient: [567]\d\.\d%\n.*the least salient: 9[4-7]\.\d%\n.*any: 9[0-4]\.\d%",
     ],
+    "30_lenet": [r"\(10, 10, 16\) +2,400 +240,000", r"61,706 par", r"of today +21,386 .* 9\d\.\d%"],
+    "31_simple_conv_net": [
+        r"\(n, 2, 2, 30\)",
+        r"as they are +9.* +9.*%",
+        r"left +[45].*% +[5-7]",
+    ],
+    "32_deep_conv_net": [
+        r"5x5 +6,400 +4,608",
+        r"padding=2\) +14x14",
+        r"123,552",
+        r"8 .* [89]\d\.\d%",
+    ],
+    "33_vgg": [r"304,682", r"1 +[89]\d\.\d% +[4-8]\d\.\d%"],
+    "34_resnet": [r"residual +272,186 .* 9\d\.\d%\n", r"plain +269,434 .* [78]\d\.\d%\n"],
 }
 """What each example must print, as regular expressions."""
 
