@@ -47,7 +47,7 @@ def _panel(axes: Axes, label: str, peers: list[dict[str, Any]]) -> None:
         axes.plot(ratio["median"], y, "o", color=color, markersize=6)
         axes.annotate(
             f"{row['seconds'] * 1e6:,.0f} µs",
-            (1.08, y),
+            (1.1, y),
             xycoords=("axes fraction", "data"),
             ha="right",
             va="center",

@@ -20,7 +20,14 @@ from typing import Any
 from bench import results
 from bench.children import ANSWER_SECONDS, Child, PeerError
 from bench.machine import Busyness
-from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data
+from bench.networks import (
+    CONVOLUTIONAL,
+    GROUPS,
+    NAMED,
+    Trained,
+    data_for,
+    initial_weights,
+)
 from bench.peers import PEERS
 from bench.peers.numpy_by_hand import NumpyByHand
 from bench.summaries import headline, show
@@ -38,7 +45,7 @@ class Turns:
     child: Child
     steps: int
     loss: float
-    """After `CHECKED_STEPS`."""
+    """After `CHECKED_STEPS`, or all steps of an epoch that has fewer."""
     first_epoch: float
     """Seconds for building the model and the first epoch, compilation included."""
     seconds: list[float] = field(default_factory=list)
@@ -71,7 +78,7 @@ class Comparison:
         for child in self.children.values():
             child.stop()
 
-    def measure(self, network: Network, rounds: int, steps: int | None) -> list[dict[str, Any]]:
+    def measure(self, network: Trained, rounds: int, steps: int | None) -> list[dict[str, Any]]:
         """Results of all peers on a network; empty without nnkit itself."""
         turns = self._prepare(network, steps or network.steps)
         waiting = {key: self._waiting(turn.child) for key, turn in turns.items()}
@@ -86,7 +93,7 @@ class Comparison:
         idle = {key: self._waiting(turn.child) - waiting[key] for key, turn in turns.items()}
         return [self._result(network, turns, key, idle[key] / wall) for key in turns]
 
-    def _prepare(self, network: Network, steps: int) -> dict[str, Turns]:
+    def _prepare(self, network: Trained, steps: int) -> dict[str, Turns]:
         """Build the network with every peer; those whose loss is not the reference's are out.
 
         On a GPU, where compiling keeps a core busy for each, they build it at once, and then, one
@@ -95,7 +102,8 @@ class Comparison:
         reference = reference_loss(network, steps)
         turns = {}
         for group in self._groups():
-            asked = [child for child in group if self._build(network, child, steps)]
+            able = [child for child in group if network.name in child.hello["takes"]]
+            asked = [child for child in able if self._build(network, child, steps)]
             for child in asked:
                 try:
                     turns[child.key] = self._built(child, reference)
@@ -111,7 +119,7 @@ class Comparison:
         alone = [[child] for child in children if child.hello["builds_alone"]]
         return [[child for child in children if not child.hello["builds_alone"]], *alone]
 
-    def _build(self, network: Network, child: Child, steps: int) -> bool:
+    def _build(self, network: Trained, child: Child, steps: int) -> bool:
         try:
             child.send(build=network.name, steps=steps)
         except PeerError as error:
@@ -122,14 +130,14 @@ class Comparison:
     @staticmethod
     def _built(child: Child, reference: float) -> Turns:
         built = child.answer()
-        loss = built["losses"][CHECKED_STEPS - 1]
-        if child.hello["trains"] and abs(loss - reference) > child.hello["tolerance"]:
+        losses = built["losses"][:CHECKED_STEPS]
+        if child.hello["trains"] and abs(losses[-1] - reference) > child.hello["tolerance"]:
             raise PeerError(
-                f"after {CHECKED_STEPS} steps its loss is {loss:.5f}, not {reference:.5f}"
+                f"after {len(losses)} steps its loss is {losses[-1]:.5f}, not {reference:.5f}"
             )
-        return Turns(child, built["steps"], loss, built["seconds"])
+        return Turns(child, built["steps"], losses[-1], built["seconds"])
 
-    def _turn(self, network: Network, turns: dict[str, Turns], key: str, epoch: int) -> None:
+    def _turn(self, network: Trained, turns: dict[str, Turns], key: str, epoch: int) -> None:
         turn = turns[key]
         try:
             turn.seconds.append(turn.child.ask(run=epoch)["seconds"] / turn.steps)
@@ -143,7 +151,7 @@ class Comparison:
         return child.cpu_seconds() - child.own_seconds
 
     def _result(
-        self, network: Network, turns: dict[str, Turns], key: str, idle_cores: float
+        self, network: Trained, turns: dict[str, Turns], key: str, idle_cores: float
     ) -> dict[str, Any]:
         turn = turns[key]
         yardstick = turns.get(YARDSTICK)
@@ -167,9 +175,9 @@ class Comparison:
 
 
 @cache
-def reference_loss(network: Network, steps: int) -> float:
-    """Loss of NumPy by hand after `CHECKED_STEPS`."""
-    data = load_data()
+def reference_loss(network: Trained, steps: int) -> float:
+    """Loss of NumPy by hand after `CHECKED_STEPS`, or after all where there are fewer."""
+    data = data_for(network)
     n = min(steps * network.batch_size, len(data.x))
     peer = NumpyByHand(network, initial_weights(network), data.x[:n], data.t[:n])
     for i in peer.batches(0)[:CHECKED_STEPS]:
@@ -197,7 +205,8 @@ def run(
     """Compare, and return the record; between the networks, `keep` is given it so far."""
     busyness = Busyness()
     comparison = Comparison(keys, device, threads, patience)
-    settings = {"threads": threads, "device": device, "rounds": rounds, "data": load_data().source}
+    sources = dict.fromkeys(data_for(NAMED[name]).source for name in networks)
+    settings = {"threads": threads, "device": device, "rounds": rounds, "data": "; ".join(sources)}
     rows: list[dict[str, Any]] = []
     try:
         for name in networks:
@@ -227,9 +236,19 @@ def _record(
         "busy_elsewhere_cores": busyness.elsewhere(own),
     }
     device = comparison.device
-    return results.make(
-        "compare", rows, device=device, versions=versions, settings=settings | found
-    )
+    of_images = bool(rows) and all(row["network"] in CONVOLUTIONAL for row in rows)
+    what = "convolutional" if of_images else "compare"
+    return results.make(what, rows, device=device, versions=versions, settings=settings | found)
+
+
+def chosen_networks(text: str) -> list[str]:
+    """Names of networks, of which some may be groups; raises ValueError for what is neither."""
+    names = [name for part in text.split(",") for name in GROUPS.get(part, (part,))]
+    for name in names:
+        if name not in NAMED:
+            known = ", ".join([*GROUPS, *NAMED])
+            raise ValueError(f"there is no network {name!r} to compare: choose some of {known}")
+    return names
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -237,8 +256,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
     parser.add_argument(
         "--networks",
-        default=",".join(NETWORKS),
-        help=f"some of: {','.join(NAMED)} (default: %(default)s)",
+        type=chosen_networks,
+        default="linear",
+        help=f"some of: {','.join([*GROUPS, *NAMED])} (default: %(default)s)",
     )
     parser.add_argument("--peers", help="default: all of the device")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -253,10 +273,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--output", type=Path, default=results.FOLDER, help="default: %(default)s")
     chosen = parser.parse_args(arguments)
-    if chosen.steps is not None and chosen.steps < CHECKED_STEPS:
-        parser.error(f"--steps must be at least {CHECKED_STEPS}, whose losses are compared")
+    if chosen.steps is not None and chosen.steps < 1:
+        parser.error(f"--steps must be at least 1, not {chosen.steps}")
     record = run(
-        chosen.networks.split(","),
+        chosen.networks,
         chosen.peers.split(",") if chosen.peers else PEERS[chosen.device],
         device=chosen.device,
         threads=chosen.threads,

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.results import load
+from bench.results import COMPARISONS, load
 from bench.tables import table
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
@@ -126,6 +126,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Table], int]] = {
     "products": ("products", products, 1),
     "times": ("compare", times, 1),
     "ratios": ("compare", ratios, 1),
+    "convolutional-times": ("convolutional", times, 1),
+    "convolutional-ratios": ("convolutional", ratios, 1),
 }
 """For each table: which records it is made of, how, and how many columns are text."""
 
@@ -143,7 +145,7 @@ def show(record: dict[str, Any]) -> str:
 def _notes(record: dict[str, Any]) -> list[str]:
     settings = record["settings"]
     parts = ["PARTIAL: not all was measured"] if settings.get("partial") else []
-    if record["what"] != "compare":
+    if record["what"] not in COMPARISONS:
         return parts
     lines = [f"absent: {key}: {why}" for key, why in settings["absent"].items()]
     lines += [f"FAILED: {key}: {why}" for key, why in settings["failed"].items()]
@@ -157,9 +159,8 @@ def _notes(record: dict[str, Any]) -> list[str]:
 
 def headline(record: dict[str, Any]) -> str:
     """The record in one line."""
-    return {"kernels": _kernels_line, "steps": _steps_line, "compare": _compare_line}[
-        record["what"]
-    ](record["results"])
+    lines = {"kernels": _kernels_line, "steps": _steps_line}
+    return lines.get(record["what"], _compare_line)(record["results"])
 
 
 def _kernels_line(rows: list[dict[str, Any]]) -> str:

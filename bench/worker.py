@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from bench import peers
-from bench.networks import NAMED, initial_weights, load_data
+from bench.networks import NAMED, data_for, initial_weights
 from bench.peers.peer import Peer
 
 
@@ -33,6 +33,7 @@ class Worker:
             "name": self.cls.name,
             "versions": self.cls.versions(),
             "trains": self.cls.trains,
+            "takes": [name for name, network in NAMED.items() if self.cls.takes(network)],
             "builds_alone": self.cls.builds_alone,
             "tolerance": self.cls.tolerance,
         }
@@ -48,7 +49,7 @@ class Worker:
     def build(self, name: str, steps: int) -> dict[str, Any]:
         self.close()
         network = NAMED[name]
-        data = load_data()
+        data = data_for(network)
         n = min(steps * network.batch_size, len(data.x))
         start = time.perf_counter()
         self.peer = self.cls(network, initial_weights(network), data.x[:n], data.t[:n])

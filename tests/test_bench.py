@@ -36,7 +36,17 @@ from bench import (
     worker,
 )
 from bench.children import Child, PeerError
-from bench.networks import NAMED, NETWORKS, Network, initial_weights, load_data, order
+from bench.convolutional import CONVOLUTIONAL, ConvNetwork
+from bench.gathered import layer_products
+from bench.networks import (
+    NAMED,
+    NETWORKS,
+    Network,
+    data_for,
+    initial_weights,
+    load_data,
+    order,
+)
 from bench.peers.numpy_by_hand import NumpyByHand
 from nnkit import bench as short
 from nnkit import dtypes, openblas
@@ -49,9 +59,32 @@ from tests.device import fake_cupy, nvrtc, simulator
 
 ROOT = Path(__file__).parents[1]
 STEPS = 6
+IMAGE = (5, 4, 1)
+
+
+def pooled(image, **options):
+    """Convolution, pooling with a remainder, and flattening."""
+    layers = [nnkit.Image(*image), nnkit.Conv2d(1, 6, 3, padding=1), nnkit.ReLU()]
+    layers += [nnkit.MaxPool2d(2), nnkit.Flatten(), nnkit.Linear(24, 10)]
+    return nnkit.Sequential(*layers, **options)
+
+
+def residual(image, **options):
+    """Normalisation, a block that halves the image, one that does not, and means."""
+    layers = [nnkit.Image(*image), nnkit.Conv2d(1, 4, 3, padding=1, bias=False)]
+    layers += [nnkit.BatchNorm2d(4), nnkit.ReLU()]
+    shortcut = nnkit.Sequential(nnkit.Conv2d(4, 6, 1, 2), nnkit.BatchNorm2d(6), **options)
+    halving = [nnkit.Conv2d(4, 6, 3, 2, padding=1), nnkit.ReLU(), nnkit.Conv2d(6, 6, 1)]
+    layers += [nnkit.Residual(*halving, shortcut=shortcut), nnkit.ReLU()]
+    layers += [nnkit.Residual(nnkit.Conv2d(6, 6, 3, padding=1), nnkit.BatchNorm2d(6))]
+    return nnkit.Sequential(*layers, nnkit.GlobalAvgPool2d(), nnkit.Linear(6, 10), **options)
+
+
 SMALL = {
     "SGD": Network("small-sgd", (20, 12, 10), 8, "SGD", 0.1, STEPS),
     "Adam": Network("small-adam", (20, 12, 9, 10), 8, "Adam", 1e-3, STEPS),
+    "images": ConvNetwork("small-images", "images", pooled, IMAGE, 8, STEPS),
+    "residual": ConvNetwork("small-residual", "residual", residual, IMAGE, 8, STEPS, "SGD", 0.1),
 }
 WITHOUT_EPSILON = {"sklearn": 2e-3}
 """Peers whose Adam is a variant of the others', and how far that may lead in a few steps."""
@@ -67,18 +100,20 @@ def data(rng):
 
 
 @pytest.mark.filterwarnings("ignore")  # of other frameworks
-@pytest.mark.parametrize("optimizer", SMALL)
+@pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("key", peers.PEERS["cpu"])
-def test_peers_train_alike(key, optimizer, data):
+def test_peers_train_alike(key, name, data):
     """Same losses in every step of two epochs: same weights, batches, loss and update."""
     try:
         cls = peers.load(key)
     except ImportError as error:
         pytest.skip(str(error))
-    network = SMALL[optimizer]
+    network = SMALL[name]
+    if not cls.takes(network):
+        pytest.skip(f"{cls.name} has no such networks")
     peer = cls(network, initial_weights(network), *data)
     reference = NumpyByHand(network, initial_weights(network), *data)
-    tolerance = WITHOUT_EPSILON.get(key, 2e-5) if optimizer == "Adam" else 2e-5
+    tolerance = WITHOUT_EPSILON.get(key, 2e-5) if name == "Adam" else 2e-5
     for epoch in range(2):
         losses = peer.run(epoch)
         assert losses.shape == (STEPS,)
@@ -101,7 +136,7 @@ def test_reference_differs_for_other_weights_or_order(data):
     assert (
         np.abs(NumpyByHand(network, initial_weights(network), *data).run(1) - losses).max() > 0.01
     )
-    others = [(2 * w, b) for w, b in initial_weights(network)]
+    others = [2 * value for value in initial_weights(network)]
     assert np.abs(NumpyByHand(network, others, *data).run(0) - losses).max() > 0.01
 
 
@@ -114,8 +149,48 @@ def test_networks():
         "784-10x32-10, batch 32, Adam",
     ]
     for network in NAMED.values():
-        assert compare.CHECKED_STEPS <= network.steps <= 60_000 // network.batch_size
+        examples = len(data_for(network).x)
+        assert network.steps <= examples // network.batch_size
+        assert network.steps >= compare.CHECKED_STEPS or network.name == "resnet20"
     assert SMALL["SGD"].flops == 2 * 8 * (2 * 20 * 12 + 3 * 12 * 10)
+
+
+def test_networks_of_convolutions():
+    assert [n.label for n in CONVOLUTIONAL.values()] == [
+        "5x5x30-100-10, batch 100, Adam",
+        "LeNet-5, batch 64, Adam",
+        "3x3x32-3x3x64-128-10, batch 128, Adam",
+        "ResNet-20, batch 128, Adam",
+    ]
+    first = 28 * 28 * 25 * 6
+    others = 10 * 10 * 150 * 16 + 400 * 120 + 120 * 84 + 84 * 10
+    assert CONVOLUTIONAL["lenet"].flops == 2 * 64 * (2 * first + 3 * others)
+    sizes = [sum(w.size for w in initial_weights(n)) for n in CONVOLUTIONAL.values()]
+    assert sizes == [433_890, 61_706, 421_642, 272_474]
+
+
+def test_products_of_a_convolution():
+    """The first one's input needs no gradient; none has a bias or an activation."""
+    backend = get_backend("numpy")
+    called = []
+
+    class Listening:
+        asarray, empty = backend.asarray, backend.empty
+
+        def convolution(self, kind, x, weight, bias, *others):
+            called.append(("forward", kind, bias))
+
+        def convolution_backward(self, kind, dy, *others):
+            *_, dweight, dbias, dx = others
+            called.append(("backward", kind, dweight.shape, dbias, dx is not None))
+
+    layer = nnkit.Conv2d(3, 2, 3)
+    for first in (True, False):
+        for call in layer_products(Listening(), layer, (4, 5, 5, 3), first):
+            call()
+    forward = ("forward", "identity", None)
+    backward = ("backward", "identity", (3, 3, 3, 2), None)
+    assert called == [forward, (*backward, False), forward, (*backward, True)]
 
 
 def test_data_are_images(monkeypatch, tmp_path):
@@ -129,6 +204,13 @@ def test_data_are_images(monkeypatch, tmp_path):
     assert found.x.max() <= 1
     assert set(found.t) <= set(range(10))
     assert found.first(7).x.shape == (7, 784)
+
+
+def test_photos_have_the_shape_of_cifar():
+    found = data_for(CONVOLUTIONAL["resnet20"])
+    assert found.source == "random images of CIFAR-10's shape"
+    assert found.x.shape == (6_400, 3072)
+    assert data_for(CONVOLUTIONAL["lenet"]) is load_data()
 
 
 def test_order_is_a_permutation_of_its_epoch():
@@ -525,6 +607,29 @@ def test_comparison_reports_absent_failed_and_idle_peers(tmp_path, capsys, monke
     assert "NumPy by hand" in out
     if importlib.util.find_spec("matplotlib"):
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_networks_are_chosen_by_name_or_group():
+    assert compare.chosen_networks("linear") == list(NETWORKS)
+    assert compare.chosen_networks("small,convolutional") == ["small", *CONVOLUTIONAL]
+    with pytest.raises(ValueError, match="no network 'lenet5' to compare: choose some of linear,"):
+        compare.chosen_networks("lenet5")
+
+
+def test_comparison_of_convolutions_is_a_record_of_its_own(tmp_path):
+    """Peers that cannot have such a network are left out of it."""
+    record = compare.run(["lenet"], ["nnkit-numpy", "products"], rounds=1, steps=2)
+    assert record["settings"]["failed"] == {}
+    assert record["what"] == "convolutional"
+    assert [r["peer"] for r in record["results"]] == ["nnkit-numpy", "products"]
+    assert results.save(record, tmp_path).name.endswith("-convolutional.json")
+    assert "LeNet-5, batch 64, Adam" in summaries.show(record)
+    assert "times as long as nnkit" in summaries.headline(record)
+    comparison = compare.Comparison(["nnkit-numpy"], "cpu", 1)
+    comparison.children["nnkit-numpy"].hello["takes"].remove("lenet")
+    assert comparison.measure(NAMED["lenet"], 1, 2) == []
+    assert comparison.failed == {}
+    comparison.close()
 
 
 TWO_BENCHMARKS = """

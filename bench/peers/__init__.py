@@ -19,8 +19,11 @@ CLASSES = {
     "numpy": "numpy_by_hand:NumpyByHand",
     "sklearn": "scikit_learn:ScikitLearn",
     "torch": "pytorch:PyTorch",
+    "torch-last": "pytorch:PyTorchChannelsLast",
     "torch-compile": "pytorch_compile:PyTorchCompile",
+    "torch-compile-last": "pytorch_compile:PyTorchCompileChannelsLast",
     "torch-graph": "pytorch_graph:PyTorchGraph",
+    "torch-graph-last": "pytorch_graph:PyTorchGraphChannelsLast",
     "jax-step": "jax_step:JaxStep",
     "jax-scan": "jax_scan:JaxScan",
 }
@@ -29,11 +32,11 @@ CLASSES = {
 PEERS = {
     "cpu": (
         *("nnkit-numba", "nnkit-numba-uncaptured", "nnkit-numpy", "products", "numpy", "sklearn"),
-        *("torch", "torch-compile", "jax-step", "jax-scan"),
+        *("torch", "torch-last", "torch-compile", "torch-compile-last", "jax-step", "jax-scan"),
     ),
     "cuda": (
         *("nnkit-cupy", "nnkit-cupy-uncaptured", "products"),
-        *("torch", "torch-compile", "torch-graph", "jax-step", "jax-scan"),
+        *("torch", "torch-compile", "torch-graph", "torch-graph-last", "jax-step", "jax-scan"),
     ),
 }
 """Keys of the peers that are compared on each device."""

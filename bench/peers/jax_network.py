@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from bench.networks import Weights
+from bench.peers.jax_layers import forward
 from bench.peers.peer import Peer, device
 
 jax.config.update("jax_default_matmul_precision", "highest")
@@ -30,20 +31,18 @@ class JaxNetwork(Peer):
 
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         self.x, self.t = jnp.asarray(x), jnp.asarray(t, jnp.int32)
-        parameters = [(jnp.array(w), jnp.array(b)) for w, b in weights]
+        self.layers = self.network.model("numpy").layers
+        parameters = [jnp.array(value) for value in weights]
         optimizer = {"SGD": optax.sgd, "Adam": optax.adam}[self.network.optimizer]
         self.optimizer = optimizer(self.network.lr)
         self.carry = (parameters, self.optimizer.init(parameters))
 
     def step(self, carry: Any, x: jax.Array, t: jax.Array) -> tuple[Any, jax.Array]:
         parameters, state = carry
-        loss, gradients = jax.value_and_grad(objective)(parameters, x, t)
+        loss, gradients = jax.value_and_grad(self.objective)(parameters, x, t)
         updates, state = self.optimizer.update(gradients, state, parameters)
         return (optax.apply_updates(parameters, updates), state), loss
 
-
-def objective(parameters: Any, x: jax.Array, t: jax.Array) -> jax.Array:
-    for w, b in parameters[:-1]:
-        x = jax.nn.relu(x @ w + b)
-    w, b = parameters[-1]
-    return optax.softmax_cross_entropy_with_integer_labels(x @ w + b, t).mean()
+    def objective(self, parameters: Any, x: jax.Array, t: jax.Array) -> jax.Array:
+        logits = forward(self.layers, iter(parameters), x)
+        return optax.softmax_cross_entropy_with_integer_labels(logits, t).mean()

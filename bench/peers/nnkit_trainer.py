@@ -43,8 +43,7 @@ class NnkitTrainer(Peer):
 
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         model = self.network.model(self.backend, self.fuse)
-        values = [value for pair in weights for value in pair]
-        for parameter, value in zip(model.parameters(), values, strict=True):
+        for parameter, value in zip(model.parameters(), weights, strict=True):
             parameter.value = model.backend.asarray(value)
         self.trainer = Trainer(model, SoftmaxCrossEntropy(), self.network.make_optimizer())
         self.gate = Gate()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.networks import Weights
+from bench.peers.numpy_network import backward, forward, made
 from bench.peers.peer import Peer
 
 
@@ -16,9 +17,11 @@ class NumpyByHand(Peer):
 
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         self.x, self.t = x, t
-        self.weights = [w.copy() for w, _ in weights]
-        self.biases = [b.copy() for _, b in weights]
-        self.parameters = self.weights + self.biases
+        self.layers = made(self.network.model("numpy").layers, iter(weights))
+        first = next(layer for layer in self.layers if layer.parameters)
+        first.wanted = False
+        self.trained = self.layers[self.layers.index(first) :]
+        self.parameters = [p for layer in self.layers for p in layer.parameters]
         self.m = [np.zeros_like(p) for p in self.parameters]
         self.v = [np.zeros_like(p) for p in self.parameters]
         self.updates = 0
@@ -28,24 +31,16 @@ class NumpyByHand(Peer):
         return np.array([self.step(self.x[i], self.t[i]) for i in self.batches(epoch)])
 
     def step(self, x: np.ndarray, t: np.ndarray) -> float:
-        inputs = [x]
-        for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
-            z = inputs[-1] @ w + b
-            inputs.append(np.maximum(z, 0) if k < len(self.weights) - 1 else z)
-        z = inputs[-1] - inputs[-1].max(axis=1, keepdims=True)
+        y = forward(self.layers, x)
+        z = y - y.max(axis=1, keepdims=True)
         e = np.exp(z)
         total = e.sum(axis=1, keepdims=True)
         loss = (np.log(total[:, 0]) - z[self.rows, t]).mean()
         d = e / total
         d[self.rows, t] -= 1
         d /= len(x)
-        dw, db = [], []
-        for k in reversed(range(len(self.weights))):
-            dw.append(inputs[k].T @ d)
-            db.append(d.sum(axis=0))
-            if k:
-                d = (d @ self.weights[k].T) * (inputs[k] > 0)
-        self.update(dw[::-1] + db[::-1])
+        backward(self.trained, d)
+        self.update([g for layer in self.trained for g in layer.gradients])
         return loss
 
     def update(self, gradients: list[np.ndarray]) -> None:

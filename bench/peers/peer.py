@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from bench.networks import Network, Weights, order
+from bench.networks import Trained, Weights, order
 
 
 class Peer(ABC):
@@ -30,7 +30,7 @@ class Peer(ABC):
     tolerance: ClassVar[float] = 1e-3
     """How far its loss after 50 steps may be from that of NumPy by hand."""
 
-    def __init__(self, network: Network, weights: Weights, x: Any, t: Any) -> None:
+    def __init__(self, network: Trained, weights: Weights, x: Any, t: Any) -> None:
         self.network = network
         self.steps = len(x) // network.batch_size
         self.examples = self.steps * network.batch_size
@@ -38,7 +38,10 @@ class Peer(ABC):
 
     @abstractmethod
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
-        """Make the model and place the data: float32 (n, features), int64 labels (n,)."""
+        """Make the model and place the data: float32 (n, features), int64 labels (n,).
+
+        Images are rows of (height, width, channels).
+        """
 
     @abstractmethod
     def run(self, epoch: int) -> np.ndarray:
@@ -51,6 +54,11 @@ class Peer(ABC):
     def close(self) -> None:
         """Let go of threads and memory."""
         return
+
+    @classmethod
+    def takes(cls, network: Trained) -> bool:
+        """Whether it can have this network."""
+        return True
 
     @classmethod
     def versions(cls) -> dict[str, str]:

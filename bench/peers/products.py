@@ -1,13 +1,13 @@
-"""The yardstick: the matrix products of the training step, and nothing else."""
+"""The yardstick: the products of the training step, and nothing else."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from bench.gathered import step_products
 from bench.networks import Weights
 from bench.peers.peer import Peer, device
 from nnkit import get_backend
-from nnkit.bench import matrix_products
 
 
 class Products(Peer):
@@ -19,7 +19,7 @@ class Products(Peer):
 
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         self.backend = get_backend("cupy" if device() == "cuda" else "numba")
-        self.multiply = matrix_products(self.network, self.backend)
+        self.multiply = step_products(self.network, self.backend)
 
     def run(self, epoch: int) -> np.ndarray:
         self.multiply(self.steps)

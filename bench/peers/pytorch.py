@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from bench.networks import Weights
+from bench.networks import ConvNetwork, Trained, Weights
 from bench.peers.peer import Peer, device, threads
+from bench.peers.pytorch_layers import Builder, in_order
 
 
 class PyTorch(Peer):
@@ -17,6 +18,12 @@ class PyTorch(Peer):
 
     name = "PyTorch"
     distributions = ("torch",)
+    channels_last: ClassVar[bool] = False
+    """How images lie in memory: PyTorch's own order is that of channels first."""
+
+    @classmethod
+    def takes(cls, network: Trained) -> bool:
+        return isinstance(network, ConvNetwork) or not cls.channels_last
 
     @classmethod
     def versions(cls) -> dict[str, str]:
@@ -26,17 +33,16 @@ class PyTorch(Peer):
 
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         torch.set_num_threads(threads())
+        torch.backends.cudnn.allow_tf32 = False  # as it is for products without being told
         self.device = torch.device(device())
+        layers = self.network.model("numpy").layers
+        x = in_order(layers[0], x, self.channels_last)
         self.x = torch.from_numpy(x).to(self.device)
         self.t = torch.from_numpy(t).to(self.device)
-        layers = []
-        for (a, b), (w, bias) in zip(pairwise(self.network.sizes), weights, strict=True):
-            linear = nn.Linear(a, b)
-            with torch.no_grad():
-                linear.weight.copy_(torch.from_numpy(w.T))
-                linear.bias.copy_(torch.from_numpy(bias))
-            layers += [linear, nn.ReLU()]
-        self.model = nn.Sequential(*layers[:-1]).to(self.device)
+        builder = Builder(iter(weights), self.channels_last)
+        self.model = builder.sequence(layers, layers[0].input_shape)
+        order = torch.channels_last if self.channels_last else torch.contiguous_format
+        self.model.to(self.device, memory_format=order)
         self.cross_entropy = nn.CrossEntropyLoss()
         self.optimizer = self.make_optimizer()
 
@@ -60,3 +66,8 @@ class PyTorch(Peer):
 
     def objective(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return self.cross_entropy(self.model(x), t)
+
+
+class PyTorchChannelsLast(PyTorch):
+    name = "PyTorch, channels last"
+    channels_last = True

@@ -21,3 +21,8 @@ class PyTorchCompile(PyTorch):
 
     def objective(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         return self.compiled(x, t)
+
+
+class PyTorchCompileChannelsLast(PyTorchCompile):
+    name = "torch.compile, channels last"
+    channels_last = True

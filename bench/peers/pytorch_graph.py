@@ -65,3 +65,8 @@ class PyTorchGraph(PyTorch):
         for _ in range(self.steps):
             self.graph.replay()
         return self.losses.cpu().numpy()
+
+
+class PyTorchGraphChannelsLast(PyTorchGraph):
+    name = "PyTorch, CUDA graph, channels last"
+    channels_last = True

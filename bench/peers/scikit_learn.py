@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from bench.networks import Weights
+from bench.networks import Network, Trained, Weights
 from bench.peers.peer import Peer
 
 
@@ -15,7 +15,8 @@ class Recorded(MLPClassifier):
     """Starts from given weights and keeps each step's loss; the arithmetic is scikit-learn's."""
 
     def start_from(self, weights: Weights) -> Recorded:
-        self._given = [(w.copy(), b.copy()) for w, b in weights]
+        pairs = zip(weights[::2], weights[1::2], strict=True)
+        self._given = [(w.copy(), b.copy()) for w, b in pairs]
         self._losses: list[float] = []
         return self
 
@@ -39,8 +40,13 @@ class ScikitLearn(Peer):
     distributions = ("scikit-learn", "numpy")
     tolerance = 0.05
 
+    @classmethod
+    def takes(cls, network: Trained) -> bool:
+        return isinstance(network, Network)
+
     def build(self, weights: Weights, x: np.ndarray, t: np.ndarray) -> None:
         network = self.network
+        assert isinstance(network, Network)
         self.x, self.t = x, t
         self.classes = np.arange(network.sizes[-1])
         self.model = Recorded(
