@@ -1,4 +1,5 @@
-"""Cost against size: time per training step and memory, by batch, width, depth and data set size.
+"""Cost against size: time per training step and memory, by batch, width, depth and data set size;
+for a network of convolutions by batch.
 
 ``python -m bench.scaling`` records and draws it. Each point is the fastest epoch of a captured
 ``Trainer.fit`` with Adam; the limit is the arithmetic of the step's products at the speed of the
@@ -22,6 +23,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from bench import results
+from bench.convolutional import DIGITS, ConvNetwork, small_conv
+from bench.networks import Trained
 from nnkit.backends import Backend, available_backends, get_backend
 from nnkit.bench import Network
 from nnkit.training import Trainer
@@ -31,20 +34,27 @@ SWEEPS: dict[str, tuple[int, ...]] = {
     "width": (8, 32, 128, 512, 1024),
     "depth": (1, 2, 4, 8, 16, 32),
     "examples": (1_000, 10_000, 100_000, 400_000),
+    "images": (1, 4, 16, 64, 256),
 }
 TITLES = {
     "batch": "784-256-256-10, by batch size",
     "width": "two hidden layers, batch 64, by their width",
     "depth": "layers 64 wide, batch 32, by their number",
     "examples": "784-100-10, batch 100, by examples",
+    "images": "3x3x32-3x3x64-128-10, by batch size",
 }
+AXES = {"images": "batch of images"}
+"""What lies along a sweep, if not its name."""
 COLORS = {"numpy": "#0072B2", "numba": "#D55E00", "cupy": "#009E73"}
 SECONDS = 0.15
 """About how long an epoch that is measured should take."""
 
 
-def point(sweep: str, size: int) -> tuple[Network, int]:
+def point(sweep: str, size: int) -> tuple[Trained, int]:
     """Return the network of one point, and how many examples it is trained on."""
+    if sweep == "images":
+        title = TITLES[sweep]
+        return ConvNetwork(f"images={size}", title, small_conv, DIGITS, size, steps=1), 1024
     hidden, batch, examples = [256, 256], 128, 8192
     if sweep == "batch":
         batch = size
@@ -58,14 +68,11 @@ def point(sweep: str, size: int) -> tuple[Network, int]:
     return Network(f"{sweep}={size}", sizes, batch, "Adam", 1e-3, 1), examples
 
 
-def measure(backend: Backend, network: Network, examples: int) -> dict[str, float]:
+def measure(backend: Backend, network: Trained, examples: int) -> dict[str, float]:
     """Seconds per step of the fastest of a few epochs, and the most bytes of arrays at once."""
-    rng = np.random.default_rng(0)
+    _train(backend, network, network.batch_size)  # compiles, for which there is memory, too
     tracemalloc.start()
-    x = rng.integers(0, 256, (examples, 784), np.uint8)
-    t = rng.integers(0, 10, examples)
-    trainer = Trainer(network.model(backend), optimizer=network.make_optimizer())
-    trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False)
+    trainer, x, t = _train(backend, network, examples)
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     first = trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False).seconds[0]
@@ -76,6 +83,16 @@ def measure(backend: Backend, network: Network, examples: int) -> dict[str, floa
     if backend.name == "cupy":
         most = backend.xp.get_default_memory_pool().total_bytes()
     return {"seconds": min(seconds) / -(-examples // network.batch_size), "bytes": most}
+
+
+def _train(backend: Backend, network: Trained, examples: int) -> tuple[Trainer, Any, Any]:
+    """A trainer after its first epoch, and the examples of that."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (examples, 784), np.uint8)
+    t = rng.integers(0, 10, examples)
+    trainer = Trainer(network.model(backend), optimizer=network.make_optimizer())
+    trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False)
+    return trainer, x, t
 
 
 def peak_flops(backend: Backend, n: int = 2048) -> float:
@@ -126,7 +143,7 @@ def _points(name: str) -> Iterator[dict[str, Any]]:
 
 def draw(record: dict[str, Any], path: Path) -> Path:
     """Draw a row of panels for time and one for memory."""
-    figure = Figure(figsize=(14, 7), dpi=130, layout="constrained")
+    figure = Figure(figsize=(17, 7), dpi=130, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(SWEEPS))
     for column, sweep in enumerate(SWEEPS):
@@ -134,7 +151,7 @@ def draw(record: dict[str, Any], path: Path) -> Path:
         _panel(panels[0, column], rows, "seconds", 1e6)
         _panel(panels[1, column], rows, "bytes", 2**-20)
         panels[0, column].set_title(TITLES[sweep], fontsize=10)
-        panels[1, column].set_xlabel(sweep)
+        panels[1, column].set_xlabel(AXES.get(sweep, sweep))
     panels[0, 0].set_ylabel("time per training step, µs")
     panels[1, 0].set_ylabel("memory of arrays, the data set's included, MiB")
     panels[0, 0].legend(frameon=False, fontsize=9)
