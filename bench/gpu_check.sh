@@ -156,7 +156,7 @@ else
   part kernels 35 "$python" -m bench.run kernels --device cuda --backends cupy --output "$output"
   part steps 25 "$python" -m bench.run steps --device cuda --backends cupy --output "$output"
   part compare 90 "$python" -m bench.compare --device cuda --rounds 5 --patience 45 \
-    --networks one-hidden,small,medium,large,tiny-batch --output "$output"
+    --networks one-hidden,small,medium,lenet,simple_conv,large,tiny-batch --output "$output"
 fi
 
 timeout 15 "$python" -m bench.summaries "$output"
