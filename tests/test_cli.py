@@ -306,7 +306,7 @@ def test_augmentation_that_the_images_do_not_allow(folder, tiny):
     rows = np.zeros((9, 16), np.uint8)
     np.savez("rows.npz", x_train=rows, t_train=np.arange(9), x_test=rows, t_test=np.arange(9))
     assert error("train", "rows.npz", "--augment", "flip") == (
-        "--augment changes images with one channel, which rows.npz has not"
+        "--augment changes images, which rows.npz has not"
     )
     assert not Path("runs").exists()
 

@@ -12,6 +12,7 @@ LEVELS = [
     *("reasons", "showing", "kernels", "dtypes", "files", "given", "backends", "initializers"),
     *("parameters", "checkpoint"),
     *("layers", "losses", "optimizers", "schedules", "augment", "gradcheck", "loading"),
+    "models",
     *("training", "plotting", "cli"),
 ]
 """Parts of nnkit, each of which may need those before it. Others stand beside them."""

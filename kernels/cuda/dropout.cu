@@ -25,3 +25,27 @@ dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key1,
         }
     }
 }
+
+// The same for images (n, pixels, channels): the number is that of a channel of an image.
+extern "C" __global__ void __launch_bounds__(THREADS)
+channel_dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key1,
+                const long long* counters, long long pixels, long long channels, STORE* out,
+                long long n) {
+    const unsigned long long stream = counters[FORWARDS];
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(x, i, n);
+        long long row = i / channels, channel = i % channels, image = row / pixels, drawn = -1;
+        uint4 word = {};
+        for (int k = 0; k < WIDTH; k++) {
+            const long long place = image * channels + channel;
+            if (place / 4 != drawn) word = philox(drawn = place / 4, stream, key0, key1);
+            const unsigned words[] = {word.x, word.y, word.z, word.w};
+            pack.v[k] = (words[place % 4] >> 8) * 0x1p-24f >= p ? pack.v[k] * scale : 0;
+            if (++channel == channels) {
+                channel = 0;
+                image = ++row / pixels;
+            }
+        }
+        store(out, i, n, pack);
+    }
+}

@@ -250,6 +250,16 @@ def check_columns(narrow: Array, first: int, wide: Array) -> None:
         )
 
 
+def rectified(kind: str) -> bool:
+    """Whether batch normalisation has a ReLU behind it; ValueError for another activation."""
+    if kind not in ("identity", "relu"):
+        raise ValueError(
+            f"batch normalisation is one operation with identity or relu, not with {kind!r}: call "
+            "the activation behind it"
+        )
+    return kind == "relu"
+
+
 class Backend(ABC):
     """Arrays and operations of one array library; see the module's text for the conventions."""
 
@@ -653,24 +663,32 @@ class Backend(ABC):
 
     @operation
     def batch_norm_forward(
-        self, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+        self, kind: str, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
     ) -> None:
         """Batch normalisation of x (n, m), n of at least 2 (Ioffe & Szegedy 2015), in training.
 
-        ``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the mean and the biased variance
-        of each column, which are written to `mean` and `var`. With the unbiased variance, times
+        ``y = f((x - mean) / sqrt(var + eps) * gamma + beta)`` with the mean and the biased variance
+        of each column, which are written to `mean` and `var`, and the activation f of `kind`:
+        "identity" or "relu"; another raises ValueError. With the unbiased variance, times
         ``n / (n - 1)``, the averages follow, see `Running`. All but x and y have shape (m,). The
         variance is not harmed by a large mean.
         """
 
     @operation
-    def batch_norm_inference(self, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
-        """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the given `mean` and `var`."""
+    def batch_norm_inference(
+        self, kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out
+    ) -> None:
+        """``y = f((x - mean) / sqrt(var + eps) * gamma + beta)`` with the given `mean` and `var`.
+
+        `kind` as in `batch_norm_forward`.
+        """
 
     @operation
     def batch_norm_backward(
         self,
+        kind: str,
         dy: Array,
+        y: Array | None,
         x: Array,
         norm: Norm,
         mean: Array,
@@ -682,10 +700,11 @@ class Backend(ABC):
     ) -> None:
         """Gradients of batch normalisation, its sums in a fixed order.
 
-        With ``xhat = (x - mean) / sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy *
-        xhat``, over rows; ``dx = gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if
-        `batch_statistics`, that is if `mean` and `var` are those of x, else without the terms
-        taken from dy.
+        Where `kind` is "relu", dy first becomes 0 wherever y, which the forward pass gave, is not
+        above 0; with "identity" y is not read, and may be None. With ``xhat = (x - mean) /
+        sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy * xhat``, over rows; ``dx =
+        gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if `batch_statistics`, that
+        is if `mean` and `var` are those of x, else without the terms taken from dy.
         """
 
     @operation
@@ -777,6 +796,13 @@ class Backend(ABC):
         The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
         (Philox4x32-10), the same on every backend: the backward pass calls this again on `dy`
         instead of storing it.
+        """
+
+    @operation
+    def channel_dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+        """Do as `dropout` with whole channels of images x (n, pixels, channels).
+
+        The mask is that of `dropout` for an array (n, channels): all pixels of an image have one.
         """
 
     @operation

@@ -12,51 +12,20 @@ from typing import Any
 import click
 from numpy.typing import NDArray
 
-from nnkit import activations
 from nnkit import augment as augmentation
 from nnkit.augment import Augment
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
-from nnkit.cli import checkpoints
+from nnkit.cli import checkpoints, networks
 from nnkit.cli.command import Failure, notice
+from nnkit.cli.settings import Settings
 from nnkit.data import DataError, Dataset, available
 from nnkit.files import locking
-from nnkit.layers import Dropout, Flatten, Layer, Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
 
-RATES = {
-    "sgd": 0.1,
-    "momentum": 0.05,
-    "adagrad": 0.01,
-    "rmsprop": 0.001,
-    "adam": 0.001,
-    "adamw": 0.001,
-}
-"""Default learning rates."""
-
 SMALL = 10_000
 """With fewer training images than this, the default is more epochs of smaller batches."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options that make a network and its training; None is a default that depends on data."""
-
-    epochs: int | None
-    batch_size: int | None
-    hidden: tuple[int, ...]
-    activation: str
-    optimizer: str
-    lr: float | None
-    schedule: str
-    weight_decay: float | None
-    dropout: float
-    augment: Augment
-    dtype: str
-    seed: int
-    image_size: tuple[int, int] | None
-    color: bool
 
 
 @dataclass(frozen=True)
@@ -80,10 +49,10 @@ class Run:
         return rows.reshape(-1, *image_shape(self.dataset)) if self.augment else rows
 
 
-def image_shape(dataset: Dataset) -> tuple[int, int]:
-    """Return height and width; raises where images have several channels, or are none."""
+def image_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the shape of an image; raises where the data are none."""
     if dataset.image_shape is None:
-        raise Failure(f"--augment changes images with one channel, which {dataset.name} has not")
+        raise Failure(f"--augment changes images, which {dataset.name} has not")
     return dataset.image_shape
 
 
@@ -102,9 +71,9 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
         raise Failure(f"--batch-size {batch_size} is more than the {n:,} training images")
     if settings.augment:
         augmentation.changes(settings.augment, (n, *image_shape(dataset)))
-    model = _build_model(dataset.x_train.shape[1], dataset.n_classes, settings, target)
+    model = networks.build(settings, dataset, target)
     optimizer = _build_optimizer(settings)
-    about = checkpoints.about(dataset, source, target)
+    about = checkpoints.about(dataset, source, target, settings.model)
     return Run(
         Trainer(model, optimizer=optimizer),
         dataset,
@@ -128,20 +97,9 @@ def _default_dataset() -> tuple[Dataset, str]:
         return checkpoints.load_dataset("digits")
 
 
-def _build_model(features: int, classes: int, settings: Settings, backend: Backend) -> Sequential:
-    layers: list[Layer] = [Flatten()] if settings.augment else []
-    for width in settings.hidden:
-        layers += [Linear(features, width), activations.get(settings.activation)]
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-        features = width
-    layers.append(Linear(features, classes))
-    return Sequential(*layers, seed=settings.seed, dtype=settings.dtype, backend=backend)
-
-
 def _build_optimizer(settings: Settings) -> Optimizer:
     name = settings.optimizer
-    lr = RATES[name] if settings.lr is None else settings.lr
+    lr = settings.rate
     decay: dict[str, Any] = (
         {} if settings.weight_decay is None else {"weight_decay": settings.weight_decay}
     )
@@ -213,7 +171,7 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
         )
     target = _backend_of_run(trainer, backend)
     dataset, source = checkpoints.dataset_of(trainer, path, data)
-    about = checkpoints.about(dataset, source, target)
+    about = checkpoints.about(dataset, source, target, trainer.extra.get("network"))
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other images or labels than {source} has now")
     trainer.model.to(target)

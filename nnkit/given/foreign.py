@@ -10,7 +10,8 @@ from difflib import get_close_matches
 
 _THINGS = {
     "Linear": "dense denselayer fullyconnected affine",
-    "BatchNorm1d": "batchnorm batchnorm2d batchnormalization",
+    "BatchNorm1d": "batchnorm batchnormalization",
+    "Dropout2d": "spatialdropout spatialdropout2d",
     "LayerNorm": "layernormalization",
     "Layer": "module",
     "Sequential": "model",

@@ -183,6 +183,11 @@ def operations(
             {"at": at, "x": x},
             {"y": shape},
         ),
+        "channel_dropout": (
+            lambda b, a: b.channel_dropout(a.images, 0.4, 2**33 + 5, a.at, a.y),
+            {"at": at, "images": random_array(rng, (n, 3, m))},
+            {"y": (n, 3, m)},
+        ),
         "sgd": (
             lambda b, a: b.sgd(a.p, a.g, None, _update(a), 0.0, False),
             {"at": at, "g": g, "lr": lr},
@@ -245,35 +250,44 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     gradients = {"dgamma": (m,), "dbeta": (m,), "dx": shape}
     some = max(n, 1)
     scale = {"scale": {"dgamma": 4 * some, "dbeta": some, "dx": 16, "y": 300, "inv_std": 300}}
+    kinds = {"": "identity", " relu": "relu"}
     of_a_batch = {
-        "batch_norm_forward": (
-            lambda b, a: b.batch_norm_forward(
-                *(a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3), a.mean, a.var, a.y)
+        f"batch_norm_forward{name}": (
+            lambda b, a, kind=kind: b.batch_norm_forward(
+                *(kind, a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3)),
+                *(a.mean, a.var, a.y),
             ),
             affine,
             {"running_mean": columns["mean"], "running_var": columns["var"]}
             | {"mean": (m,), "var": (m,), "y": shape},
             scale,
         )
+        for name, kind in kinds.items()
     }
     return {
         **(of_a_batch if n > 1 else {}),  # one row has no variance
-        "batch_norm_inference": (
-            lambda b, a: b.batch_norm_inference(a.x, _norm(a), a.mean, a.var, a.y),
-            {"x": x} | columns,
-            {"y": shape},
-            scale,
-        ),
         **{
-            f"batch_norm_backward {batch_statistics}": (
-                lambda b, a, batch_statistics=batch_statistics: b.batch_norm_backward(
-                    *(a.dy, a.x, _norm(a), a.mean, a.var, a.dgamma, a.dbeta, a.dx),
-                    batch_statistics,
+            f"batch_norm_inference{name}": (
+                lambda b, a, kind=kind: b.batch_norm_inference(
+                    kind, a.x, _norm(a), a.mean, a.var, a.y
                 ),
-                {"dy": dy, "x": x} | columns,
+                {"x": x} | columns,
+                {"y": shape},
+                scale,
+            )
+            for name, kind in kinds.items()
+        },
+        **{
+            f"batch_norm_backward{name} {batch_statistics}": (
+                lambda b, a, kind=kind, batch_statistics=batch_statistics: b.batch_norm_backward(
+                    *(kind, a.dy, a.y, a.x, _norm(a), a.mean, a.var),
+                    *(a.dgamma, a.dbeta, a.dx, batch_statistics),
+                ),
+                {"dy": dy, "x": x, "y": random_array(rng, shape)} | columns,
                 gradients,
                 scale,
             )
+            for name, kind in kinds.items()
             for batch_statistics in (True, False)
         },
         "layer_norm_forward": (

@@ -12,12 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, Update, View, check_columns
+from nnkit.backends.contract import (
+    Array,
+    Norm,
+    Out,
+    Running,
+    Update,
+    View,
+    check_columns,
+    rectified,
+)
 from nnkit.kernels.numba import (
     activations,
+    batch_norm,
     gradients,
+    layer_norm,
     losses,
-    normalization,
     optimizers,
     products,
 )
@@ -164,19 +174,24 @@ def take_columns(x: Array, first: int, out: Out) -> Call:
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
 
 
-def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
+def batch_norm_forward(
+    kind: str, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+) -> Call:
+    kernel, (n, m) = batch_norm.batch_norm_forward, x.shape
     vectors = norm.gamma, norm.beta, running.mean, running.var, mean, var
-    arguments = x, *vectors, y, norm.eps, running.momentum
-    return normalization.batch_norm_forward, x.size, arguments, None
+    arguments = x, *vectors, y, norm.eps, running.momentum, rectified(kind)
+    return kernel, x.size, arguments, ((3, _tasks(kernel, n, x.size), m), np.float64)
 
 
-def batch_norm_inference(x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> Call:
-    arguments = x, norm.gamma, norm.beta, mean, var, y, norm.eps
-    return normalization.batch_norm_inference, x.size, arguments, None
+def batch_norm_inference(kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> Call:
+    arguments = x, norm.gamma, norm.beta, mean, var, y, norm.eps, rectified(kind)
+    return batch_norm.batch_norm_inference, x.size, arguments, None
 
 
 def batch_norm_backward(
+    kind: str,
     dy: Array,
+    y: Array | None,
     x: Array,
     norm: Norm,
     mean: Array,
@@ -186,14 +201,15 @@ def batch_norm_backward(
     dx: Out,
     batch_statistics: bool,
 ) -> Call:
-    arrays = dy, x, norm.gamma, mean, var, dgamma, dbeta, dx
-    arguments = *arrays, norm.eps, batch_statistics
-    return normalization.batch_norm_backward, x.size, arguments, None
+    kernel, (n, m), relu = batch_norm.batch_norm_backward, x.shape, rectified(kind)
+    arrays = dy, y if relu else x, x, norm.gamma, mean, var, dgamma, dbeta, dx
+    arguments = *arrays, norm.eps, batch_statistics, relu
+    return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
 
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> Call:
     arguments = x, norm.gamma, norm.beta, mean, inv_std, y, norm.eps
-    return normalization.layer_norm_forward, x.size, arguments, None
+    return layer_norm.layer_norm_forward, x.size, arguments, None
 
 
 def layer_norm_backward(
@@ -206,7 +222,7 @@ def layer_norm_backward(
     dbeta: Out,
     dx: Out,
 ) -> Call:
-    kernel = normalization.layer_norm_backward
+    kernel = layer_norm.layer_norm_backward
     arguments = dy, x, norm.gamma, mean, inv_std, dgamma, dbeta, dx
     n, m = x.shape
     return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), x.dtype)
@@ -240,6 +256,11 @@ def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
     arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1)
     return masks.dropout, x.size, arguments, None
+
+
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+    low, high = key & 0xFFFFFFFF, key >> 32
+    return masks.channel_dropout, x.size, (x, p, low, high, counters, out), None
 
 
 def sgd(
