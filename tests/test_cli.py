@@ -264,6 +264,53 @@ def test_optimizers_have_sensible_defaults(tiny, name, expected):
     assert config | expected == config
 
 
+def test_augmentation_is_a_part_of_the_run(tiny):
+    """Resumed without the option, too; what is evaluated are rows, as without it."""
+    changes = "--augment", "shift=1, flip=0.2,rotate=10"
+    text = nnkit_ok("train", tiny, *TINY, *changes, "--out", "part")
+    assert "\naugmented  Shift(pixels=1), Flip(p=0.2), Rotate(degrees=10.0)\n" in text
+    trainer = Trainer.load(f"part/{CHECKPOINT}")
+    assert repr(trainer.augment) == "(Shift(pixels=1), Flip(p=0.2), Rotate(degrees=10.0))"
+    assert repr(trainer.model[0]) == "Flatten()"
+    constant = "--schedule", "constant"
+    for out, epochs in (("whole", 4), ("resumed", 2)):
+        nnkit_ok("train", tiny, *TINY, *changes, *constant, "--epochs", epochs, "--out", out)
+    text = nnkit_ok("train", "--resume", f"resumed/{CHECKPOINT}", "--epochs", 4)
+    assert "\naugmented  Shift(pixels=1)" in text
+    assert parameters(f"resumed/{CHECKPOINT}") == parameters(f"whole/{CHECKPOINT}")
+    accuracy = Trainer.load(f"whole/{CHECKPOINT}").history.val_accuracy[-1]
+    assert f"accuracy  {accuracy:.2%}" in nnkit_ok("evaluate", f"whole/{CHECKPOINT}")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("shift", "'shift' is none of the changes, which are such as shift=2, crop=4, flip, "
+         "rotate=10, scale=0.1, cutout=8"),
+        ("shift=2,", "'' is none of the changes, which are such as shift=2, crop=4, flip, "
+         "rotate=10, scale=0.1, cutout=8"),
+        ("rotate=x", "'x' in 'rotate=x' is no number"),
+        ("shift=1.5", "Shift: pixels must be an integer of at least 1, not 1.5"),
+        ("shift=1,crop=2", "Shift(pixels=1) and Crop(padding=2) are the same change: give one of "
+         "them"),
+    ],
+)  # fmt: skip
+def test_changes_that_are_none(given, message):
+    whole = f"Invalid value for '--augment': {message}"
+    assert usage_error("train", "digits", "--augment", given) == whole
+
+
+def test_augmentation_that_the_images_do_not_allow(folder, tiny):
+    message = error("train", tiny, "--augment", "shift=4")
+    assert message.startswith("Shift(pixels=4) can leave nothing of images of 4x4 pixels")
+    rows = np.zeros((9, 16), np.uint8)
+    np.savez("rows.npz", x_train=rows, t_train=np.arange(9), x_test=rows, t_test=np.arange(9))
+    assert error("train", "rows.npz", "--augment", "flip") == (
+        "--augment changes images, which rows.npz has not"
+    )
+    assert not Path("runs").exists()
+
+
 def test_no_hidden_layer(tiny):
     nnkit_ok("train", tiny, "--hidden", "none", "--epochs", 1)
     assert len(nnkit.load(f"runs/tiny/{CHECKPOINT}")) == 1

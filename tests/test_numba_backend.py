@@ -110,13 +110,15 @@ OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
     "softmax_backward": lambda b, v: b.softmax_backward(v["x"], v["p"], v["z"]),
     "log_softmax": lambda b, v: b.log_softmax(v["x"], v["z"]),
     "batch_norm_forward": lambda b, v: b.batch_norm_forward(
-        v["x"], norm(v, "bias"), Running(v["mean"], v["var"], 0.1), v["m1"], v["m2"], v["z"]
+        *("relu", v["x"], norm(v, "bias"), Running(v["mean"], v["var"], 0.1)),
+        *(v["m1"], v["m2"], v["z"]),
     ),
     "batch_norm_inference": lambda b, v: b.batch_norm_inference(
-        v["x"], norm(v, "bias"), v["mean"], v["var"], v["z"]
+        "relu", v["x"], norm(v, "bias"), v["mean"], v["var"], v["z"]
     ),
     "batch_norm_backward": lambda b, v: b.batch_norm_backward(
-        *(v["p"], v["x"], norm(v, "mean"), v["mean"], v["var"]), *(v["m1"], v["bias"], v["z"], True)
+        *("relu", v["p"], v["x"], v["x"], norm(v, "mean"), v["mean"], v["var"]),
+        *(v["m1"], v["bias"], v["z"], True),
     ),
     "layer_norm_forward": lambda b, v: b.layer_norm_forward(
         v["x"], norm(v, "bias"), v["n1"], v["n2"], v["z"]

@@ -38,6 +38,7 @@ class About(TypedDict, total=False):
     class_names: tuple[str, ...]
     preparation: Preparation
     backend: str
+    network: str | None
 
 
 def check_about(trainer: Trainer, path: str) -> None:
@@ -60,8 +61,11 @@ def check_about(trainer: Trainer, path: str) -> None:
             raise ValueError(f"its pixel_range cannot be {low} to {high}")
 
 
-def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
-    """Describe the data of a run, for `Trainer.save`; `source` is its name or absolute path."""
+def about(dataset: Dataset, source: str, backend: Backend, network: str | None) -> dict[str, Any]:
+    """Describe a run, for `Trainer.save`: its data, of a name or at an absolute path, `source`.
+
+    `network` is the name of one of `nnkit.models`.
+    """
     images = dataset.x_train
     as_bytes = images.dtype == np.uint8
     return {
@@ -72,6 +76,7 @@ def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
         "class_names": dataset.class_names,
         "preparation": preparation(dataset),
         "backend": backend.name,
+        "network": network,
     }
 
 

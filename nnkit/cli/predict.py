@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import as_taken, class_names, input_features, load_classifier
-from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
-from nnkit.images import Preparation, read_image
+from nnkit.cli.checkpoints import as_taken, class_names, load_classifier
+from nnkit.cli.command import Command, backend_option, debug_option, explain, report
+from nnkit.cli.inputs import as_fitted, input_of
+from nnkit.images import read_image
 from nnkit.reasons import printable
-from nnkit.training import Trainer
 
 Probabilities = NDArray[np.floating[Any]]
 
@@ -73,7 +72,7 @@ def predict(
     colours where the network was trained on images in colour.
     """
     trainer = load_classifier(checkpoint, get_backend(backend))
-    shape, how = _input_of(trainer, checkpoint)
+    shape, how = input_of(trainer, checkpoint)
     taken = as_taken(trainer.model, shape) or shape
     results = []
     failed = False
@@ -84,7 +83,7 @@ def predict(
             failed = True
             report(explain(error))
             continue
-        probabilities = trainer.predict_proba(_as_fitted(trainer, pixels[None]))[0]
+        probabilities = trainer.predict_proba(as_fitted(trainer, pixels[None]))[0]
         names = class_names(trainer, len(probabilities))
         if as_json:  # which writes by itself what is not for printing
             results.append(_record(image, names, probabilities, top))
@@ -98,44 +97,6 @@ def predict(
         click.echo(json.dumps(results, indent=2))
     if failed:
         raise click.exceptions.Exit(1)
-
-
-def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, ...], Preparation]:
-    """Return the shape of the network's images, 3 at its end if in colour, and how to prepare."""
-    about = trainer.extra
-    low, high = about.get("pixel_range", (0, 1))
-    if low < 0 or high > 1:
-        raise Failure(
-            f"{path} was trained on pixels from {low:g} to {high:g}: image files hold bytes, which "
-            "are 0 to 1 here; use nnkit.load in Python"
-        )
-    shape: tuple[int, ...] | None = about.get("image_shape")
-    if shape is None and "data" not in about:
-        shape = _of_model(trainer)
-    if shape is None or tuple(shape[2:]) not in {(), (1,), (3,)}:
-        raise Failure(f"{path} is no network for images, gray or in colour")
-    height, width, *channels = shape
-    shape = (height, width, 3) if channels == [3] else (height, width)
-    usual: Preparation = "mnist" if shape == (28, 28) else "resize"
-    return shape, about.get("preparation", usual)
-
-
-def _of_model(trainer: Trainer) -> tuple[int, ...] | None:
-    """Return the shape of images that a network says it takes, which may be square in a row."""
-    shape = trainer.model.input_shape
-    if shape is not None and len(shape) in (2, 3):
-        return shape
-    features = input_features(trainer) or 0
-    side = math.isqrt(features)
-    return (side, side) if features and side * side == features else None
-
-
-def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return bytes where the model scales them or was fitted on 0 to 255, else numbers 0 to 1."""
-    inputs = trainer.model.inputs
-    if inputs.factor(pixels) != 1 or (inputs.high or 0) > 1:
-        return pixels
-    return pixels / np.float32(255)
 
 
 def _record(

@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Backend, CaptureError, Operation, Out, implementations
 from nnkit.backends.cupy import (
     activations,
+    augment,
     containers,
     counters,
     dropout,
@@ -33,7 +34,7 @@ from nnkit.backends.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
-    *(activations, containers, counters, dropout, gather, gradients, losses, maxout),
+    *(activations, augment, containers, counters, dropout, gather, gradients, losses, maxout),
     *(normalization, optimizers, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
