@@ -11,7 +11,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
-from nnkit.kernels.numba.gathering import pad, unpad
+from nnkit.kernels.numba.gathering import clear, copy, pad, unpad
 from nnkit.kernels.numba.geometry import COPIED, IMAGE, OUTPUTS, PADDED, TOGETHER, WINDOWS
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import add_rows, share
@@ -84,7 +84,7 @@ def depthwise(
         for i in range(count * windows // run):
             at = (image * windows // run + i) * length
             out = y[at : at + length]
-            out[:] = 0
+            clear(out)
             for k in range(taps.size):
                 begin = a_at + positions[i * run] + taps[k]
                 _multiply_add(a[begin : begin + length], kernels[k], out)
@@ -101,7 +101,7 @@ def _before(dy: Any, y: Any, masked: bool, out: Any) -> None:
 @inline
 def _fold(runs: Any, row: Any) -> None:
     """Add up the places of a run."""
-    row[:] = 0
+    clear(row)
     for i in range(0, runs.size, row.size):
         for j in range(row.size):
             row[j] += runs[i + j]
@@ -140,7 +140,7 @@ def depthwise_backward(
     begin, end = my_range(len(sums), team)
     for task in range(begin, end):
         first, last = share(images, len(sums), task), share(images, len(sums), task + 1)
-        totals[:] = 0
+        clear(totals.reshape(totals.size))
         for image in range(first, last, together):
             count = min(together, last - image)
             own = image * numbers[IMAGE]
@@ -148,7 +148,7 @@ def depthwise_backward(
             if copied:
                 pad(x, numbers, image, count, padded)
                 a, gradients, at = padded, inputs, 0
-            gradients[at : at + count * numbers[PADDED] if wanted else at] = 0
+            clear(gradients[at : at + count * numbers[PADDED] if wanted else at])
             for i in range(count * windows // run):
                 there = (image * windows // run + i) * length
                 _before(dy[there : there + length], y[there : there + length], masked, dz)
@@ -166,6 +166,6 @@ def depthwise_backward(
     if team[ME] == 0:
         both = np.empty((taps.size + 1) * channels, x.dtype)
         add_rows(sums.reshape(len(sums), both.size), both)
-        dweight[:] = both[: dweight.size]
-        dbias[:] = both[taps.size * channels : taps.size * channels + dbias.size]
+        copy(both, dweight)
+        copy(both[taps.size * channels :], dbias)
     restore_denormals(state)
