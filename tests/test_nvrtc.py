@@ -35,7 +35,12 @@ MORE_TARGETS = [("float32", "sm_90"), ("float16", "sm_80"), ("bfloat16", "sm_90"
 """Those that `make test-large` adds. The half dtypes differ in how a number is converted only."""
 
 
-WRITE_LITTLE = {"bias_gradient", "layer_norm_parameter_gradients", "sum_of_squares"}
+WRITE_LITTLE = {
+    "bias_gradient",
+    "convolution_backward_weights",
+    "layer_norm_parameter_gradients",
+    "sum_of_squares",
+}
 """Kernels that write a row or a number."""
 
 

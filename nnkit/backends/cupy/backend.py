@@ -11,14 +11,17 @@ from nnkit.backends.contract import Array, Backend, CaptureError, Operation, Out
 from nnkit.backends.cupy import (
     activations,
     containers,
+    convolution,
     counters,
     dropout,
     gather,
     gradients,
+    images,
     losses,
     maxout,
     normalization,
     optimizers,
+    pooling,
     prelu,
     products,
     softmax_cross_entropy,
@@ -33,8 +36,8 @@ from nnkit.backends.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
-    *(activations, containers, counters, dropout, gather, gradients, losses, maxout),
-    *(normalization, optimizers, prelu, products, softmax_cross_entropy),
+    *(activations, containers, convolution, counters, dropout, gather, gradients, images, losses),
+    *(maxout, normalization, optimizers, pooling, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
 ANY_OUTPUT = {"matmul"}
