@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Norm, Running, Update
+from nnkit.backends.contract import Norm, Running, Update, Window
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import master_of, random_array, with_master
 
@@ -218,6 +218,8 @@ def operations(
         ),
         "advance": (lambda b, a: b.advance(a.at, 1, 2, 3), {}, {"at": at}),
         **(_normalization(rng, shape) if m else {}),
+        **_convolution(rng, shape),
+        **_pooling(rng, shape),
     }
 
 
@@ -277,6 +279,107 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             scale,
         ),
     }
+
+
+MOST_IMAGES = 130
+"""Images of a sample call at most: each is as much work as many rows."""
+SIZE = 6, 5
+"""Height and width of the images."""
+AROUND = Window((3, 3), padding=(1, 1))
+APART = Window((3, 2), (2, 1), (1, 0), (1, 2))
+HALF = Window((2, 2), (2, 2))
+OVERLAPPING = Window((3, 2), (2, 1), (1, 1))
+
+
+def _places(window: Window) -> tuple[int, int]:
+    """How many windows lie on an image of SIZE, and on its padding."""
+    rows, columns = (
+        (SIZE[i] + 2 * window.padding[i] - window.dilation[i] * (window.size[i] - 1) - 1)
+        // window.stride[i]
+        + 1
+        for i in (0, 1)
+    )
+    return rows, columns
+
+
+CONVOLUTIONS: dict[str, tuple] = {
+    "": ("identity", AROUND, 1, None, True),
+    " relu": ("relu", AROUND, 1, None, True),
+    " pooled": ("relu", AROUND, 1, HALF, True),
+    " apart": ("identity", APART, 1, None, False),
+    " in groups": ("relu", APART, 2, None, True),
+    " of each channel": ("identity", AROUND, 0, HALF, True),
+}
+"""Kind, window, groups (0: as many as channels), pool, and whether there is a bias."""
+
+
+def _convolution(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+    n, c = min(shape[0], MOST_IMAGES), 2 * max(1, min(shape[1], 3))
+    x, o = random_array(rng, (n, *SIZE, c)), 2 * c
+    found = {}
+    for name, (kind, window, count, pool, has_bias) in CONVOLUTIONS.items():
+        groups, there = count or c, _places(window)
+        pooled = there if pool is None else (there[0] // 2, there[1] // 2)
+        y, terms = (n, *pooled, o), max(n * there[0] * there[1], 1)
+        weight = random_array(rng, (*window.size, c // groups, o))
+        inputs = {"x": x, "weight": weight}
+        own = window, groups, pool
+        chosen = {} if pool is None else {"place": np.full(y, 7, np.uint8)}
+        found[f"convolution{name}"] = (
+            lambda b, a, kind=kind, own=own: b.convolution(
+                *(kind, a.x, a.weight, getattr(a, "bias", None), *own, a.y),
+                getattr(a, "place", None),
+            ),
+            inputs | ({"bias": random_array(rng, o)} if has_bias else {}),
+            {"y": y} | chosen,
+            {"scale": weight[..., 0].size},
+        )
+        gradients = {"dweight": weight.shape, "dbias": (o,), "dx": x.shape}
+        chosen = {} if pool is None else {"place": rng.integers(0, 4, y).astype(np.uint8)}
+        found[f"convolution_backward{name}"] = (
+            lambda b, a, kind=kind, own=own: b.convolution_backward(
+                *(kind, a.dy, a.x, a.weight, *own, a.y, getattr(a, "place", None)),
+                *(a.dweight, a.dbias, a.dx),
+            ),
+            inputs | {"dy": random_array(rng, y), "y": random_array(rng, y)} | chosen,
+            gradients,
+            {"scale": {"dweight": terms, "dbias": terms, "dx": weight.size // c}},
+        )
+    return found
+
+
+def _pooling(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+    n, c = min(shape[0], MOST_IMAGES), max(1, min(shape[1], 18))
+    x, found = random_array(rng, (n, *SIZE, c)), {}
+    for name, window in (("", HALF), (" overlapping", OVERLAPPING)):
+        y = n, *_places(window), c
+        dy, places = random_array(rng, y), window.size[0] * window.size[1]
+        place = rng.integers(0, places, y).astype(np.uint8)
+        found |= {
+            f"max_pool{name}": (
+                lambda b, a, window=window: b.max_pool(a.x, window, a.y, a.place),
+                {"x": x},
+                {"y": y, "place": np.full(y, 7, np.uint8)},
+            ),
+            f"max_pool_backward{name}": (
+                lambda b, a, window=window: b.max_pool_backward(a.dy, a.place, window, a.dx),
+                {"dy": dy, "place": place},
+                {"dx": x.shape},
+            ),
+            f"average_pool{name}": (
+                lambda b, a, window=window: b.average_pool(a.x, window, 6, a.y),
+                {"x": x},
+                {"y": y},
+            ),
+            f"average_pool_backward{name}": (
+                lambda b, a, window=window: b.average_pool_backward(a.dy, window, 6, a.dx),
+                {"dy": dy},
+                {"dx": x.shape},
+            ),
+        }
+    turned = random_array(rng, (n, shape[1], 19))
+    transpose = (lambda b, a: b.transpose(a.x, a.y), {"x": turned}, {"y": (n, 19, shape[1])})
+    return found | {"transpose": transpose}
 
 
 def products(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:

@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, Update, View, check_columns
+from nnkit.backends.contract import (
+    Array,
+    Norm,
+    Out,
+    Running,
+    Update,
+    View,
+    Window,
+    check_columns,
+)
 from nnkit.kernels.numba import (
     activations,
     gradients,
@@ -32,7 +41,13 @@ from nnkit.kernels.numba import (
     gather as batches,
 )
 from nnkit.kernels.numba import (
+    images as pictures,
+)
+from nnkit.kernels.numba import (
     maxout as pieces,
+)
+from nnkit.kernels.numba import (
+    pooling as pools,
 )
 from nnkit.kernels.numba import (
     prelu as slopes,
@@ -41,6 +56,7 @@ from nnkit.kernels.numba import (
     softmax_cross_entropy as rows,
 )
 from nnkit.kernels.numba.codegen.jit import Kernel
+from nnkit.kernels.numba.lines import Table, seen_by_pixels, seen_by_places
 from nnkit.kernels.numba.runtime.tasks import task_count
 from nnkit.kernels.table import LOSSES
 
@@ -160,6 +176,55 @@ def put_columns(x: Array, first: int, out: Out) -> Call:
 def take_columns(x: Array, first: int, out: Out) -> Call:
     check_columns(out, first, x)
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
+
+
+def _lines(image: Array, window: Window, output: Array) -> list[tuple[int, ...]]:
+    """Rows, then columns: how many pixels there are, how many places, and how they see them."""
+    return [
+        (image.shape[1 + i], output.shape[1 + i], *(part[i] for part in window)) for i in (0, 1)
+    ]
+
+
+def _of_places(image: Array, window: Window, output: Array) -> tuple[Table, Table]:
+    rows, columns = _lines(image, window, output)
+    return seen_by_places(*rows, False), seen_by_places(*columns, True)
+
+
+def _of_pixels(image: Array, window: Window, output: Array) -> tuple[Table, Table]:
+    rows, columns = _lines(image, window, output)
+    return seen_by_pixels(*rows, False), seen_by_pixels(*columns, True)
+
+
+def _in_rows(images: Array) -> Array:
+    """Images with the channels of a row's pixels side by side."""
+    n, height, width, channels = images.shape
+    return images.reshape(n, height, width * channels)
+
+
+def max_pool(x: Array, window: Window, y: Out, place: Out) -> Call:
+    sizes = x.shape[3], window.size[1]
+    arguments = _in_rows(x), *_of_places(x, window, y), *sizes, _in_rows(y), _in_rows(place)
+    return pools.max_pool, x.size, arguments, None
+
+
+def max_pool_backward(dy: Array, place: Array, window: Window, dx: Out) -> Call:
+    sizes = dx.shape[3], window.size[1]
+    arguments = _in_rows(dy), _in_rows(place), *_of_pixels(dx, window, dy), *sizes, _in_rows(dx)
+    return pools.max_pool_backward, dx.size, arguments, None
+
+
+def average_pool(x: Array, window: Window, divisor: float, y: Out) -> Call:
+    arguments = _in_rows(x), *_of_places(x, window, y), x.shape[3], float(divisor), _in_rows(y)
+    return pools.average_pool, x.size, arguments, None
+
+
+def average_pool_backward(dy: Array, window: Window, divisor: float, dx: Out) -> Call:
+    arguments = _in_rows(dy), *_of_pixels(dx, window, dy), dx.shape[3], float(divisor), _in_rows(dx)
+    return pools.average_pool, dx.size, arguments, None
+
+
+def transpose(x: Array, out: Out) -> Call:
+    return pictures.transpose, x.size, (x, out), None
 
 
 def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:

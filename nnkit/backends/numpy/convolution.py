@@ -31,8 +31,9 @@ def add_columns(rows: Array, window: Window, out: Out) -> None:
 
 def _matrices(rows: Array, groups: int) -> Array:
     """The rows of each group's channels, of all windows: (groups, n oh ow, kh kw c / groups)."""
-    parts = rows.reshape(*rows.shape[:5], groups, -1)
-    return np.moveaxis(parts, 5, 0).reshape(groups, int(np.prod(rows.shape[:3])), -1)
+    n, oh, ow, kh, kw, c = rows.shape
+    parts = rows.reshape(n, oh, ow, kh, kw, groups, c // groups)
+    return np.moveaxis(parts, 5, 0).reshape(groups, n * oh * ow, kh * kw * c // groups)
 
 
 def _by_group(weight: Array, groups: int) -> Array:
@@ -103,5 +104,6 @@ def convolution_backward(
         dweight[...] = _joined(np.swapaxes(rows, 1, 2) @ gradients, weight.shape)
     if dx is not None:
         parts = gradients @ np.swapaxes(_by_group(weight, groups), 1, 2)
-        parts = parts.reshape(groups, *dz.shape[:3], *window.size, -1)
-        add_columns(np.moveaxis(parts, 0, 5).reshape(*parts.shape[1:6], -1), window, dx)
+        parts = parts.reshape(groups, *dz.shape[:3], *weight.shape[:3])
+        shape = *parts.shape[1:6], dx.shape[3]
+        add_columns(np.moveaxis(parts, 0, 5).reshape(shape), window, dx)
