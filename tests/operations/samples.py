@@ -351,15 +351,15 @@ def _convolution(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, 
 def _pooling(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
     n, c = min(shape[0], MOST_IMAGES), max(1, min(shape[1], 18))
     x, found = random_array(rng, (n, *SIZE, c)), {}
-    for name, window in (("", HALF), (" overlapping", OVERLAPPING)):
+    for name, window, dtype in (("", HALF, np.uint8), (" overlapping", OVERLAPPING, np.int32)):
         y = n, *_places(window), c
         dy, places = random_array(rng, y), window.size[0] * window.size[1]
-        place = rng.integers(0, places, y).astype(np.uint8)
+        place = rng.integers(0, places, y).astype(dtype)
         found |= {
             f"max_pool{name}": (
                 lambda b, a, window=window: b.max_pool(a.x, window, a.y, a.place),
                 {"x": x},
-                {"y": y, "place": np.full(y, 7, np.uint8)},
+                {"y": y, "place": np.full(y, 7, dtype)},
             ),
             f"max_pool_backward{name}": (
                 lambda b, a, window=window: b.max_pool_backward(a.dy, a.place, window, a.dx),
@@ -377,6 +377,11 @@ def _pooling(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tupl
                 {"dx": x.shape},
             ),
         }
+    found["average_pool whole"] = (
+        lambda b, a: b.average_pool(a.x, Window(SIZE), 30, a.y),
+        {"x": x},
+        {"y": (n, 1, 1, c)},
+    )
     turned = random_array(rng, (n, shape[1], 19))
     transpose = (lambda b, a: b.transpose(a.x, a.y), {"x": turned}, {"y": (n, 19, shape[1])})
     return found | {"transpose": transpose}

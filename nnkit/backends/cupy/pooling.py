@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nnkit.backends.contract import Array, Out, Window
-from nnkit.backends.cupy.grids import tiles
+from nnkit.backends.cupy.grids import packs, tiles
 from nnkit.backends.cupy.launches import real
 from nnkit.backends.cupy.launching import Launcher
 from nnkit.backends.cupy.windows import axes, launch
+from nnkit.kernels.cuda import THREADS
 
 if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
 
-LARGE = 32
-"""Elements of a window that several threads share."""
+LARGE = 16
+"""Elements of a window that several threads share, where there would be too few of them else."""
 
 
 def max_pool(backend: CupyBackend, x: Array, window: Window, y: Out, place: Out) -> None:
@@ -49,11 +50,12 @@ def to_largest(
 
 def average_pool(backend: CupyBackend, x: Array, window: Window, divisor: float, y: Out) -> None:
     of = axes(x.shape[1:3], window, y.shape[1:3])
-    args = x, y, real(y, divisor)
-    if window.size[0] * window.size[1] < LARGE:
+    args, most = (x, y, real(y, divisor)), backend.launcher.most_blocks
+    few = 0 < packs(y.size, y.dtype) < most * THREADS
+    if not (few and window.size[0] * window.size[1] >= LARGE):
         _launch(backend.launcher, "average_pool", y, *args, of=of)
-    elif y.size:
-        places, channels, most = y.size // y.shape[3], y.shape[3], backend.launcher.most_blocks
+    else:
+        places, channels = y.size // y.shape[3], y.shape[3]
         (across, _), block = tiles(places, channels, y.dtype, most)
         grid = across, max(1, min(places, most // across))
         tail = np.int64(places), np.int32(channels), *of
@@ -68,7 +70,9 @@ def average_pool_backward(
     _launch(backend.launcher, "average_pool_backward", dx, *args, of=of)
 
 
-def _launch(launcher: Launcher, name: str, out: Out, *args: Any, of: tuple[np.integer[Any], ...]) -> None:
+def _launch(
+    launcher: Launcher, name: str, out: Out, *args: Any, of: tuple[np.integer[Any], ...]
+) -> None:
     """Launch a kernel that goes through the images `out`; `of` are the axes."""
     *images, channels = out.shape
     tail = np.int64(prod(images)), np.int32(channels), *of
