@@ -2,25 +2,21 @@
 #include "columns.cuh"
 #include "windows.cuh"
 
-// y = the largest of f(x + bias), and which element of the window it is: the first of equals, or
-// the first NaN. f is ReLU or the identity, as `relu` says; there may be no bias.
+// y = the largest, and which element of the window it is: the first of equals, or the first NaN
 template <class Place>
-__device__ __forceinline__ void largest(const STORE* x, const STORE* bias, int relu, STORE* y,
-                                        Place* place, long long places, int channels,
-                                        const Window& window) {
+__device__ __forceinline__ void largest(const STORE* x, STORE* y, Place* place, long long places,
+                                        int channels, const Window& window) {
     each_pack_of_rows(places, channels, [&](long long row, int channel) {
         const Point from = window.place(row);
-        Pack best = {}, which = {}, b = {};
+        Pack best = {}, which = {};
         bool begun = false;
-        if (bias) b = load(bias, channel, channels);
         for (int element = 0; element < window.elements(); element++) {
             const int p = element / window.across.size, q = element - p * window.across.size;
             const long long pixel = window.seen(from, p, q), begin = pixel * channels;
             if (pixel < 0) continue;
             const Pack here = load(x, begin + channel, begin + channels);
             for (int k = 0; k < WIDTH; k++) {
-                REAL value = bias ? here.v[k] + b.v[k] : here.v[k];
-                if (relu && value < 0) value = 0;
+                const REAL value = here.v[k];
                 const bool first_nan = value != value && best.v[k] == best.v[k];
                 if (!begun || value > best.v[k] || first_nan) {
                     best.v[k] = value;
@@ -59,9 +55,8 @@ __device__ __forceinline__ void to_largest(const STORE* dy, const Place* place, 
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-max_pool(const STORE* x, const STORE* bias, int relu, STORE* y, unsigned char* place,
-         long long places, int channels, AXES) {
-    largest(x, bias, relu, y, place, places, channels, WINDOW);
+max_pool(const STORE* x, STORE* y, unsigned char* place, long long places, int channels, AXES) {
+    largest(x, y, place, places, channels, WINDOW);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -72,9 +67,8 @@ max_pool_backward(const STORE* dy, const unsigned char* place, const STORE* y, S
 
 // The same where a window has more elements than a byte can tell apart
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-max_pool_int(const STORE* x, const STORE* bias, int relu, STORE* y, int* place, long long places,
-             int channels, AXES) {
-    largest(x, bias, relu, y, place, places, channels, WINDOW);
+max_pool_int(const STORE* x, STORE* y, int* place, long long places, int channels, AXES) {
+    largest(x, y, place, places, channels, WINDOW);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

@@ -22,22 +22,14 @@ LARGE = 16
 
 
 def max_pool(backend: CupyBackend, x: Array, window: Window, y: Out, place: Out) -> None:
-    largest(backend.launcher, "identity", x, None, window, y, place)
+    of = axes(x.shape[1:3], window, y.shape[1:3])
+    _launch(backend.launcher, _for_places("max_pool", place), y, x, y, place, of=of)
 
 
 def max_pool_backward(
     backend: CupyBackend, dy: Array, place: Array, window: Window, dx: Out
 ) -> None:
     to_largest(backend.launcher, dy, place, None, window, dx)
-
-
-def largest(
-    launcher: Launcher, kind: str, x: Array, bias: Array | None, window: Window, y: Out, place: Out
-) -> None:
-    """Write the largest of ``f(x + bias)`` of each window to y, and its place."""
-    args = x, bias, np.int32(kind == "relu"), y, place
-    of = axes(x.shape[1:3], window, y.shape[1:3])
-    _launch(launcher, _for_places("max_pool", place), y, *args, of=of)
 
 
 def to_largest(
