@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
     places = {"CheckpointError": "checkpoint", "load": "loading"}
     if name in places:
         return getattr(import_module(f"nnkit.{places[name]}"), name)
-    if name in ("checkpoint", "data", "plotting", "schedules"):
+    if name in ("augment", "checkpoint", "data", "models", "plotting", "schedules"):
         return import_module(f"nnkit.{name}")
     raise _missing(name)
 

@@ -36,7 +36,7 @@ FINITE = ("model", "optimizer", "callbacks")
 """Parts in which NaN and infinity are of no use: nothing could go on from there."""
 
 KEYS = {
-    *("version", "model", "loss", "optimizer", "progress", "schedule"),
+    *("version", "model", "loss", "optimizer", "progress", "schedule", "augment"),
     *("epochs_made", "history", "extra"),
 }
 DTYPES = {

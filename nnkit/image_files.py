@@ -35,10 +35,10 @@ _TURNS: dict[int, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
-    5: lambda a: a.T,
-    6: lambda a: a.T[:, ::-1],
-    7: lambda a: a[::-1, ::-1].T,
-    8: lambda a: a.T[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a.swapaxes(0, 1)[::-1],
 }
 """How an image is turned upright, by the number that cameras note (Exif 2.3, tag 274)."""
 
@@ -68,13 +68,13 @@ def check_pillow() -> None:
 
 
 def read_size(path: Path) -> tuple[int, int]:
-    """Height and width that a file's header promises; raises as `read_gray` does."""
+    """Height and width that a file's header promises; raises as `read_pixels` does."""
     with _open_image(path) as image:
         return image.height, image.width
 
 
-def read_gray(path: Path, detail: int) -> NDArray[np.float64]:
-    """Read an image as brightness from 0 to 255, (height, width).
+def read_pixels(path: Path, detail: int, color: bool = False) -> NDArray[np.float64]:
+    """Read an image as brightness from 0 to 255, (height, width), or that of three colours.
 
     The first of several in a file is read. It is turned as the camera noted it; what is
     transparent becomes white under dark ink and black under light.
@@ -85,6 +85,8 @@ def read_gray(path: Path, detail: int) -> NDArray[np.float64]:
     detail : int
         Sides that have at least twice as many pixels are reduced to less than that, so that a
         large photograph takes little memory.
+    color : bool
+        Whether to return red, green and blue, (height, width, 3); of a gray image all are the same.
 
     Raises
     ------
@@ -94,12 +96,13 @@ def read_gray(path: Path, detail: int) -> NDArray[np.float64]:
         If it is no image of the `FORMATS`, is damaged, or has more than `MAX_PIXELS`.
     """
     with _open_image(path) as image:
-        image.draft("L", (detail, detail))
+        mode = "RGB" if color else "L"
+        image.draft(mode, (detail, detail))
         image.load()
         # Pillow's own turning also writes the metadata anew, which fails where they are odd.
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        gray = _brightness(image, detail)
-        return gray if turn is None else np.ascontiguousarray(turn(gray))
+        pixels = _brightness(image, detail, mode)
+        return pixels if turn is None else np.ascontiguousarray(turn(pixels))
 
 
 @contextmanager
@@ -136,18 +139,29 @@ def _check_pixels(image: Image) -> None:
         )
 
 
-def _brightness(image: Image, detail: int) -> NDArray[np.float64]:
+def _brightness(image: Image, detail: int, mode: str) -> NDArray[np.float64]:
+    """Return what an image holds in `mode`, "L" for (height, width) or "RGB" for three of it."""
     if image.mode.startswith(("I", "F")):
-        return _scale_to_bytes(image, detail)
+        gray = _scale_to_bytes(image, detail)
+        return gray if mode == "L" else np.repeat(gray[..., None], 3, axis=2)
     if not image.has_transparency_data:
-        image = image if image.mode in {"RGB", "CMYK"} else image.convert("L")
-        return np.asarray(_reduce(image, detail).convert("L"), np.float64)
+        image = image if image.mode in {"RGB", "CMYK"} else image.convert(mode)
+        return np.asarray(_reduce(image, detail).convert(mode), np.float64)
     image = image if image.mode in {"LA", "RGBA"} else image.convert("RGBA")
-    layers = np.asarray(_reduce(image, detail).convert("LA"), np.float64)
-    gray, alpha = np.moveaxis(layers, 2, 0)
+    reduced = _reduce(image, detail)
+    gray, alpha = np.moveaxis(np.asarray(reduced.convert("LA"), np.float64), 2, 0)
     ink = np.average(gray, weights=alpha) if alpha.any() else 0.0
     background = 255 if ink < 128 else 0
-    blended: NDArray[np.float64] = background + (gray - background) * alpha / 255
+    if mode == "L":
+        return _blended(gray, alpha, background)
+    colors = np.asarray(reduced.convert("RGBA"), np.float64)[..., :3]
+    return _blended(colors, alpha[..., None], background)
+
+
+def _blended(
+    pixels: NDArray[np.float64], alpha: NDArray[np.float64], background: int
+) -> NDArray[np.float64]:
+    blended: NDArray[np.float64] = background + (pixels - background) * alpha / 255
     return blended
 
 

@@ -1,4 +1,4 @@
-"""Image files to rows of pixels, prepared as a data set's own images were."""
+"""Image files to pixels, prepared as a data set's own images were."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.files.paths import expand
-from nnkit.image_files import ImageError, check_pillow, read_gray, read_size, without_warnings
+from nnkit.image_files import ImageError, check_pillow, read_pixels, read_size, without_warnings
 from nnkit.kernels.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -48,9 +48,12 @@ def preparation(dataset: Dataset) -> Preparation:
 
 
 def read_image(
-    path: str | PathLike[str], shape: tuple[int, int], how: Preparation = "resize"
+    path: str | PathLike[str], shape: tuple[int, ...], how: Preparation = "resize"
 ) -> NDArray[np.uint8]:
-    """Read an image file of any size and mode as one row of `shape[0] * shape[1]` bytes.
+    """Read an image file of any size and mode as bytes of the size that `shape` gives.
+
+    For (height, width) that is one row of them, gray. For (height, width, 3) it is an array of this
+    shape, red, green and blue, to which the image is scaled, whatever `how` says.
 
     Under "mnist" and "fit" an image that is dark on light is inverted. One that has `shape`
     already is otherwise taken as it is; of any other, the background's brightness is subtracted,
@@ -70,7 +73,7 @@ def read_image(
 
 
 def read_images(
-    paths: Sequence[Path], shape: tuple[int, int], how: Preparation = "resize"
+    paths: Sequence[Path], shape: tuple[int, ...], how: Preparation = "resize"
 ) -> Iterator[NDArray[np.uint8] | Exception]:
     """Read many at a time, in order; instead of one that cannot be read comes what it raised."""
 
@@ -104,16 +107,30 @@ def common_size(paths: Iterable[Path], largest: int) -> tuple[int, int] | None:
     return common
 
 
-def _read(path: Path, shape: tuple[int, int], how: Preparation) -> NDArray[np.uint8]:
-    gray = read_gray(path, max(512, 4 * max(shape)))
+def _read(path: Path, shape: tuple[int, ...], how: Preparation) -> NDArray[np.uint8]:
+    height, width, *colors = shape
+    detail = max(512, 4 * max(height, width))
+    if colors:
+        layers = np.moveaxis(read_pixels(path, detail, color=True), 2, 0)
+        return _as_bytes(np.dstack([_resized(layer, (height, width)) for layer in layers]))
+    return _as_bytes(_prepared(path, read_pixels(path, detail), (height, width), how)).reshape(-1)
+
+
+def _prepared(
+    path: Path, gray: NDArray[np.float64], shape: tuple[int, int], how: Preparation
+) -> NDArray[np.float64]:
     if how != "resize" and _dark_on_light(gray):
         gray = 255 - gray
-    if gray.shape != shape:
-        try:
-            gray = _resize(gray, shape) if how == "resize" else _place(gray, shape, how)
-        except ImageError as error:
-            raise ImageError(f"{path}: {error}") from None
-    return np.rint(gray).clip(0, 255).astype(np.uint8).reshape(-1)
+    if how == "resize" or gray.shape == shape:
+        return _resized(gray, shape)
+    try:
+        return _place(gray, shape, how)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
+
+
+def _as_bytes(pixels: NDArray[np.float64]) -> NDArray[np.uint8]:
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
 
 
 # ---------------------------------------------------------------------- pixels
@@ -139,7 +156,7 @@ def _place(
     ink = _cut_out(_shrink(gray, 8 * max(shape)), how)
     scale = min(box[0] / ink.shape[0], box[1] / ink.shape[1])
     size = (max(1, round(ink.shape[0] * scale)), max(1, round(ink.shape[1] * scale)))
-    ink = _resize(ink, size)
+    ink = _resized(ink, size)
     ink *= 255 / ink.max()
     centre = _centre_of_mass(ink) if how == "mnist" else (size[0] / 2, size[1] / 2)
     top = min(max(0, round(height / 2 - centre[0])), height - size[0])
@@ -154,7 +171,7 @@ def _shrink(gray: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
     factor = longest / max(gray.shape)
     if factor >= 1:
         return gray
-    return _resize(
+    return _resized(
         gray, (max(1, round(gray.shape[0] * factor)), max(1, round(gray.shape[1] * factor)))
     )
 
@@ -201,7 +218,10 @@ def _centre_of_mass(ink: NDArray[np.float64]) -> tuple[float, float]:
     )
 
 
-def _resize(gray: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+def _resized(gray: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return an image scaled to `shape`; one that has it stays as it is."""
+    if gray.shape == shape:
+        return gray
     from PIL import Image
 
     image = Image.fromarray(gray.astype(np.float32))

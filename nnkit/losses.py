@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -234,6 +235,8 @@ class _Elementwise(Loss):
         if t.shape != shape:
             labels = t.shape == shape[:1] and bool((t % 1 == 0).all())
             hint = f": one-hot rows of labels are np.eye({shape[1]})[t]" if labels else ""
+            if t.shape[:1] == shape[:1] and t.size == prod(shape):
+                hint = ": give t.reshape(len(t), -1)"
             raise ValueError(f"targets of shape {t.shape} for predictions of shape {shape}{hint}")
         if t.size and not bool(backend.xp.isfinite(t).all()):
             raise ValueError("targets hold NaN or infinity")

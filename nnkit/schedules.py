@@ -9,30 +9,19 @@ numbers is a schedule; a checkpoint keeps those of this module.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import cos, exp, pi
-from typing import Any, TypeVar, dataclass_transform
+from typing import Any
 
 from nnkit.files import plain
 from nnkit.files.checking import make
-from nnkit.given.keywords import explained
+from nnkit.given.frozen import frozen
 from nnkit.given.options import integer, number, shown
 
 Schedule = Callable[[int, int], float]
 """(update, updates in all) to a factor; the first update is number 0."""
 
-Made = TypeVar("Made")
 
-
-@dataclass_transform(frozen_default=True)
-def _schedule(cls: type[Made]) -> type[Made]:
-    """Make a frozen dataclass, whose keywords are explained as those of layers are."""
-    made: Any = dataclass(frozen=True)(cls)
-    made.__init__ = explained(made.__init__)
-    return cls
-
-
-@_schedule
+@frozen
 class Constant:
     """A factor of 1 throughout."""
 
@@ -41,7 +30,7 @@ class Constant:
         return 1.0
 
 
-@_schedule
+@frozen
 class StepDecay:
     """Multiply by `factor` after every `every` updates."""
 
@@ -53,7 +42,7 @@ class StepDecay:
         return float(self.factor ** (update // self.every))
 
 
-@_schedule
+@frozen
 class ExponentialDecay:
     """Fall by a factor of e in every `scale` updates."""
 
@@ -64,7 +53,7 @@ class ExponentialDecay:
         return exp(-update / self.scale)
 
 
-@_schedule
+@frozen
 class Cosine:
     """Half a cosine from 1 down to `end` (Loshchilov & Hutter 2017, without restarts)."""
 
@@ -75,7 +64,7 @@ class Cosine:
         return self.end + (1 - self.end) * (1 + cos(pi * update / total)) / 2
 
 
-@_schedule
+@frozen
 class Warmup:
     """Rise linearly to 1 over the first `updates` updates, then follow `then`."""
 
@@ -92,7 +81,7 @@ class Warmup:
         return self.then(update - self.updates, max(total - self.updates, 1))
 
 
-@_schedule
+@frozen
 class OneCycle:
     """Up by a half cosine from 1 / `divide` to 1, then down to almost 0 (Smith & Topin 2018).
 
@@ -131,7 +120,7 @@ def _between(a: float, b: float, share: float) -> float:
     return b + (a - b) * (1 + cos(pi * share)) / 2
 
 
-@_schedule
+@frozen
 class Missing:
     """What a checkpoint has in place of a schedule that is not of this module."""
 

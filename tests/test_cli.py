@@ -23,6 +23,7 @@ from nnkit.cli import cli
 from nnkit.cli.command import Nnkit
 from nnkit.cli.fitting import _device
 from nnkit.files import locking
+from nnkit.images import read_image
 from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
@@ -261,6 +262,53 @@ def test_optimizers_have_sensible_defaults(tiny, name, expected):
     nnkit_ok("train", tiny, "--optimizer", name, "--epochs", 1)
     config = Trainer.load(f"runs/tiny/{CHECKPOINT}").optimizer.config()
     assert config | expected == config
+
+
+def test_augmentation_is_a_part_of_the_run(tiny):
+    """Resumed without the option, too; what is evaluated are rows, as without it."""
+    changes = "--augment", "shift=1, flip=0.2,rotate=10"
+    text = nnkit_ok("train", tiny, *TINY, *changes, "--out", "part")
+    assert "\naugmented  Shift(pixels=1), Flip(p=0.2), Rotate(degrees=10.0)\n" in text
+    trainer = Trainer.load(f"part/{CHECKPOINT}")
+    assert repr(trainer.augment) == "(Shift(pixels=1), Flip(p=0.2), Rotate(degrees=10.0))"
+    assert repr(trainer.model[0]) == "Flatten()"
+    constant = "--schedule", "constant"
+    for out, epochs in (("whole", 4), ("resumed", 2)):
+        nnkit_ok("train", tiny, *TINY, *changes, *constant, "--epochs", epochs, "--out", out)
+    text = nnkit_ok("train", "--resume", f"resumed/{CHECKPOINT}", "--epochs", 4)
+    assert "\naugmented  Shift(pixels=1)" in text
+    assert parameters(f"resumed/{CHECKPOINT}") == parameters(f"whole/{CHECKPOINT}")
+    accuracy = Trainer.load(f"whole/{CHECKPOINT}").history.val_accuracy[-1]
+    assert f"accuracy  {accuracy:.2%}" in nnkit_ok("evaluate", f"whole/{CHECKPOINT}")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("shift", "'shift' is none of the changes, which are such as shift=2, crop=4, flip, "
+         "rotate=10, scale=0.1, cutout=8"),
+        ("shift=2,", "'' is none of the changes, which are such as shift=2, crop=4, flip, "
+         "rotate=10, scale=0.1, cutout=8"),
+        ("rotate=x", "'x' in 'rotate=x' is no number"),
+        ("shift=1.5", "Shift: pixels must be an integer of at least 1, not 1.5"),
+        ("shift=1,crop=2", "Shift(pixels=1) and Crop(padding=2) are the same change: give one of "
+         "them"),
+    ],
+)  # fmt: skip
+def test_changes_that_are_none(given, message):
+    whole = f"Invalid value for '--augment': {message}"
+    assert usage_error("train", "digits", "--augment", given) == whole
+
+
+def test_augmentation_that_the_images_do_not_allow(folder, tiny):
+    message = error("train", tiny, "--augment", "shift=4")
+    assert message.startswith("Shift(pixels=4) can leave nothing of images of 4x4 pixels")
+    rows = np.zeros((9, 16), np.uint8)
+    np.savez("rows.npz", x_train=rows, t_train=np.arange(9), x_test=rows, t_test=np.arange(9))
+    assert error("train", "rows.npz", "--augment", "flip") == (
+        "--augment changes images, which rows.npz has not"
+    )
+    assert not Path("runs").exists()
 
 
 def test_no_hidden_layer(tiny):
@@ -581,8 +629,9 @@ def test_unknown_commands_and_options():
         (
             ["train", "mnits"],
             "'mnits' is no data set and no path (did you mean mnist?); choose mnist, "
-            "fashion-mnist, digits, a folder with a folder of images for each class or with IDX "
-            "files, or an .npz file",
+            "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
+            "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for "
+            "each class or with IDX files, or an .npz file",
         ),
         (
             ["train", "digits", "--batch-size", "2000"],
@@ -1114,7 +1163,84 @@ def test_predict_with_a_model_of_the_python_interface(folder, picture, monkeypat
     network(784, 10).save("square")
     nnkit_ok("predict", "square", picture)
     network(15, 10).save("oblong")
-    assert error("predict", "oblong", picture) == "oblong is no network for images with one channel"
+    expected = "oblong is no network for images, gray or in colour"
+    assert error("predict", "oblong", picture) == expected
+
+
+@pytest.fixture
+def balls(folder):
+    """Red balls and blue ones, which gray does not tell apart."""
+    image = pytest.importorskip("PIL.Image")
+    for name, color in (("red", (200, 40, 40)), ("blue", (40, 96, 200))):
+        (folder / "balls" / name).mkdir(parents=True)
+        for i in range(10):
+            page = np.full((9, 12, 3), color, np.uint8) + np.uint8(i)
+            image.fromarray(page).save(folder / "balls" / name / f"{i}.png")
+    return folder / "balls"
+
+
+def test_images_in_colour_from_training_to_prediction(balls, monkeypatch):
+    monkeypatch.setattr(
+        "nnkit.cli.fitting.learning_curves", lambda history, path, **_: path.touch()
+    )
+    options = ["--hidden", "8", "--epochs", 20, "--lr", 0.03, "--image-size", "4x5"]
+    text = nnkit_ok("train", "balls", "--color", *options)
+    assert "data       balls: 16 training and 4 test images of 4x5 in colour, 2 classes" in text
+    assert "prepared   1 in 5 of each class held out for testing" in text
+    assert "network    60-8-2, ReLU" in text
+    run_of = f"runs/balls/{CHECKPOINT}"
+    lines = nnkit_ok("predict", run_of, "balls/red/3.png", "balls/blue/3.png").splitlines()
+    assert lines[0].startswith("balls/red/3.png: red (")
+    assert lines[1].startswith("balls/blue/3.png: blue (")
+    assert "accuracy  100.00%" in nnkit_ok("evaluate", run_of)
+    nnkit_ok("train", "--resume", run_of, "--epochs", 21)
+    assert usage_error("train", "--resume", run_of, "--color") == (
+        "--color cannot be given with --resume: a run keeps its settings"
+    )
+
+
+def test_colours_that_are_not_there():
+    assert error("train", "digits", "--color") == (
+        "digits: its images have no colours, and only those of image files can be kept; leave "
+        "color (--color) out"
+    )
+
+
+def test_arrays_in_colour_from_training_to_prediction(folder, balls, monkeypatch):
+    """In the shape in which the network takes them, which is that of a row for the trained one."""
+    balls = data.load(balls, color=True)
+    np.savez("balls.npz", x=np.concatenate([balls.x_train, balls.x_test]), y=[0, 1] * 10)
+    text = nnkit_ok("train", "balls.npz", "--epochs", 1, "--hidden", "none", "--out", "out")
+    assert "test images of 9x12 in colour, 2 classes" in text
+    assert nnkit_ok("predict", "out", "balls/red/3.png").startswith("balls/red/3.png: ")
+    assert "accuracy" in nnkit_ok("evaluate", "out")
+
+
+@pytest.mark.parametrize(
+    ("shape", "image_shape"), [((9, 12, 3), (9, 12, 3)), ((9, 12, 1), (9, 12))]
+)
+def test_predict_asks_the_model_for_the_shape_of_its_images(balls, monkeypatch, shape, image_shape):
+    class Images(nnkit.Flatten):
+        """As a convolution, or what stands in front of one, takes images in a shape only."""
+
+        @property
+        def input_shape(self):
+            return shape
+
+        def output_shape(self, given):
+            if given != shape:
+                raise ValueError("other images")
+            return super().output_shape(given)
+
+    seen = []
+    classifier = nnkit.Trainer(nnkit.Sequential(Images(), nnkit.Linear(np.prod(shape), 2)))
+    predict_proba = classifier.predict_proba
+    monkeypatch.setattr(classifier, "predict_proba", lambda x: seen.append(x) or predict_proba(x))
+    command = sys.modules["nnkit.cli.predict"]
+    monkeypatch.setattr(command, "load_classifier", lambda *_: classifier)
+    assert nnkit_ok("predict", "any", "balls/red/3.png").startswith("balls/red/3.png: ")
+    want = read_image("balls/red/3.png", image_shape).reshape(1, *shape)
+    np.testing.assert_array_equal(np.rint(seen[0] * (1 if seen[0].max() > 1 else 255)), want)
 
 
 def test_predict_needs_a_network_for_images(folder, picture):
@@ -1123,7 +1249,7 @@ def test_predict_needs_a_network_for_images(folder, picture):
         make_npz(folder / f"{name}.npz", x_train=x, t_train=np.arange(40) % 3, x_test=x[:12])
         nnkit_ok("train", f"{name}.npz", "--epochs", 1, "--out", name)
     rows, floats = (f"{name}/{CHECKPOINT}" for name in ("rows", "floats"))
-    expected = f"{rows} is no network for images with one channel"
+    expected = f"{rows} is no network for images, gray or in colour"
     assert error("predict", rows, picture) == expected
     assert error("predict", floats, picture) == (
         f"{floats} was trained on pixels from 77 to 77: image files hold bytes, which are 0 to 1 "
@@ -1150,8 +1276,11 @@ def test_datasets(folder):
     for info in data.available():
         assert f"{info.name}: {info.description}\n" in text
     found = {row["name"]: row for row in json.loads(nnkit_ok("datasets", "--json"))}
-    assert set(found) == {"mnist", "fashion-mnist", "digits"}
+    assert set(found) == set(data.catalogue.KNOWN)
     assert found["digits"]["location"].endswith("digits.npz")
+    assert "  images   50,000 for training, 10,000 for testing, 32x32 in colour\n" in text
+    assert "  images   1,442 for training, 355 for testing, 8x8\n" in text
+    assert "/emnist-dataset (no licence stated)\n" in text
 
 
 def test_datasets_says_what_a_download_would_take(monkeypatch):

@@ -14,7 +14,10 @@ from nnkit.cli.problems import UNITS, classes, make
 
 pytest.importorskip("matplotlib")
 
-COMMANDS = ["activations", "boundary", "confusion", "curves", "digits", "optimizers", "weights"]
+COMMANDS = [
+    *("activations", "augmentation", "boundary", "confusion", "curves", "digits"),
+    *("feature-maps", "filters", "optimizers", "saliency", "weights"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +124,7 @@ def pictures():
 def test_every_picture_explains_itself_with_examples(command):
     text = plot(command, "--help")
     assert text.startswith(f"Usage: nnkit plot {command} ")
-    assert f"[default: {command}.png]" in " ".join(text.split())
+    assert f"[default: {command}.png]" in " ".join(text.split()).replace("feature- ", "feature-")
     examples = text.partition("\nExamples:\n")[2].splitlines()
     assert examples
     assert all(line.startswith(f"  nnkit plot {command}") for line in examples)
@@ -183,7 +186,7 @@ def test_without_matplotlib_one_line_names_it(monkeypatch):
 
 
 def test_an_unknown_picture():
-    assert error("letters", code=2) == "No such command 'letters'. (see nnkit plot --help)"
+    assert error("words", code=2) == "No such command 'words'. (see nnkit plot --help)"
 
 
 # ---------------------------------------------------------------------- without a network
@@ -207,6 +210,35 @@ def test_optimizers(drawn):
     figure = drawn("optimizer_paths")
     assert plot("optimizers", "--steps", 4) == "saved optimizers.png\n"
     assert len(figure.axes.get_lines()[0].get_xdata()) == 5
+
+
+def test_augmentation_of_several_images(checkpoint, drawn):
+    figure = drawn("augmented_images")
+    options = "--augment", "shift=1,scale=0.2", "--count", 2, "--ways", 3, "--seed", 4
+    assert plot("augmentation", "tiny.npz", *options) == "saved augmentation.png\n"
+    images = [image.get_array() for image in figure.axes.images]
+    with np.load("tiny.npz") as data:
+        for i in range(2):
+            np.testing.assert_allclose(images[4 * i], data["x_train"][i] / 255, atol=1e-6)
+    assert len(images) == 8
+    given = nnkit.augment.Shift(1), nnkit.augment.Scale(0.2)
+    assert (figure.args[1], figure.options) == (given, {"ways": 3, "seed": 4})
+
+
+def test_each_augmentation_alone(checkpoint, drawn):
+    figure = drawn("augmented_images")
+    plot("augmentation", "-o", "digits.png")
+    names = ["Shift", "Flip", "Rotate", "Scale", "Cutout", "all"]
+    assert [text.get_text() for text in figure.axes.texts] == ["as it is", *names]
+    plot("augmentation", "tiny.npz", "--ways", 1)
+    assert len(figure.axes.images) == 2 * len(names)
+
+
+def test_augmentation_of_what_is_no_image(folder):
+    x, t = np.zeros((4, 6)), np.arange(4)
+    np.savez("rows.npz", x_train=x, t_train=t, x_test=x, t_test=t)
+    expected = "--augment changes images, which rows.npz has not"
+    assert error("augmentation", "rows.npz") == expected
 
 
 # ---------------------------------------------------------------------- curves
@@ -311,6 +343,111 @@ def test_weights_that_are_no_images():
     assert error("weights", "model.safetensors") == expected
 
 
+# ---------------------------------------------------------------------- convolutions
+
+
+@pytest.fixture
+def convolutional(checkpoint):
+    """A network with two convolutions, and with what a file says of the data of `checkpoint`."""
+    model = nnkit.Sequential(
+        nnkit.Image(2, 3),
+        nnkit.Conv2d(1, 4, (2, 2), padding=1),
+        nnkit.ReLU(),
+        nnkit.Conv2d(4, 2, (3, 4)),
+        nnkit.Flatten(),
+        nnkit.Linear(2, 3),
+        seed=1,
+    )
+    trainer = nnkit.Trainer(model, nnkit.SoftmaxCrossEntropy())
+    extra = {**nnkit.Trainer.load(checkpoint).extra, "class_names": ["a", "b", "c"]}
+    trainer.save("convolutional.safetensors", **extra)
+    model.save("alone.safetensors")
+    return "convolutional.safetensors"
+
+
+def test_filters(convolutional, drawn):
+    figure = drawn("convolution_filters")
+    assert plot("filters", convolutional, "--count", 3) == "saved filters.png\n"
+    weights = nnkit.load(convolutional)[1].W.value
+    assert len(figure.axes.images) == 3
+    np.testing.assert_array_equal(figure.axes.images[2].get_array(), weights[:, :, 0, 2])
+    plot("filters", convolutional, "--layer", "3")
+    assert figure.title == "Layer 3, Conv2d(4, 2, (3, 4)): 2 filters"
+
+
+@pytest.mark.parametrize("command", [("filters",), ("feature-maps", 0)])
+def test_a_layer_that_is_no_convolution(convolutional, command):
+    name, *more = command
+    assert error(name, convolutional, *more, "--layer", 2) == (
+        "layer 2 is no convolution; there are 1: Conv2d(1, 4, 2, padding=1), "
+        "3: Conv2d(4, 2, (3, 4))"
+    )
+
+
+@pytest.mark.parametrize("command", [("filters",), ("feature-maps", 0)])
+def test_a_network_without_convolutions(checkpoint, command):
+    name, *more = command
+    assert error(name, checkpoint, *more) == (
+        f"{checkpoint} has no convolutions; what its first layer sees, nnkit plot weights draws"
+    )
+
+
+def test_weights_of_a_network_with_convolutions(convolutional):
+    expected = f"{convolutional} has convolutions, whose filters nnkit plot filters draws"
+    assert error("weights", convolutional) == expected
+
+
+def test_feature_maps_of_a_test_image(convolutional, drawn):
+    figure = drawn("feature_maps")
+    assert plot("feature-maps", convolutional, 2) == "saved feature-maps.png\n"
+    with np.load("tiny.npz") as data:
+        np.testing.assert_array_equal(figure.args[1], data["x_test"][2])
+    assert len(figure.figure.get_axes()) == 3
+    plot("feature-maps", convolutional, 2, "--layer", 1, "--count", 2)
+    assert [len(axes.images) for axes in figure.figure.get_axes()] == [1, 2]
+
+
+@pytest.mark.parametrize("command", ["feature-maps", "saliency"])
+def test_an_image_file_is_prepared_as_for_predict(convolutional, command, drawn):
+    pillow = pytest.importorskip("PIL.Image")
+    pixels = np.arange(0, 240, 40, dtype=np.uint8).reshape(2, 3)
+    pillow.fromarray(pixels).resize((30, 20), 0).save("large.png")
+    figure = drawn(command.replace("-", "_") + "_map" * (command == "saliency"))
+    plot(command, convolutional, "large.png")
+    assert figure.args[1].shape == (2, 3)
+    assert np.abs(figure.args[1].astype(int) - pixels).max() < 40
+
+
+def test_a_test_image_that_is_not_there(convolutional):
+    for command in ("feature-maps", "saliency"):
+        expected = "tiny.npz has no test image 12: they are 0 to 11"
+        assert error(command, convolutional, 12) == expected
+        assert error(command, convolutional, "seven.png") == "seven.png: No such file or directory"
+
+
+def test_a_test_image_of_data_that_is_not_known(convolutional):
+    assert error("feature-maps", "alone.safetensors", 3) == (
+        "alone.safetensors does not say which data it was trained on: give an image file, not 3"
+    )
+
+
+def test_saliency_of_the_answer_and_of_another_class(convolutional, drawn):
+    figure = drawn("saliency_map")
+    assert plot("saliency", convolutional, 0) == "saved saliency.png\n"
+    answer = nnkit.Trainer.load(convolutional).predict(figure.args[1].reshape(1, 6))[0]
+    assert figure.title == f"Where the score of {'abc'[answer]}, its answer, comes from"
+    plot("saliency", convolutional, 0, "--class", "b")
+    assert figure.title == "Where the score of b comes from"
+    expected = f"{convolutional} has no class d: it has a, b, c"
+    assert usage_error("saliency", convolutional, 0, "--class", "d") == expected
+
+
+def test_saliency_needs_no_convolution(checkpoint, drawn):
+    figure = drawn("saliency_map")
+    plot("saliency", checkpoint, 1)
+    assert figure.figure.get_axes()[1].images[0].get_array().shape == (2, 3)
+
+
 # ---------------------------------------------------------------------- answers
 
 
@@ -372,7 +509,20 @@ def test_digits_that_are_no_images(checkpoint):
     with np.load("tiny.npz") as data:
         flat = {k: v.reshape(len(v), -1) if k[0] == "x" else v for k, v in data.items()}
     np.savez("flat.npz", **flat)
-    assert error("digits", checkpoint, "flat.npz") == "flat.npz has no images with one channel"
+    expected = "flat.npz has no images, gray or in colour"
+    assert error("digits", checkpoint, "flat.npz") == expected
+
+
+def test_digits_in_colour(folder, drawn, rng):
+    x, t = rng.integers(0, 256, (9, 5, 4, 3), np.uint8), np.arange(9) % 2
+    np.savez("color.npz", x_train=x, t_train=t, x_test=x, t_test=t)
+    trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(60, 2)))
+    trainer.save("model", data=str(folder / "color.npz"), image_shape=(5, 4, 3))
+    figure = drawn("predicted_images")
+    plot("digits", "model")
+    np.testing.assert_array_equal(figure.args[0], x)
+    np.testing.assert_allclose(figure.axes.images[0].get_array(), x[0] / 255)
+    assert error("weights", "model") == "model is no network for images with one channel"
 
 
 # ---------------------------------------------------------------------- decision regions

@@ -628,7 +628,7 @@ def test_an_output_that_is_not_dense_is_refused(usual):
     mean, strided = usual.zeros(4, np.float32), usual.zeros(8, np.float32)[::2]
     norm, running = Norm(mean, mean, 1e-5), Running(mean, strided, 0.1)
     with pytest.raises(ValueError, match=r"^batch_norm_forward writes running\.var \("):
-        usual.batch_norm_forward(x, norm, running, mean, mean, x)
+        usual.batch_norm_forward("identity", x, norm, running, mean, mean, x)
     usual.matmul(
         usual.asarray(np.ones((3, 2), "f")), usual.asarray(np.ones((2, 4), "f")), wide[:, ::2]
     )

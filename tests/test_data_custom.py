@@ -122,13 +122,40 @@ def test_column_major_arrays_are_brought_into_row_order(tmp_path, shape):
 
 @pytest.mark.parametrize(
     ("shape", "image_shape"),
-    [((12,), None), ((3, 4), (3, 4)), ((3, 4, 1), (3, 4)), ((3, 2, 2), None)],
+    [((12,), None), ((3, 4), (3, 4)), ((3, 4, 1), (3, 4)), ((2, 2, 3), (2, 2, 3))],
 )
 def test_image_shapes(tmp_path, shape, image_shape):
     np.savez(tmp_path / "s.npz", **example(shape=shape))
     dataset = load(tmp_path / "s.npz")
-    assert dataset.x_train.shape == (6, 12)
     assert dataset.image_shape == image_shape
+    assert_is_example(dataset.as_rows())
+    assert dataset.x_train.shape == (6, *(shape if shape == (2, 2, 3) else (12,)))
+    assert np.shares_memory(dataset.as_rows().x_train, dataset.x_train)
+    if image_shape is None:
+        with pytest.raises(DataError) as caught:
+            dataset.as_images()
+        assert str(caught.value) == (
+            "s.npz: its rows of 12 numbers have no known height and width; reshape them, "
+            "x_train.reshape(-1, height, width, channels)"
+        )
+    else:
+        expected = example(shape=(*shape, 1)[:3])
+        np.testing.assert_array_equal(dataset.as_images().x_train, expected["x_train"])
+        np.testing.assert_array_equal(dataset.as_images().x_test, expected["x_test"])
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_channels_keep_their_places(tmp_path, channels):
+    arrays = example(shape=(5, 4, channels))
+    np.savez(tmp_path / "c.npz", x=np.asfortranarray(arrays["x_train"]), y=arrays["t_train"])
+    dataset = load(tmp_path / "c.npz")
+    assert dataset.image_shape == (5, 4, channels)
+    assert dataset.x_train.flags.c_contiguous and dataset.x_test.flags.c_contiguous
+    both = np.concatenate([dataset.x_train, dataset.x_test])
+    assert sorted(map(bytes, both)) == sorted(map(bytes, arrays["x_train"]))
+    assert repr(dataset).startswith(
+        f"Dataset('c.npz': 3 training and 3 test images of 5x4x{channels} uint8, 3 classes; "
+    )
 
 
 def test_a_class_only_the_test_set_has_is_counted(npz):
@@ -410,8 +437,9 @@ def test_an_unknown_name_lists_the_known_ones_and_suggests_one():
     message = refusal("fashion_mnist")
     assert message == (
         "'fashion_mnist' is no data set and no path (did you mean fashion-mnist?); choose mnist, "
-        "fashion-mnist, digits, a folder with a folder of images for each class or with IDX files, "
-        "or an .npz file"
+        "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
+        "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for each "
+        "class or with IDX files, or an .npz file"
     )
 
 

@@ -13,7 +13,6 @@ import sys
 import threading
 from contextlib import closing
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from nnkit.data.fashion_mnist import FASHION_MNIST
 from nnkit.data.files import ROLES
 from nnkit.data.mnist import MNIST
 from nnkit.data.remote import RemoteFile
+from tests.mirrors import half, serving
 
 pooch = pytest.importorskip("pooch")
 
@@ -44,66 +44,10 @@ CONTENTS = {MNIST.files[role].name: encode(array) for role, array in ARRAYS.item
 PACKED = {f"{name}.gz": gzip.compress(content) for name, content in CONTENTS.items()}
 
 
-class Server(ThreadingHTTPServer):
-    """Answers ``/<mirror>/<file>`` from ``pages``: bytes, or a function of the request handler."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        self.pages = {}
-        self.asked = []
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    def mirror(self, name, pages):
-        self.pages |= {f"/{name}/{file}": page for file, page in pages.items()}
-        return f"http://127.0.0.1:{self.server_port}/{name}/"
-
-    def downloads(self):
-        return [path for method, path in self.asked if method == "GET"]
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.server.asked.append((self.command, self.path))
-        page = self.server.pages.get(self.path)
-        if callable(page):
-            page(self)
-        elif page is None:
-            self.send_error(404)
-        else:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(page)
-
-    def do_HEAD(self):
-        self.do_GET()
-
-    def log_message(self, *args):
-        pass
-
-
-def half(page):
-    """Return a page whose connection breaks off in the middle."""
-
-    def answer(handler):
-        handler.send_response(200)
-        handler.send_header("Content-Length", str(len(page)))
-        handler.end_headers()
-        handler.wfile.write(page[: len(page) // 2])
-
-    return answer
-
-
 @pytest.fixture
 def server():
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

@@ -47,6 +47,49 @@ PROMISED = {
     "21_digits": [r"of +1: 9\d\.\d% right", r"of 100: 9\d\.\d% right"],
     "22_own_layer": [r"gradients agree", r"9\d\.\d% of the points"],
     "23_save_and_resume": [r"stopped after 2 epochs and 8 steps", r"bit for bit: True"],
+    "24_convolution_by_hand": [
+        r"1\*2 \+ 2\*0 \+ 3\*1 \+ .* \+ 1\*2 = 15\n",
+        r"4x4: 2x2, the same from the layer: True\n +15 +16\n +6 +15\n",
+        r"bias 3: .* True\n +18 +19\n +9 +18\n",
+        r"padding 1: .* True\n +7 +12 +10 +2\n +4 +15 +16 +10\n +10 +6 +15 +6\n +8 +10 +4 +3\n",
+        r"stride 2: 3x3, .* True\n +15 +17 +15\n +17 +15 +17\n +15 +17 +15\n",
+        r"\(28 \+ 2\*2 - 5\) // 3 \+ 1 = 10",
+    ],
+    "25_im2col": [r"1 2 4 5\n +2 3 5 6", r"\(90, 75\)", r"rounding: True", r"dy: True\n.*dy: True"],
+    "26_pooling": [
+        r"2x2\n +2 +3\n +4 +2\n",
+        r"0 +10 +0 +0\n +0 +0 +0 +20\n +0 +0 +0 +40\n +0 +30 +0 +0\n",
+        r"1 +1\.5\n +2\.25 +1\n",
+        r"1 of 6 pixels, but 3 of 4",
+    ],
+    "27_edges": [
+        r"\n   \.\.##\.\.\.\.\.\.==\.\.\.\.\.\.\.\.\n",
+        r"\n   \.\.\.########\.{9}\n   \.\.\.########\.\.\.\+\.{5}\n",
+        r"inside the square 0, at its left edge 4, on the slope 4\.24",
+    ],
+    "28_filters": [
+        r"before: .* right;(.*\n){4}.* 30% on average",
+        r"epochs: 9[678]\.\d% right;(.*\n){4}.* 4\d% on average",
+    ],
+    "29_saliency": [
+        r"a 5, taken for 5",
+        r"times it: True",
+        r"the most salient: [567]\d\.\d%\n.*the least salient: 9[4-7]\.\d%\n.*any: 9[0-4]\.\d%",
+    ],
+    "30_lenet": [r"\(10, 10, 16\) +2,400 +240,000", r"61,706 par", r"of today +21,386 .* 9\d\.\d%"],
+    "31_simple_conv_net": [
+        r"\(n, 2, 2, 30\)",
+        r"as they are +9.* +9.*%",
+        r"left +[45].*% +[5-7]",
+    ],
+    "32_deep_conv_net": [
+        r"5x5 +6,400 +4,608",
+        r"padding=2\) +14x14",
+        r"123,552",
+        r"8 .* [89]\d\.\d%",
+    ],
+    "33_vgg": [r"304,682", r"1 +[89]\d\.\d% +[4-8]\d\.\d%"],
+    "34_resnet": [r"residual +272,186 .* 9\d\.\d%\n", r"plain +269,434 .* [78]\d\.\d%\n"],
 }
 """What each example must print, as regular expressions."""
 

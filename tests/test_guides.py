@@ -6,19 +6,40 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import nnkit
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
+TEXT = GUIDE.read_text("utf-8")
 
 
 def test_the_guide_to_models(tmp_path, monkeypatch, rng, capsys):
     monkeypatch.chdir(tmp_path)
     names = {"nnkit": nnkit, "x": rng.random((64, 64))}
     with nnkit.use_backend("numpy"):
-        for block in re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL):
+        for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
             exec(compile(block, GUIDE.name, "exec"), names)
         assert "3.1.0: Linear(in_features=32, out_features=8, bias=True)" in capsys.readouterr().out
         saved = nnkit.load("encoder.safetensors")
         np.testing.assert_array_equal(saved(names["x"]), names["encoder"](names["x"]))
         assert len(names["both"].runs()) == len(names["encoder"].runs()) == 1
+
+
+IMAGE_LAYERS = re.findall(
+    r"^\| `(\w+\(.*?\))` \| (\(.*?\)) \| (\(.*?\)) \| ([\d,]+) \|", TEXT, re.M
+)
+
+
+@pytest.mark.parametrize(("call", "before", "behind", "count"), IMAGE_LAYERS)
+def test_the_table_of_layers_for_images(call, before, behind, count):
+    layer = eval(call, vars(nnkit))
+    assert repr(layer.output_shape(eval(before))) == behind
+    assert f"{sum(p.size for p in layer.parameters()):,}" == count
+
+
+def test_the_table_has_all_layers_for_images():
+    shown = {call.partition("(")[0] for call, *_ in IMAGE_LAYERS}
+    for name in nnkit.layers.__all__:
+        if name.endswith("2d"):
+            assert name in shown

@@ -158,6 +158,83 @@ def test_own_images_are_like_mnist_if_they_are_28x28_and_dark_around(border, how
     assert images.preparation(replace(own, image_shape=None)) == "resize"
 
 
+# ---------------------------------------------------------------------- in colour
+
+
+COLORS = np.kron(
+    np.array([[[200, 30, 60], [10, 90, 240]], [[0, 255, 0], [128, 128, 128]]], np.uint8),
+    np.ones((16, 16, 1), np.uint8),
+)
+"""Four fields of one colour each, 32x32."""
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "within"),
+    [
+        ("RGB", "image.png", 0),
+        ("RGBA", "image.png", 0),
+        ("P", "image.png", 0),
+        ("RGB", "image.bmp", 0),
+        ("RGB", "image.tiff", 0),
+        ("CMYK", "image.tiff", 0),
+        ("RGB", "image.jpg", 4),
+    ],
+)
+def test_colours_of_every_mode_and_format(save, mode, name, within):
+    options = {"quality": 95, "subsampling": 0} if name == "image.jpg" else {}
+    page = Image.fromarray(COLORS)
+    page = page.convert("P", palette=Image.Palette.ADAPTIVE) if mode == "P" else page.convert(mode)
+    got = read_image(save(page, name, **options), (32, 32, 3))
+    assert got.dtype == np.uint8
+    assert np.abs(got.astype(int) - COLORS).max() <= within
+
+
+@pytest.mark.parametrize("how", ["mnist", "fit", "resize"])
+def test_images_in_colour_are_scaled_whatever_their_kind(save, how):
+    got = read_image(save(COLORS), (4, 6, 3), how)
+    want = np.dstack(
+        [read_image(save(layer), (4, 6)).reshape(4, 6) for layer in COLORS.T.swapaxes(1, 2)]
+    )
+    np.testing.assert_array_equal(got, want)
+    large = np.kron(COLORS, np.ones((50, 50, 1), np.uint8))
+    assert np.abs(read_image(save(large), (32, 32, 3)).astype(int) - COLORS).max() < 40
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "F"])
+def test_gray_images_have_three_equal_colours(save, mode):
+    page = np.array([[0, 255, 255], [255, 0, 0]], np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(page.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(page / np.float32(255) if mode == "F" else page)
+        image = image if mode == "F" else image.convert(mode)
+    path = save(image, "image.tiff" if mode == "F" else "image.png")
+    np.testing.assert_array_equal(read_image(path, (2, 3, 3)), np.dstack([page] * 3))
+
+
+def test_what_is_transparent_gets_a_background_in_colour_too(save):
+    """White under dark ink and black under light, as in gray; in between it is a mixture."""
+    alpha = np.full((32, 32), 255, np.uint8)
+    alpha[:16], alpha[16:24] = 0, 51
+    for ink, background in (((90, 20, 0), 255), ((255, 250, 90), 0)):
+        page = np.dstack([np.full((32, 32, 3), ink, np.uint8), alpha])
+        got = read_image(save(page), (32, 32, 3))
+        assert (got[:16] == background).all()
+        assert (got[24:] == ink).all()
+        assert (got[16:24] == np.rint(background + (np.array(ink) - background) / 5)).all()
+
+
+@pytest.mark.parametrize("number", range(1, 9))
+def test_images_in_colour_are_turned_as_the_camera_notes(save, number):
+    page = Image.fromarray(COLORS[:, :24])
+    exif = page.getexif()
+    exif[0x0112] = number
+    path = save(page, exif=exif)
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(read_image(path, upright.shape), upright)
+
+
 # ---------------------------------------------------------------------- files
 
 

@@ -78,7 +78,9 @@ def test_import_loads_no_third_party_module_but_numpy():
     assert run(code) == "nnkit numpy"
 
 
-@pytest.mark.parametrize("name", ["load", "CheckpointError", "checkpoint", "data", "schedules"])
+@pytest.mark.parametrize(
+    "name", ["load", "CheckpointError", "checkpoint", "data", "models", "schedules"]
+)
 def test_what_is_imported_later_is_there(name):
     """Each in a process of its own, where nothing else can have imported it."""
     code = f"import nnkit; print(nnkit.{name})"

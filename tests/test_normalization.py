@@ -294,12 +294,16 @@ def test_columns_that_cuda_blocks_share(backend, monkeypatch, dtype, rows, colum
     def run(b, v):
         norm = Norm(v.gamma, v.var, 1e-3)
         b.batch_norm_forward(
-            *(v.x, norm, Running(v.running_mean, v.running_var, 0.2), v.mean, v.spread, v.y)
+            *("relu", v.x, norm, Running(v.running_mean, v.running_var, 0.2), v.mean, v.spread, v.y)
         )
         gradients = v.dgamma, v.dbeta
         b.layer_norm_backward(v.dy, v.x, norm, v.center, v.scale, *gradients, v.layer_dx)
-        b.batch_norm_backward(*(v.dy, v.x, norm, v.var, v.var, *gradients, v.constant_dx, False))
-        b.batch_norm_backward(*(v.dy, v.x, norm, v.mean, v.spread, *gradients, v.dx, True))
+        b.batch_norm_backward(
+            *("relu", v.dy, v.y, v.x, norm, v.var, v.var, *gradients, v.constant_dx, False)
+        )
+        b.batch_norm_backward(
+            *("identity", v.dy, None, v.x, norm, v.mean, v.spread, *gradients, v.dx, True)
+        )
 
     with simulator.thread_order(order):
         Check(backend, dtype)(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 
@@ -10,7 +11,7 @@ import pytest
 
 import nnkit
 from nnkit import initializers, schedules
-from nnkit.given.options import Option, flag, integer, number
+from nnkit.given.options import Option, flag, integer, number, pair
 from nnkit.loading import LAYER_CLASSES
 from nnkit.losses import LOSS_CLASSES
 from nnkit.optimizers import OPTIMIZERS
@@ -18,7 +19,8 @@ from nnkit.optimizers import OPTIMIZERS
 CLASSES = [*LAYER_CLASSES.values(), *LOSS_CLASSES.values(), *OPTIMIZERS.values()]
 CLASSES += [cls for cls in schedules.SCHEDULES.values() if cls is not schedules.Missing]
 NEEDED = {"in_features": 4, "out_features": 3, "num_features": 3, "every": 2, "scale": 5.0}
-NEEDED |= {"updates": 2}
+NEEDED |= {"updates": 2, "in_channels": 1, "out_channels": 1, "kernel_size": 1, "size": 1}
+NEEDED |= {"height": 2, "width": 2}
 
 
 def declared(cls):
@@ -45,10 +47,11 @@ def test_every_option_that_a_file_keeps_is_checked():
 @pytest.mark.parametrize(("cls", "name"), OPTIONS, ids=IDS)
 def test_of_another_kind(cls, name):
     wrong = ["x", "0.1", [0.5], np.array([0.5]), 1j, nnkit.ReLU, schedules.Cosine()]
-    if not declared(cls)[name].__dict__.get("none"):
+    if inspect.signature(cls).parameters[name].default is not None:
         wrong.append(None)
     for value in wrong:
-        with pytest.raises(TypeError, match=rf"^{cls.__name__}: {name} must be .*, not "):
+        error = (TypeError, ValueError) if np.ndim(value) else TypeError  # a pair has another size
+        with pytest.raises(error, match=rf"^{cls.__name__}: {name} must be .*, not "):
             make(cls, **{name: value})
 
 
@@ -102,6 +105,23 @@ def test_changed_ones_are_checked_and_plain():
         (number(above=0, most=1), 1.5, "above 0 and at most 1, not 1.5"),
         (number(above=0, hint=(str, "no text")), "a", "a positive number, not 'a'; no text"),
         (flag(), 1, "True or False, not 1"),
+        (pair(least=1), "3", "an integer of at least 1, a pair of them (height, width), not '3'"),
+        (pair(least=1), True, "an integer of at least 1, a pair of them (height, width), not True"),
+        (pair(least=1), 0, "an integer of at least 1, not 0"),
+        (pair(least=1), 1.5, "an integer of at least 1, not 1.5"),
+        (pair(least=1), (2, 0), "an integer of at least 1, not 0"),
+        (pair(least=1), [2, "a"], "an integer of at least 1, not 'a'"),
+        (
+            pair(least=0, words=("same",)),
+            (1, 2, 3),
+            "an integer of at least 0, a pair of them (height, width), 'same', not (1, 2, 3)",
+        ),
+        (
+            pair(least=0, words=("same",)),
+            "Same",
+            "an integer of at least 0, a pair of them (height, width), 'same', not 'Same'",
+        ),
+        (pair(least=0), None, "an integer of at least 0, a pair of them (height, width), not None"),
         (number(), np.ones((20, 9)), "a number, not array([[1., 1., 1., 1., 1., 1., 1., 1., 1."),
     ],
 )
@@ -110,6 +130,27 @@ def test_messages(option, value, message):
         option.checked("A: b", value)
     assert str(raised.value).startswith(f"A: b must be {message}")
     assert len(str(raised.value)) < 120
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        (3, (3, 3)),
+        (3.0, (3, 3)),
+        (np.int64(3), (3, 3)),
+        (np.array(3), (3, 3)),
+        ((1, 2), (1, 2)),
+        ([1, np.int8(2)], (1, 2)),
+        (np.array([1, 2]), (1, 2)),
+        ("same", "same"),
+        (None, None),
+    ],
+)
+def test_pairs_are_plain(value, kept):
+    given = pair(least=1, words=("same",), none=True).checked("A: b", value)
+    assert given == kept
+    assert json.loads(json.dumps(given)) == (list(kept) if isinstance(kept, tuple) else kept)
+    assert not isinstance(given, tuple) or [type(number) for number in given] == [int, int]
 
 
 def test_whole_floats_are_integers():

@@ -53,6 +53,28 @@ def test_folders_name_the_classes_and_a_fifth_is_held_out(photos):
     assert load(photos, seed=1).x_test.tolist() != load(photos).x_test.tolist()
 
 
+def test_colours_are_kept_where_they_are_asked_for(photos, rng):
+    page = rng.integers(0, 256, (8, 6, 3), np.uint8)
+    save(photos / "cats" / "red.png", page)
+    save(photos / "cats" / "gray.png", page[..., 0])
+    data = load(photos, color=True)
+    assert data.image_shape == (8, 6, 3)
+    assert data.x_train.shape == (14, 8, 6, 3)
+    assert data.x_train.dtype == data.x_test.dtype == np.uint8
+    assert data.x_train.flags.c_contiguous and data.x_test.flags.c_contiguous
+    both = np.concatenate([data.x_train, data.x_test])
+    assert (both == page).all(axis=(1, 2, 3)).sum() == 1
+    assert (both == page[..., :1]).all(axis=(1, 2, 3)).sum() == 1
+    assert repr(data) == (
+        "Dataset('photos': 14 training and 3 test images of 8x6x3 uint8, 2 classes; "
+        "1 in 5 of each class held out for testing)"
+    )
+    gray = load(photos)
+    assert gray.x_train.shape == (14, 48)
+    np.testing.assert_array_equal(gray.t_train, data.t_train)
+    assert load(photos, color=True, image_size=(3, 4)).x_test.shape == (3, 3, 4, 3)
+
+
 @pytest.mark.parametrize("part", ["test", "Val", "validation", "test_set"])
 def test_folders_of_images_to_test_with(photos, part):
     (photos / "dogs" / "1.jpg").rename(photos / "1.jpg")
@@ -114,6 +136,21 @@ def test_only_image_files_are_scaled():
     assert refusal("digits", image_size=9) == (
         "digits: its images have size 8x8, not 9x9, and only image files are scaled to another"
     )
+
+
+def test_only_image_files_have_colours_to_keep(tmp_path):
+    expected = (
+        "{}: its images have no colours, and only those of image files can be kept; leave color "
+        "(--color) out"
+    )
+    assert refusal("digits", color=True) == expected.format("digits")
+    x, t = np.zeros((4, 5, 6, 3), np.uint8), [0, 1, 0, 1]
+    for shape in ((4, 90), (4, 5, 18), (4, 5, 9, 2)):
+        np.savez(tmp_path / "gray.npz", x=x.reshape(shape), t=t)
+        path = tmp_path / "gray.npz"
+        assert refusal(path, color=True) == expected.format(path)
+    np.savez(tmp_path / "color.npz", x=x, t=t)
+    assert load(tmp_path / "color.npz", color=True, image_size=(5, 6)).image_shape == (5, 6, 3)
 
 
 def test_other_files_are_left_out_and_hidden_ones_ignored(photos):
@@ -194,6 +231,9 @@ def test_too_many_for_this_machine(photos, monkeypatch):
     assert refusal(photos, image_size=10) == (
         f"{photos}: 15 images scaled to 10x10: that takes 1,500 bytes, more than half of the 1,000 "
         "bytes of memory that are free; use fewer or smaller images"
+    )
+    assert "15 images scaled to 10x10x3: that takes 4,500 bytes" in refusal(
+        photos, image_size=10, color=True
     )
 
 

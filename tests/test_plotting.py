@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 
 import nnkit
+from nnkit.augment import Flip, Rotate, Shift, apply
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.optimizers import SGD, AdaGrad
 from nnkit.plotting import (
     activation_functions,
+    augmented_images,
     confusion_matrix,
     decision_regions,
     first_layer_weights,
@@ -326,13 +328,23 @@ def test_real_images_have_one_scale(answered):
     assert {image.get_clim() for image in axes.images} == {(-7.5, 21.5)}
 
 
+def test_images_in_colour_are_drawn_in_their_colours(answered, rng):
+    _, labels, answers = answered
+    images = rng.normal(size=(5, 4, 3, 3))
+    (axes,) = predicted_images(images, labels, answers).get_axes()
+    low, high = images.min(), images.max()
+    np.testing.assert_allclose(images_of(axes), (images - low) / (high - low))
+    (axes,) = predicted_images(np.full((5, 4, 3, 3), 7.5), labels, answers).get_axes()
+    assert not np.any(images_of(axes))
+
+
 def test_images_and_answers_that_do_not_fit(answered):
     images, labels, answers = answered
     with pytest.raises(ValueError, match="there is no image with a wrong answer"):
         predicted_images(images, labels, labels, only_wrong=True)
     with pytest.raises(ValueError, match="no images"):
         predicted_images(images[:0], labels[:0], labels[:0])
-    with pytest.raises(ValueError, match=r"shape \(n, height, width\), not \(5, 6\)"):
+    with pytest.raises(ValueError, match=r"\(n, height, width, 3\), not \(5, 6\)"):
         predicted_images(images.reshape(5, 6), labels, answers)
     with pytest.raises(ValueError, match="labels must be 5 integers, class numbers, not int64 of"):
         predicted_images(images, labels[:4], answers)
@@ -340,6 +352,51 @@ def test_images_and_answers_that_do_not_fit(answered):
         predicted_images(images, labels, answers / 2)
     with pytest.raises(ValueError, match="labels must not be negative, but one is -1"):
         predicted_images(images, labels - 1, answers)
+
+
+# ---------------------------------------------------------------------- augmentation
+
+
+def test_each_image_has_a_row_of_what_becomes_of_it():
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 6), np.uint8)
+    changes = [Shift(1), Rotate(30)]
+    figure = augmented_images(images, changes, ways=2, seed=5, title="Three")
+    (axes,) = figure.get_axes()
+    shown = images_of(axes)
+    for i, image in enumerate(images):
+        np.testing.assert_allclose(shown[3 * i], image / 255, atol=1e-6)
+        want = apply(np.stack([image] * 2), changes, 5, step=i)
+        np.testing.assert_array_equal(shown[3 * i + 1 : 3 * i + 3], want)
+    assert texts(axes) == ["as it is", "", "", ""]
+    assert {image.get_clim() for image in axes.images} == {(0, 1)}
+    assert frames(axes) == [
+        (left, top) for left, _, _, top in (image.get_extent() for image in axes.images)
+    ]
+    assert figure.get_suptitle() == "Three"
+
+
+def test_several_augmentations_by_name_have_a_row_of_one_image():
+    images = np.random.default_rng(0).normal(size=(2, 4, 4, 1))
+    (axes,) = augmented_images(images, {"a $": Flip(1), "b": [Flip(1)]}, ways=1).get_axes()
+    mirrored = images[0, :, ::-1, 0]
+    np.testing.assert_array_equal(images_of(axes), [images[0, ..., 0], mirrored] * 2)
+    assert texts(axes) == ["as it is", r"a \$", "b"]
+    assert {image.get_clim() for image in axes.images} == {(images.min(), images.max())}
+
+
+def test_coloured_images_stay_so():
+    images = np.random.default_rng(0).integers(0, 256, (1, 4, 5, 3), np.uint8)
+    (axes,) = augmented_images(images, Flip(1), ways=1).get_axes()
+    assert [image.get_array().shape for image in axes.images] == [(4, 5, 3)] * 2
+
+
+def test_no_images_to_change():
+    with pytest.raises(ValueError, match=r"^no images$"):
+        augmented_images(np.zeros((0, 4, 4)), Flip())
+    with pytest.raises(ValueError, match=r"^no augmentation$"):
+        augmented_images(np.zeros((1, 4, 4)), [])
+    with pytest.raises(ValueError, match=r"^augment takes images, .* x has shape \(1, 16\)"):
+        augmented_images(np.zeros((1, 16)), Flip())
 
 
 # ---------------------------------------------------------------------- confusion

@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
     *("reasons", "showing", "kernels", "dtypes", "files", "given", "backends", "initializers"),
     *("parameters", "checkpoint"),
-    *("layers", "losses", "optimizers", "schedules", "gradcheck", "loading"),
+    *("layers", "losses", "optimizers", "schedules", "augment", "gradcheck", "loading"),
+    "models",
     *("training", "plotting", "cli"),
 ]
 """Parts of nnkit, each of which may need those before it. Others stand beside them."""

@@ -300,6 +300,71 @@ def test_xor_learned_by_backpropagation(backend, host):
     assert trainer.evaluate(INPUTS, XOR)["accuracy"] == 1
 
 
+# ---------------------------------------------------------------------- convolution and pooling
+
+IMAGE = [[1, 2, 3, 0], [0, 1, 2, 3], [3, 0, 1, 2], [2, 3, 0, 1]]
+LARGER = [[(3, 0, 1, 2)[(j - i + 2) % 4] for j in range(7)] for i in range(7)]
+"""The image again, to the right and below: row after row of 1 2 3 0 1 2 3."""
+FILTER = np.array([[2.0, 0, 1], [0, 1, 2], [1, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("image", "options", "bias", "expected"),
+    [
+        (IMAGE, {}, 0, [[15, 16], [6, 15]]),
+        (IMAGE, {}, 3, [[18, 19], [9, 18]]),
+        (
+            IMAGE,
+            {"padding": 1},
+            0,
+            [[7, 12, 10, 2], [4, 15, 16, 10], [10, 6, 15, 6], [8, 10, 4, 3]],
+        ),
+        (LARGER, {"stride": 2}, 0, [[15, 17, 15], [17, 15, 17], [15, 17, 15]]),
+    ],
+)
+def test_a_filter_of_3_by_3(host, dtype, image, options, bias, expected):
+    layer = nnkit.Conv2d(1, 1, 3, init=FILTER[:, :, None, None], **options)
+    model = nnkit.Sequential(layer, dtype=dtype)
+    layer.b.value = [bias]
+    assert host(model([image]))[0, :, :, 0].tolist() == expected
+
+
+def test_the_larger_image_goes_on_as_the_small_one():
+    assert LARGER[0] == [1, 2, 3, 0, 1, 2, 3]
+    assert [row[:4] for row in LARGER[:4]] == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "padding", "stride", "out"),
+    [(4, 3, 1, 1, 4), (7, 3, 0, 2, 3), (28, 5, 2, 3, 10)],
+)
+def test_how_large_the_output_is(size, kernel, padding, stride, out):
+    layer = nnkit.Conv2d(1, 1, kernel, stride, padding)
+    assert layer.output_shape((size, size, 1)) == (out, out, 1)
+
+
+def test_the_rows_of_im2col_are_90_of_75_numbers(host, rng):
+    """Ten images of 7x7 with three channels, under filters of 5x5."""
+    x = rng.normal(size=(10, 7, 7, 3))
+    model = nnkit.Sequential(nnkit.Conv2d(3, 4, 5, bias=False), seed=0, dtype="float64")
+    windows = np.lib.stride_tricks.sliding_window_view(x, (5, 5), axis=(1, 2))
+    rows = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, 75)
+    assert rows.shape == (90, 75)
+    product = rows @ host(model[0].W.value).reshape(75, 4)
+    close(host(model(x)), product.reshape(10, 3, 3, 4), digits=12)
+
+
+def test_the_largest_of_each_window_of_2_by_2(host, dtype):
+    image = np.array([[1, 2, 1, 0], [0, 1, 2, 3], [3, 0, 1, 2], [2, 4, 0, 1]], float)[..., None]
+    model = nnkit.Sequential(nnkit.MaxPool2d(2), dtype=dtype)
+    assert host(model(image[None]))[0, :, :, 0].tolist() == [[2, 3], [4, 2]]
+    dx = host(model.backward(np.array([[10.0, 20], [30, 40]])[None, :, :, None]))
+    expected = [[0, 10, 0, 0], [0, 0, 0, 20], [0, 0, 0, 40], [0, 30, 0, 0]]
+    assert dx[0, :, :, 0].tolist() == expected
+    mean = nnkit.Sequential(nnkit.AvgPool2d(2), dtype=dtype)
+    assert host(mean(image[None]))[0, :, :, 0].tolist() == [[1, 1.5], [2.25, 1]]
+
+
 # ---------------------------------------------------------------------- forward and gradients
 
 

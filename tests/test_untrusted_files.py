@@ -97,6 +97,24 @@ def one(value):
 
 
 LAYER = ("model", "layers", 0)
+CONVOLUTION = {
+    "class": "Conv2d",
+    "in_channels": 2,
+    "out_channels": 4,
+    "kernel_size": [3, 3],
+    "stride": [1, 1],
+    "padding": [0, 0],
+    "bias": True,
+    "groups": 1,
+    "dilation": [1, 1],
+}
+
+
+def convolution(class_="Conv2d", **changed):
+    """Put a convolution, with options changed, in the place of the first layer."""
+    return put(*LAYER, CONVOLUTION | changed | {"class": class_})
+
+
 CONFIGURATIONS = [
     (put("progress", "step", -(10**6)), "a run cannot have step -1000000"),
     (put("progress", "step", 5), "a run cannot be at step 5 of 4, in updates of 1 steps"),
@@ -147,6 +165,20 @@ CONFIGURATIONS = [
     (put(*LAYER, "bias", 7), "Linear: bias must be True or False, not 7"),
     (put(*LAYER, "bias", False), "the model has no 0.bias"),
     (put(*LAYER, "in_features", 5), r"its 0.weight has shape \(4, 3\), but the model's has"),
+    (convolution(kernel_size="5"), "Conv2d: kernel_size must be an integer of at least 1, a pair"),
+    (convolution(kernel_size=[5, 5, 5]), r"kernel_size must be .*, not \[5, 5, 5\]"),
+    (convolution(kernel_size=[[5], 5]), r"kernel_size must be .*, not \[5\]"),
+    (
+        convolution(kernel_size=[5, 0]),
+        "Conv2d: kernel_size must be an integer of at least 1, not 0",
+    ),
+    (convolution(kernel_size=[1e400, 1]), "kernel_size must be .*finite, not inf"),
+    (convolution(stride=0), "Conv2d: stride must be an integer of at least 1, not 0"),
+    (convolution(stride=2), r"its model.layers\[0\].stride cannot be 2"),
+    (convolution(padding="full"), "padding must be .*, not 'full'"),
+    (convolution(groups=3), r"groups must divide in_channels and out_channels"),
+    (convolution(class_="ConvTranspose2d"), "ConvTranspose2d.* unexpected keyword argument"),
+    (put(*LAYER, {"class": "_Pooling", "size": [2, 2]}), "unknown class '_Pooling'"),
 ]
 TENSORS = [
     (tensor("model.0.weight", one(np.nan)), "its model.0.weight holds NaN or infinity"),
@@ -208,9 +240,14 @@ WIDE = {"class": "Linear", "in_features": 12_000, "out_features": 12_000, "bias"
 NORM = {"class": "BatchNorm1d", "num_features": 10**10, "eps": 1e-5, "momentum": 0.1}
 INNER = {"class": "Sequential", "layers": [WIDE], "seed": 0, "dtype": "float32", "fuse": True}
 BESIDE = {"class": "Residual", "layers": [WIDE], "shortcut": None}
+KERNELS = CONVOLUTION | {"kernel_size": [10**9, 10**9]}
+GROUPS = CONVOLUTION | dict.fromkeys(("in_channels", "out_channels", "groups"), 10**9)
+TRANSPOSED = {name: x for name, x in KERNELS.items() if name not in ("groups", "dilation")}
+TRANSPOSED |= {"class": "ConvTranspose2d", "output_padding": [0, 0]}
+LARGE = [WIDE, NORM, INNER, BESIDE, KERNELS, GROUPS, TRANSPOSED]
 
 
-@pytest.mark.parametrize("layer", [WIDE, NORM, INNER, BESIDE], ids=lambda x: x["class"])
+@pytest.mark.parametrize("layer", LARGE, ids=lambda x: x["class"])
 @pytest.mark.parametrize("read", [nnkit.load, nnkit.Trainer.load])
 def test_a_small_file_takes_little_memory(change, path, layer, read):
     change(put("model", "layers", 0, layer))

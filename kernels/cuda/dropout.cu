@@ -1,21 +1,6 @@
 // Dropout whose mask is a function of the key, the stream and the place, and is never stored.
 #include "common.cuh"
-
-// Philox4x32-10 (Salmon et al. 2011), with the same bits as nnkit/backends/numpy/philox.py: four random
-// words of the counter (place, stream).
-__device__ __forceinline__ uint4 philox(unsigned long long place, unsigned long long stream,
-                                        unsigned key0, unsigned key1) {
-    uint4 c = {(unsigned)place, (unsigned)(place >> 32),
-               (unsigned)stream, (unsigned)(stream >> 32)};
-    for (int round = 0; round < 10; round++) {
-        const unsigned high0 = __umulhi(0xD2511F53u, c.x), low0 = 0xD2511F53u * c.x;
-        const unsigned high1 = __umulhi(0xCD9E8D57u, c.z), low1 = 0xCD9E8D57u * c.z;
-        c = {high1 ^ c.y ^ key0, low1, high0 ^ c.w ^ key1, low0};
-        key0 += 0x9E3779B9u;
-        key1 += 0xBB67AE85u;
-    }
-    return c;
-}
+#include "philox.cuh"
 
 // A thread's share: whole packs, and whole counters of four elements.
 constexpr int SHARE = WIDTH > 4 ? WIDTH : 4;
@@ -38,5 +23,29 @@ dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key1,
             for (int j = 0; j < WIDTH; j++) pack.v[j] = keep[k + j] ? pack.v[j] * scale : 0;
             store(out, i + k, n, pack);
         }
+    }
+}
+
+// The same for images (n, pixels, channels): the number is that of a channel of an image.
+extern "C" __global__ void __launch_bounds__(THREADS)
+channel_dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key1,
+                const long long* counters, long long pixels, long long channels, STORE* out,
+                long long n) {
+    const unsigned long long stream = counters[FORWARDS];
+    for (long long i = first(); i < n; i += stride()) {
+        Pack pack = load(x, i, n);
+        long long row = i / channels, channel = i % channels, image = row / pixels, drawn = -1;
+        uint4 word = {};
+        for (int k = 0; k < WIDTH; k++) {
+            const long long place = image * channels + channel;
+            if (place / 4 != drawn) word = philox(drawn = place / 4, stream, key0, key1);
+            const unsigned words[] = {word.x, word.y, word.z, word.w};
+            pack.v[k] = (words[place % 4] >> 8) * 0x1p-24f >= p ? pack.v[k] * scale : 0;
+            if (++channel == channels) {
+                channel = 0;
+                image = ++row / pixels;
+            }
+        }
+        store(out, i, n, pack);
     }
 }

@@ -100,10 +100,10 @@ __device__ bool merge_columns(Part& part, REAL* partial, unsigned* done) {
     return threadIdx.y == 0;
 }
 
-// y = (x - mean) / sqrt(var + eps) * gamma + beta
+// y = (x - mean) / sqrt(var + eps) * gamma + beta, with `relu` at least 0
 __device__ __forceinline__ void normalize_columns(const STORE* x, const STORE* gamma,
                                                   const STORE* beta, const REAL* mean,
-                                                  const REAL* var, STORE* y, REAL eps,
+                                                  const REAL* var, STORE* y, REAL eps, int relu,
                                                   long long rows, long long columns) {
     const Pack m = load_columns(mean, columns), v = load_columns(var, columns);
     const Pack b = load_columns(beta, columns);
@@ -111,15 +111,19 @@ __device__ __forceinline__ void normalize_columns(const STORE* x, const STORE* g
     for (int k = 0; k < WIDTH; k++) factor.v[k] /= sqrt(v.v[k] + eps);
     each_row(rows, columns, [&](long long row, long long i, long long end) {
         Pack pack = load(x, i, end);
-        for (int k = 0; k < WIDTH; k++) pack.v[k] = (pack.v[k] - m.v[k]) * factor.v[k] + b.v[k];
+        for (int k = 0; k < WIDTH; k++) {
+            const REAL value = (pack.v[k] - m.v[k]) * factor.v[k] + b.v[k];
+            pack.v[k] = relu && value < 0 ? 0 : value;
+        }
         store(y, i, end, pack);
     });
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
 batch_norm_inference(const STORE* x, const STORE* gamma, const STORE* beta, const REAL* mean,
-                     const REAL* var, STORE* y, REAL eps, long long rows, long long columns) {
-    normalize_columns(x, gamma, beta, mean, var, y, eps, rows, columns);
+                     const REAL* var, STORE* y, REAL eps, int relu, long long rows,
+                     long long columns) {
+    normalize_columns(x, gamma, beta, mean, var, y, eps, relu, rows, columns);
 }
 
 // Mean and variance of each column, and their running averages; then y, if gridDim.y == 1. The
@@ -127,7 +131,7 @@ batch_norm_inference(const STORE* x, const STORE* gamma, const STORE* beta, cons
 extern "C" __global__ void __launch_bounds__(THREADS)
 batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, REAL* running_mean,
                    REAL* running_var, REAL* mean, REAL* var, STORE* y, REAL eps, REAL momentum,
-                   long long rows, long long columns, REAL* partial, unsigned* done) {
+                   int relu, long long rows, long long columns, REAL* partial, unsigned* done) {
     const Pack origin = load_columns(x, columns);
     Moments part = {};
     each_row(rows, columns, [&](long long row, long long i, long long end) {
@@ -147,17 +151,28 @@ batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, REAL* 
         }
     if (gridDim.y > 1) return;
     __syncthreads();
-    normalize_columns(x, gamma, beta, mean, var, y, eps, rows, columns);
+    normalize_columns(x, gamma, beta, mean, var, y, eps, relu, rows, columns);
+}
+
+// dy at place i, or with `relu` 0 where y is not above 0.
+__device__ __forceinline__ Pack load_gradient(const STORE* dy, const STORE* y, int relu,
+                                              long long i, long long end) {
+    Pack pack = load(dy, i, end);
+    if (relu) {
+        const Pack out = load(y, i, end);
+        for (int k = 0; k < WIDTH; k++) pack.v[k] = out.v[k] > 0 ? pack.v[k] : 0;
+    }
+    return pack;
 }
 
 // dx = gamma / sqrt(var + eps) * dy, where mean and var are constants. If they are those of x,
 // (dbeta + xhat * dgamma) / rows is first taken from dy, with xhat = (x - mean) / sqrt(var + eps).
-__device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* x,
-                                                const STORE* gamma, const REAL* mean,
-                                                const REAL* var, const STORE* dgamma,
-                                                const STORE* dbeta, STORE* dx, REAL eps,
-                                                int batch_statistics, long long rows,
-                                                long long columns) {
+__device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* y,
+                                                const STORE* x, const STORE* gamma,
+                                                const REAL* mean, const REAL* var,
+                                                const STORE* dgamma, const STORE* dbeta, STORE* dx,
+                                                REAL eps, int batch_statistics, int relu,
+                                                long long rows, long long columns) {
     const Pack m = load_columns(mean, columns), v = load_columns(var, columns);
     Pack constant = load_columns(dbeta, columns), slope = load_columns(dgamma, columns);
     Pack factor = load_columns(gamma, columns);
@@ -168,7 +183,7 @@ __device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* x,
         slope.v[k] = batch_statistics ? slope.v[k] * inverse / rows : 0;
     }
     each_row(rows, columns, [&](long long row, long long i, long long end) {
-        Pack pack = load(dy, i, end), p = load(x, i, end);
+        Pack pack = load_gradient(dy, y, relu, i, end), p = load(x, i, end);
         for (int k = 0; k < WIDTH; k++) {
             pack.v[k] -= constant.v[k] + (p.v[k] - m.v[k]) * slope.v[k];
             pack.v[k] *= factor.v[k];
@@ -178,11 +193,12 @@ __device__ __forceinline__ void column_gradient(const STORE* dy, const STORE* x,
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_input_gradient(const STORE* dy, const STORE* x, const STORE* gamma, const REAL* mean,
-                          const REAL* var, const STORE* dgamma, const STORE* dbeta, STORE* dx,
-                          REAL eps, int batch_statistics, long long rows, long long columns) {
-    column_gradient(dy, x, gamma, mean, var, dgamma, dbeta, dx, eps, batch_statistics, rows,
-                    columns);
+batch_norm_input_gradient(const STORE* dy, const STORE* y, const STORE* x, const STORE* gamma,
+                          const REAL* mean, const REAL* var, const STORE* dgamma,
+                          const STORE* dbeta, STORE* dx, REAL eps, int batch_statistics, int relu,
+                          long long rows, long long columns) {
+    column_gradient(dy, y, x, gamma, mean, var, dgamma, dbeta, dx, eps, batch_statistics, relu,
+                    rows, columns);
 }
 
 __device__ __forceinline__ void write_sums(const Sums& sums, STORE* dgamma, STORE* dbeta,
@@ -196,16 +212,16 @@ __device__ __forceinline__ void write_sums(const Sums& sums, STORE* dgamma, STOR
 
 // dbeta = sum of dy, dgamma = sum of dy * xhat, over rows; then dx, if gridDim.y == 1
 extern "C" __global__ void __launch_bounds__(THREADS)
-batch_norm_backward(const STORE* dy, const STORE* x, const STORE* gamma, const REAL* mean,
-                    const REAL* var, STORE* dgamma, STORE* dbeta, STORE* dx, REAL eps,
-                    int batch_statistics, long long rows, long long columns, REAL* partial,
-                    unsigned* done) {
+batch_norm_backward(const STORE* dy, const STORE* y, const STORE* x, const STORE* gamma,
+                    const REAL* mean, const REAL* var, STORE* dgamma, STORE* dbeta, STORE* dx,
+                    REAL eps, int batch_statistics, int relu, long long rows, long long columns,
+                    REAL* partial, unsigned* done) {
     const Pack m = load_columns(mean, columns);
     Pack inverse = load_columns(var, columns);
     for (int k = 0; k < WIDTH; k++) inverse.v[k] = 1 / sqrt(inverse.v[k] + eps);
     Sums part = {};
     each_row(rows, columns, [&](long long row, long long i, long long end) {
-        const Pack d = load(dy, i, end), p = load(x, i, end);
+        const Pack d = load_gradient(dy, y, relu, i, end), p = load(x, i, end);
         for (int k = 0; k < WIDTH; k++) {
             part.dy[k] += d.v[k];
             part.product[k] += d.v[k] * ((p.v[k] - m.v[k]) * inverse.v[k]);
@@ -214,8 +230,8 @@ batch_norm_backward(const STORE* dy, const STORE* x, const STORE* gamma, const R
     if (merge_columns(part, partial, done)) write_sums(part, dgamma, dbeta, columns);
     if (gridDim.y > 1) return;
     __syncthreads();
-    column_gradient(dy, x, gamma, mean, var, dgamma, dbeta, dx, eps, batch_statistics, rows,
-                    columns);
+    column_gradient(dy, y, x, gamma, mean, var, dgamma, dbeta, dx, eps, batch_statistics, relu,
+                    rows, columns);
 }
 
 // dbeta = sum of dy, dgamma = sum of dy * (x - mean) * inv_std, over rows that each have a mean

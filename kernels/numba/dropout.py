@@ -1,4 +1,4 @@
-"""Dropout with masks from Philox4x32-10, the same as ``nnkit/backends/numpy/philox.py`` draws."""
+"""Dropout with masks from Philox."""
 
 import math
 from typing import Any
@@ -7,36 +7,16 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.counters import FORWARDS
+from nnkit.kernels.numba.philox import draw
 from nnkit.kernels.numba.runtime.team import my_range
-from nnkit.kernels.numba.tiles import apart, same
+from nnkit.kernels.numba.tiles import apart, repeat_row, same, tile_width
 
-u32, u64 = np.uint32, np.uint64
-
-ROUNDS = 10
-M0, M1 = u64(0xD2511F53), u64(0xCD9E8D57)
-W0, W1 = u32(0x9E3779B9), u32(0xBB67AE85)
+u32 = np.uint32
 
 GRAIN = 1 << 14
 """Elements worth a thread."""
 BLOCK = 1024
 """Elements whose random words are drawn together: a multiple of 4."""
-
-
-@inline
-def _draw(first: int, stream: int, key0: int, key1: int, words: Any) -> None:
-    """Draw the four words of each counter from `first` on, ten rounds of Philox each."""
-    for i in range(words.size // 4):
-        place = u64(first + i)
-        c0, c1 = u32(place), u32(place >> u64(32))
-        c2, c3 = u32(stream), u32(u64(stream) >> u64(32))
-        k0, k1 = u32(key0), u32(key1)
-        for _ in range(ROUNDS):
-            product0, product1 = M0 * u64(c0), M1 * u64(c2)
-            c0 = u32(u32(product1 >> u64(32)) ^ c1 ^ k0)
-            c2 = u32(u32(product0 >> u64(32)) ^ c3 ^ k1)
-            c1, c3 = u32(product1), u32(product0)
-            k0, k1 = u32(k0 + W0), u32(k1 + W1)
-        words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = c0, c1, c2, c3
 
 
 @inline
@@ -46,11 +26,16 @@ def _mask(x: Any, words: Any, least: Any, scale: Any, out: Any) -> None:
         out[i] = kept if words[i] >> u32(8) >= least else out.dtype.type(0)
 
 
+@inline
+def _least_kept(p: float) -> Any:
+    """A word's upper 24 bits make a number u = k / 2**24, and u >= p if k is at least this."""
+    return u32(math.ceil(np.float32(p) * 2.0**24))
+
+
 @shared(GRAIN)
 def dropout(x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, team: Any) -> None:
     """Zero with probability `p`, or scale, each element of flat x; the key in two words."""
-    # A word's upper 24 bits make a number u = k / 2**24, and u >= p if k is at least this.
-    least = u32(math.ceil(np.float32(p) * 2.0**24))
+    least = _least_kept(p)
     scale = out.dtype.type(1 / (1 - p))
     stream = counters[FORWARDS]
     blocks = -(-out.size // BLOCK)
@@ -59,5 +44,33 @@ def dropout(x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, tea
     first, last = my_range(blocks, team)
     for b in range(first, last):
         i, j = b * BLOCK, min((b + 1) * BLOCK, out.size)
-        _draw(b * (BLOCK // 4), stream, key0, key1, words[: (j - i + 3) // 4 * 4])
+        draw(b * (BLOCK // 4), stream, key0, key1, words[: (j - i + 3) // 4 * 4])
         _mask(apart(x[i:j], scratch), words, least, scale, out[i:j])
+
+
+@inline
+def _image(x: Any, words: Any, least: Any, scale: Any, out: Any) -> None:
+    """Drop channels of one image (pixels, channels), with a word for each."""
+    x, out = x.reshape(out.size), out.reshape(out.size)
+    tile = np.empty(tile_width(out.size, words.size), u32)
+    scratch = np.empty(tile.size if same(x, out) else 0, out.dtype)
+    repeat_row(words, tile)
+    for i in range(0, out.size, tile.size):
+        j = min(i + tile.size, out.size)
+        _mask(apart(x[i:j], scratch), tile, least, scale, out[i:j])
+
+
+@shared(GRAIN)
+def channel_dropout(
+    x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, team: Any
+) -> None:
+    """Do as `dropout` with the channels of images x (n, pixels, channels)."""
+    least, scale = _least_kept(p), out.dtype.type(1 / (1 - p))
+    channels = x.shape[2]
+    words = np.empty((channels + 6) // 4 * 4, u32)
+    first, last = my_range(len(x), team)
+    for i in range(first, last):
+        start = i * channels // 4
+        draw(start, counters[FORWARDS], key0, key1, words)
+        place = i * channels - 4 * start
+        _image(x[i], words[place : place + channels], least, scale, out[i])

@@ -72,7 +72,7 @@ def best_width(n: int, m: int, itemsize: int) -> int:
 
 
 @inline
-def _transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
+def transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
     """Write ``b.T`` for a part of b into `out`, whose rows are a multiple of `lanes` long."""
     length = _up(rows, lanes) * lanes
     for i in range(0, rows, lanes):
@@ -137,7 +137,7 @@ def _multiply(
             if copied:
                 panel, panel_at, panel_row = part, 0, _up(columns, lanes) * lanes
             if b_transposed:
-                _transpose(b, column * b_row + k, b_row, columns, deep, part, lanes)
+                transpose(b, column * b_row + k, b_row, columns, deep, part, lanes)
             elif copied:
                 _copy(b, k * b_row + column, b_row, deep, columns, part, lanes)
             for i in range(first * height, min(last * height, n), height):

@@ -104,6 +104,21 @@ class Update(NamedTuple):
     """
 
 
+class Changes(NamedTuple):
+    """How much pictures are changed at most by `Backend.augment`; 0 leaves out a change."""
+
+    shift: int = 0
+    """Pixels up, down, left or right."""
+    flip: float = 0.0
+    """Probability of left and right being exchanged."""
+    turn: float = 0.0
+    """Half turns, either way."""
+    scale: float = 0.0
+    """Share of its size by which a picture grows or shrinks; below 1."""
+    cutout: int = 0
+    """Side, in pixels, of a square that becomes 0."""
+
+
 Declared = TypeVar("Declared", bound=Callable[..., Any])
 Implementation = Callable[..., Any]
 
@@ -233,6 +248,16 @@ def check_columns(narrow: Array, first: int, wide: Array) -> None:
             f"an array of shape {narrow.shape} is not the columns from {first} on of one of shape "
             f"{wide.shape}"
         )
+
+
+def rectified(kind: str) -> bool:
+    """Whether batch normalisation has a ReLU behind it; ValueError for another activation."""
+    if kind not in ("identity", "relu"):
+        raise ValueError(
+            f"batch normalisation is one operation with identity or relu, not with {kind!r}: call "
+            "the activation behind it"
+        )
+    return kind == "relu"
 
 
 class Backend(ABC):
@@ -536,8 +561,9 @@ class Backend(ABC):
         window
             Where the kernels lie; its size is (kh, kw).
         pool
-            Windows of the convolution's output that do not overlap, without padding or dilation,
-            whose largest y and `place` receive, as `max_pool` has it; None for the output itself.
+            Windows of the product ``x * weight`` that do not overlap, without padding or dilation,
+            whose largest go on to bias and activation, which leave them the largest; `place` as in
+            `max_pool`. None: all of it goes on.
         y
             (n, oh, ow, o).
         place
@@ -616,28 +642,53 @@ class Backend(ABC):
     def transpose(self, x: Array, out: Out) -> None:
         """``out[i] = x[i].T`` for x (n, a, b) and out (n, b, a)."""
 
+    @operation
+    def augment(self, x: Array, changes: Changes, key: int, counters: Array, out: Out) -> None:
+        """Change each picture of a batch at random: x and out (n, height, width[, channels]).
+
+        Number u_k of picture i is ``philox.uniform(8 n, key, counters[FORWARDS])[8 i + k]`` in
+        [0, 1), the same on every backend. First a picture is flipped, left to right, if
+        ``u_4 < flip``; then it is turned by ``pi turn (2 u_5 - 1)`` and made ``1 + scale (2 u_6 -
+        1)`` times as large, both about its centre; then moved by ``floor((2 shift + 1) u_k) -
+        shift`` rows (k = 0) and columns (k = 1). What comes from outside of it is 0. Last, a square
+        of `cutout` pixels becomes 0, as far as it is inside (DeVries & Taylor 2017): its upper left
+        corner is at ``floor(height u_2) - cutout // 2`` and ``floor(width u_3) - cutout // 2``.
+
+        Without `turn` and `scale` numbers are copied as they are, bit for bit. With either each
+        pixel lies between four of x, between which it is interpolated (bilinear): where, is
+        computed in float64. `out` must not overlap x; a picture has fewer than 2**31 numbers.
+        """
+
     # ------------------------------------------------------------------ normalization
 
     @operation
     def batch_norm_forward(
-        self, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+        self, kind: str, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
     ) -> None:
         """Batch normalisation of x (n, m), n of at least 2 (Ioffe & Szegedy 2015), in training.
 
-        ``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the mean and the biased variance
-        of each column, which are written to `mean` and `var`. With the unbiased variance, times
+        ``y = f((x - mean) / sqrt(var + eps) * gamma + beta)`` with the mean and the biased variance
+        of each column, which are written to `mean` and `var`, and the activation f of `kind`:
+        "identity" or "relu"; another raises ValueError. With the unbiased variance, times
         ``n / (n - 1)``, the averages follow, see `Running`. All but x and y have shape (m,). The
         variance is not harmed by a large mean.
         """
 
     @operation
-    def batch_norm_inference(self, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
-        """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` with the given `mean` and `var`."""
+    def batch_norm_inference(
+        self, kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out
+    ) -> None:
+        """``y = f((x - mean) / sqrt(var + eps) * gamma + beta)`` with the given `mean` and `var`.
+
+        `kind` as in `batch_norm_forward`.
+        """
 
     @operation
     def batch_norm_backward(
         self,
+        kind: str,
         dy: Array,
+        y: Array | None,
         x: Array,
         norm: Norm,
         mean: Array,
@@ -649,10 +700,11 @@ class Backend(ABC):
     ) -> None:
         """Gradients of batch normalisation, its sums in a fixed order.
 
-        With ``xhat = (x - mean) / sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy *
-        xhat``, over rows; ``dx = gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if
-        `batch_statistics`, that is if `mean` and `var` are those of x, else without the terms
-        taken from dy.
+        Where `kind` is "relu", dy first becomes 0 wherever y, which the forward pass gave, is not
+        above 0; with "identity" y is not read, and may be None. With ``xhat = (x - mean) /
+        sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy * xhat``, over rows; ``dx =
+        gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if `batch_statistics`, that
+        is if `mean` and `var` are those of x, else without the terms taken from dy.
         """
 
     @operation
@@ -744,6 +796,13 @@ class Backend(ABC):
         The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
         (Philox4x32-10), the same on every backend: the backward pass calls this again on `dy`
         instead of storing it.
+        """
+
+    @operation
+    def channel_dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+        """Do as `dropout` with whole channels of images x (n, pixels, channels).
+
+        The mask is that of `dropout` for an array (n, channels): all pixels of an image have one.
         """
 
     @operation

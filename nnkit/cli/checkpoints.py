@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
-from math import inf
+from math import inf, prod
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -17,7 +18,7 @@ from nnkit.data import Dataset, available, load
 from nnkit.files.checking import check
 from nnkit.files.paths import expand
 from nnkit.images import Preparation, preparation
-from nnkit.layers import Linear
+from nnkit.layers import Linear, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.training import Trainer
 
@@ -32,11 +33,12 @@ class About(TypedDict, total=False):
 
     data: str
     checksum: int
-    image_shape: tuple[int, int] | None
+    image_shape: tuple[int, int] | tuple[int, int, int] | None
     pixel_range: tuple[float, float]
     class_names: tuple[str, ...]
     preparation: Preparation
     backend: str
+    network: str | None
 
 
 def check_about(trainer: Trainer, path: str) -> None:
@@ -44,9 +46,9 @@ def check_about(trainer: Trainer, path: str) -> None:
     extra = trainer.extra
     with damaged(path, "what it says about its data is damaged"):
         check(extra, About, "its extra")
-        shape, features = extra.get("image_shape"), input_features(trainer)
+        shape = extra.get("image_shape")
         if shape is not None and not (
-            0 < min(shape) <= max(shape) <= LARGEST and features in {None, shape[0] * shape[1]}
+            0 < min(shape) <= max(shape) <= LARGEST and as_taken(trainer.model, tuple(shape))
         ):
             raise ValueError(f"its image_shape cannot be {shape!r}")
         outputs, names = trainer.model.out_features, extra.get("class_names", ())
@@ -59,8 +61,11 @@ def check_about(trainer: Trainer, path: str) -> None:
             raise ValueError(f"its pixel_range cannot be {low} to {high}")
 
 
-def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
-    """Describe the data of a run, for `Trainer.save`; `source` is its name or absolute path."""
+def about(dataset: Dataset, source: str, backend: Backend, network: str | None) -> dict[str, Any]:
+    """Describe a run, for `Trainer.save`: its data, of a name or at an absolute path, `source`.
+
+    `network` is the name of one of `nnkit.models`.
+    """
     images = dataset.x_train
     as_bytes = images.dtype == np.uint8
     return {
@@ -71,6 +76,7 @@ def about(dataset: Dataset, source: str, backend: Backend) -> dict[str, Any]:
         "class_names": dataset.class_names,
         "preparation": preparation(dataset),
         "backend": backend.name,
+        "network": network,
     }
 
 
@@ -80,11 +86,11 @@ def checksum(dataset: Dataset) -> int:
 
 
 def load_dataset(
-    name_or_path: str, image_size: tuple[int, int] | None = None
+    name_or_path: str, image_size: tuple[int, int] | None = None, color: bool = False
 ) -> tuple[Dataset, str]:
     """Load a data set; return it with what `about` keeps to find it again from any folder."""
     names = [info.name for info in available()]
-    dataset = load(name_or_path, image_size=image_size)
+    dataset = load(name_or_path, image_size=image_size, color=color)
     return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
@@ -94,13 +100,15 @@ def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, 
         data = trainer.extra.get("data")
     if not isinstance(data, str):
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
-    dataset, source = load_dataset(data, trainer.extra.get("image_shape"))
-    features, expected = dataset.x_train.shape[1], input_features(trainer)
-    if expected not in {None, features}:
+    size = tuple(trainer.extra.get("image_shape") or ())
+    dataset, source = load_dataset(data, size[:2] or None, color=size[2:] == (3,))
+    shape = as_taken(trainer.model, dataset.image_shape or dataset.x_train.shape[1:])
+    if shape is None:
         raise Failure(
-            f"{path} takes images of {expected} numbers, "
-            f"but those of {dataset.name} have {features}"
+            f"{path} takes images of {input_features(trainer)} numbers, "
+            f"but those of {dataset.name} have {prod(dataset.x_train.shape[1:])}"
         )
+    dataset = dataset.shaped(*shape)
     known = tuple(trainer.extra.get("class_names") or ())
     both_named = _have_names(known) and _have_names(dataset.class_names)
     if both_named and dataset.class_names != known[: dataset.n_classes]:
@@ -120,8 +128,22 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
 
 
+def as_taken(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the shape in which a network takes an image: as a row, or with its channels.
+
+    None where it takes no image of this size.
+    """
+    for candidate in ((prod(shape),), shape, (*shape, 1)):
+        with contextlib.suppress(ValueError):
+            model.output_shape(candidate)
+            return candidate
+    return None
+
+
 def input_features(trainer: Trainer) -> int | None:
-    """How many numbers an input row has, where there is a Linear that says so."""
+    """How many numbers an input has, where a layer says so."""
+    if (shape := trainer.model.input_shape) is not None:
+        return prod(shape)
     return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
 
 

@@ -14,12 +14,13 @@ import click
 import numpy as np
 
 from nnkit.backends import Backend
+from nnkit.cli import networks
 from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
 from nnkit.data import Dataset
+from nnkit.data.dataset import in_words
 from nnkit.files import atomic
-from nnkit.layers import Linear, Sequential
 from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
@@ -38,19 +39,20 @@ def fit(run: Run, quiet: bool) -> float:
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
-                data.x_train,
+                run.x_train,
                 data.t_train,
                 run.epochs,
                 run.batch_size,
                 validation_data=validation,
                 callbacks=callbacks,
                 schedule=run.schedule,
+                augment=run.augment,
                 scale=_scale(data),
                 progress=False,
             )
         else:
             trainer.resume(
-                data.x_train,
+                run.x_train,
                 data.t_train,
                 run.epochs,
                 validation_data=validation,
@@ -135,7 +137,7 @@ def describe(run: Run) -> str:
     trainer, data = run.trainer, run.dataset
     model, optimizer = trainer.model, trainer.optimizer
     shape = data.image_shape
-    images = f"images of {shape[0]}x{shape[1]}" if shape else f"rows of {data.x_train.shape[1]}"
+    images = f"images of {in_words(shape)}" if shape else f"rows of {data.x_train.shape[1]}"
     steps = -(-len(data.x_train) // run.batch_size)
     schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
     rows = {
@@ -143,7 +145,9 @@ def describe(run: Run) -> str:
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.n_classes} classes",
         "prepared": data.note,
-        "network": f"{_network(model)}, {model.n_parameters:,} parameters, {model.dtype.name}",
+        "augmented": ", ".join(map(repr, run.augment)),
+        "network": f"{networks.describe(model, run.about['network'])}, "
+        f"{model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
         f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
         f"batch {run.batch_size}, seed {model.seed}",
@@ -169,14 +173,6 @@ def report(run: Run, seconds: float) -> None:
     last = history.last()
     click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
     click.echo(printable(f"saved {', '.join(map(str, files))}"))
-
-
-def _network(model: Sequential) -> str:
-    """Write a network as "784-256-128-10, ReLU"."""
-    linear = [layer for layer in model if isinstance(layer, Linear)]
-    widths = [layer.in_features for layer in linear[:1]] + [layer.out_features for layer in linear]
-    others = dict.fromkeys(type(layer).__name__ for layer in model if layer not in linear)
-    return ", ".join(["-".join(map(str, widths)), *others])
 
 
 def _device(backend: Backend) -> str:

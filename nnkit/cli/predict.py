@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, input_features, load_classifier
-from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
-from nnkit.images import Preparation, read_image
+from nnkit.cli.checkpoints import as_taken, class_names, load_classifier
+from nnkit.cli.command import Command, backend_option, debug_option, explain, report
+from nnkit.cli.inputs import as_fitted, input_of
+from nnkit.images import read_image
 from nnkit.reasons import printable
-from nnkit.training import Trainer
 
 Probabilities = NDArray[np.floating[Any]]
 
@@ -69,20 +68,22 @@ def predict(
     Images are prepared as those were that the network was trained on. For MNIST: made gray
     and, where dark on light, inverted; the digit is cut out, scaled to fit 20x20 pixels, and its
     centre of mass put in the middle of 28x28. An image that has 28x28 pixels already is only
-    inverted, if need be. For one's own data, images are just made gray and scaled.
+    inverted, if need be. For one's own data, images are just made gray and scaled. They keep their
+    colours where the network was trained on images in colour.
     """
     trainer = load_classifier(checkpoint, get_backend(backend))
-    shape, how = _input_of(trainer, checkpoint)
+    shape, how = input_of(trainer, checkpoint)
+    taken = as_taken(trainer.model, shape) or shape
     results = []
     failed = False
     for image in images:
         try:
-            pixels = read_image(image, shape, "resize" if raw else how)
+            pixels = read_image(image, shape, "resize" if raw else how).reshape(taken)
         except (OSError, ValueError) as error:
             failed = True
             report(explain(error))
             continue
-        probabilities = trainer.predict_proba(_as_fitted(trainer, pixels[None]))[0]
+        probabilities = trainer.predict_proba(as_fitted(trainer, pixels[None]))[0]
         names = class_names(trainer, len(probabilities))
         if as_json:  # which writes by itself what is not for printing
             results.append(_record(image, names, probabilities, top))
@@ -96,34 +97,6 @@ def predict(
         click.echo(json.dumps(results, indent=2))
     if failed:
         raise click.exceptions.Exit(1)
-
-
-def _input_of(trainer: Trainer, path: str) -> tuple[tuple[int, int], Preparation]:
-    """Return the height and width of the network's images, and how they are prepared."""
-    about = trainer.extra
-    low, high = about.get("pixel_range", (0, 1))
-    if low < 0 or high > 1:
-        raise Failure(
-            f"{path} was trained on pixels from {low:g} to {high:g}: image files hold bytes, which "
-            "are 0 to 1 here; use nnkit.load in Python"
-        )
-    if about.get("image_shape") is not None:
-        height, width = about["image_shape"]
-    else:
-        features = input_features(trainer) or 0
-        height = width = math.isqrt(features)
-        if "data" in about or height == 0 or height * width != features:
-            raise Failure(f"{path} is no network for images with one channel")
-    usual: Preparation = "mnist" if (height, width) == (28, 28) else "resize"
-    return (height, width), about.get("preparation", usual)
-
-
-def _as_fitted(trainer: Trainer, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return bytes where the model scales them or was fitted on 0 to 255, else numbers 0 to 1."""
-    inputs = trainer.model.inputs
-    if inputs.factor(pixels) != 1 or (inputs.high or 0) > 1:
-        return pixels
-    return pixels / np.float32(255)
 
 
 def _record(

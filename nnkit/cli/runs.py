@@ -10,48 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+from numpy.typing import NDArray
 
-from nnkit import activations
+from nnkit import augment as augmentation
+from nnkit.augment import Augment
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
-from nnkit.cli import checkpoints
+from nnkit.cli import checkpoints, networks
 from nnkit.cli.command import Failure, notice
+from nnkit.cli.settings import Settings
 from nnkit.data import DataError, Dataset, available
 from nnkit.files import locking
-from nnkit.layers import Dropout, Layer, Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
 
-RATES = {
-    "sgd": 0.1,
-    "momentum": 0.05,
-    "adagrad": 0.01,
-    "rmsprop": 0.001,
-    "adam": 0.001,
-    "adamw": 0.001,
-}
-"""Default learning rates."""
-
 SMALL = 10_000
 """With fewer training images than this, the default is more epochs of smaller batches."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options that make a network and its training; None is a default that depends on data."""
-
-    epochs: int | None
-    batch_size: int | None
-    hidden: tuple[int, ...]
-    activation: str
-    optimizer: str
-    lr: float | None
-    schedule: str
-    weight_decay: float | None
-    dropout: float
-    dtype: str
-    seed: int
-    image_size: tuple[int, int] | None
 
 
 @dataclass(frozen=True)
@@ -66,6 +40,20 @@ class Run:
     epochs: int
     batch_size: int
     checkpoint: Path
+    augment: Augment
+
+    @property
+    def x_train(self) -> NDArray[Any]:
+        """The training images: rows, or images where they are changed."""
+        rows = self.dataset.x_train
+        return rows.reshape(-1, *image_shape(self.dataset)) if self.augment else rows
+
+
+def image_shape(dataset: Dataset) -> tuple[int, ...]:
+    """Return the shape of an image; raises where the data are none."""
+    if dataset.image_shape is None:
+        raise Failure(f"--augment changes images, which {dataset.name} has not")
+    return dataset.image_shape
 
 
 def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
@@ -74,15 +62,18 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     if data is None:
         dataset, source = _default_dataset()
     else:
-        dataset, source = checkpoints.load_dataset(data, settings.image_size)
+        dataset, source = checkpoints.load_dataset(data, settings.image_size, settings.color)
+    dataset = dataset.as_rows()
     n = len(dataset.x_train)
     epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
     batch_size = settings.batch_size or batch_size
     if batch_size > n:
         raise Failure(f"--batch-size {batch_size} is more than the {n:,} training images")
-    model = _build_model(dataset.x_train.shape[1], dataset.n_classes, settings, target)
+    if settings.augment:
+        augmentation.changes(settings.augment, (n, *image_shape(dataset)))
+    model = networks.build(settings, dataset, target)
     optimizer = _build_optimizer(settings)
-    about = checkpoints.about(dataset, source, target)
+    about = checkpoints.about(dataset, source, target, settings.model)
     return Run(
         Trainer(model, optimizer=optimizer),
         dataset,
@@ -91,6 +82,7 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
         settings.epochs or epochs,
         batch_size,
         _make_folder(out, dataset.name) / checkpoints.MODEL,
+        settings.augment,
     )
 
 
@@ -105,20 +97,9 @@ def _default_dataset() -> tuple[Dataset, str]:
         return checkpoints.load_dataset("digits")
 
 
-def _build_model(features: int, classes: int, settings: Settings, backend: Backend) -> Sequential:
-    layers: list[Layer] = []
-    for width in settings.hidden:
-        layers += [Linear(features, width), activations.get(settings.activation)]
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
-        features = width
-    layers.append(Linear(features, classes))
-    return Sequential(*layers, seed=settings.seed, dtype=settings.dtype, backend=backend)
-
-
 def _build_optimizer(settings: Settings) -> Optimizer:
     name = settings.optimizer
-    lr = RATES[name] if settings.lr is None else settings.lr
+    lr = settings.rate
     decay: dict[str, Any] = (
         {} if settings.weight_decay is None else {"weight_decay": settings.weight_decay}
     )
@@ -190,11 +171,12 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
         )
     target = _backend_of_run(trainer, backend)
     dataset, source = checkpoints.dataset_of(trainer, path, data)
-    about = checkpoints.about(dataset, source, target)
+    about = checkpoints.about(dataset, source, target, trainer.extra.get("network"))
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other images or labels than {source} has now")
     trainer.model.to(target)
-    return Run(trainer, dataset, about, trainer.schedule, total, progress.batch_size, file)
+    how = trainer.schedule, total, progress.batch_size
+    return Run(trainer, dataset, about, *how, file, trainer.augment)
 
 
 def _backend_of_run(trainer: Trainer, option: str | None) -> Backend:

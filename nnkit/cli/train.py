@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,24 @@ import click
 from click.core import ParameterSource
 
 from nnkit.activations import HIDDEN
+from nnkit.cli.augmenting import augment_option
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
-from nnkit.cli.runs import RATES, Settings, resume, start
+from nnkit.cli.runs import resume, start
+from nnkit.cli.settings import RATES, RATES_OF_MODELS, Settings
 from nnkit.files.paths import expand
+from nnkit.models import MODELS
 
 EXAMPLES = """
 nnkit train                                     MNIST, or digits where there is no MNIST
 nnkit train mnist --backend numba --epochs 10
+nnkit train mnist --model lenet                 a convolutional network
 nnkit train fashion-mnist --hidden 512,512 --dropout 0.2 --optimizer adamw
+nnkit train mnist --augment shift=2,rotate=10
 nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
 nnkit train letters.npz --out runs/letters      one's own images and labels
 nnkit train photos --image-size 32              one's own image files, in a folder for each class
+nnkit train photos --color                      the same, with their colours
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 """
 
@@ -50,6 +57,10 @@ def _size(_: click.Context, option: click.Parameter, value: str | None) -> tuple
     return int(sides[0]), int(sides[-1])
 
 
+def _listed(rates: dict[str, float]) -> str:
+    return ", ".join(f"{rate} for {name}" for name, rate in rates.items())
+
+
 def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path | None:
     return None if value is None else expand(value)
 
@@ -62,6 +73,12 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per step.  [default: 128, small data 32]"
+)
+@click.option(
+    "--model",
+    type=click.Choice(list(MODELS)),
+    help="A convolutional network by its name.  "
+    "[default: hidden layers, as --hidden, --activation and --dropout say]",
 )
 @click.option(
     "--hidden",
@@ -88,7 +105,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 @click.option(
     "--lr",
     type=click.FloatRange(0, min_open=True),
-    help=f"Learning rate.  [default: {', '.join(f'{v} for {k}' for k, v in RATES.items())}]",
+    help=f"Learning rate.  [default: {_listed(RATES)}; with --model {_listed(RATES_OF_MODELS)}]",
 )
 @click.option(
     "--schedule",
@@ -109,6 +126,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     show_default=True,
     help="Fraction of each hidden layer that is left out at random in training.",
 )
+@augment_option
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "float64"]),
@@ -121,7 +139,8 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
-    help="Of initial weights, order of images and dropout: the same seed gives the same run.",
+    help="Of initial weights, order of images, dropout and --augment: the same seed gives the same "
+    "run.",
 )
 @click.option(
     "--image-size",
@@ -130,6 +149,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     help="Scale image files to it: 28, or 24x32 for height and width.  "
     "[default: their own, if it is small and the same for all, else 28]",
 )
+@click.option("--color", is_flag=True, help="Keep the colours of image files.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -158,13 +178,18 @@ def train(
 ) -> None:
     """Train a network to tell images apart.
 
-    DATA is mnist, fashion-mnist or digits (see "nnkit datasets"); a folder that has a folder of
-    images for each class, such as cats and dogs, with or without train and test above them; a
-    folder with the four IDX files of MNIST or EMNIST; or an .npz file with x_train, t_train, x_test
-    and t_test. Without DATA it is mnist, or where that can be neither found nor downloaded, digits.
+    DATA is mnist, fashion-mnist, digits, cifar10, emnist-letters or another name that "nnkit
+    datasets" lists; a folder that has a folder of images for each class, such as cats and dogs,
+    with or without train and test above them; a folder with the IDX files of MNIST or EMNIST or
+    with those of CIFAR-10; or an .npz file with x_train, t_train, x_test and t_test. Without DATA
+    it is mnist, or where that can be neither found nor downloaded, digits.
+
+    The network has hidden layers, or with --model is LeNet-5, one of the texts' two convolutional
+    networks, one like VGG, or ResNet-20, made for images of this size: see nnkit.models.
 
     Where DATA has no images to test with, one in five of each class is held out for that. Image
-    files are made gray and scaled to one size; how, the checkpoint keeps for "nnkit predict".
+    files are made gray, unless there is --color, and scaled to one size; how, the checkpoint keeps
+    for "nnkit predict".
 
     The folder of results has model.safetensors, written after every epoch, learning-curves.png and
     history.json. No other run is ever overwritten: where runs/DATA exists, the folder is
@@ -176,6 +201,7 @@ def train(
     it, and DATA only if it has moved.
     """
     if checkpoint is None:
+        _refuse_layers(context, settings["model"])
         run = start(data, backend, out, Settings(**settings))
     else:
         _refuse_options(context)
@@ -188,9 +214,26 @@ def train(
 
 def _refuse_options(context: click.Context) -> None:
     """Raise for an option that has no meaning with --resume."""
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
-        if given and option.name not in {"data", "backend", "epochs", "checkpoint", "quiet"}:
+    for name, option in _given(context):
+        if name not in {"data", "backend", "epochs", "checkpoint", "quiet"}:
             raise click.UsageError(
-                f"{option.opts[0]} cannot be given with --resume: a run keeps its settings", context
+                f"{option} cannot be given with --resume: a run keeps its settings", context
             )
+
+
+def _refuse_layers(context: click.Context, model: str | None) -> None:
+    """Raise for an option about hidden layers beside a network that has its own."""
+    for name, option in _given(context):
+        if model is not None and name in {"hidden", "activation", "dropout"}:
+            raise click.UsageError(
+                f"{option} cannot be given with --model: {model} has layers of its own; leave one "
+                "of the two out",
+                context,
+            )
+
+
+def _given(context: click.Context) -> Iterator[tuple[str | None, str]]:
+    """Names of the parameters on the command line, and how they are written there."""
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            yield option.name, option.opts[0]

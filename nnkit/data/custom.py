@@ -1,28 +1,17 @@
-"""The user's own images and labels: an .npz file, a folder with IDX files, or one of images."""
+"""The user's own images and labels: files with arrays, or a folder of image files."""
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from nnkit.data import emnist
+from nnkit.data import cifar10, emnist
+from nnkit.data.assembling import assemble
 from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
-from nnkit.data.files import ROLES, file_names, find_idx_files, is_folder, missing_idx_files
-from nnkit.data.idx import read_idx
-from nnkit.data.image_arrays import (
-    check_images,
-    check_same_kind,
-    check_same_length,
-    flatten,
-    image_shape,
-)
+from nnkit.data.files import ROLES, file_names, find_idx_files, is_folder
+from nnkit.data.idx import read_idx_files
 from nnkit.data.image_folders import holds_images
-from nnkit.data.labels import Named, class_numbers
+from nnkit.data.labels import Named
 from nnkit.data.npz import Npz, open_npz
 from nnkit.data.photos import load_photos
-from nnkit.data.splitting import NOTE, held_out
 
 NAMES = {
     "x_train": ("x_train", "X_train", "train_images", "x", "X", "images", "data"),
@@ -33,10 +22,10 @@ NAMES = {
 """What arrays are called in .npz files: by nnkit, Keras, MedMNIST, scikit-learn."""
 
 
-def load_path(path: Path, image_size: tuple[int, int] | None, seed: int) -> Dataset:
-    """Load a folder of images or of IDX files, or an .npz file.
+def load_path(path: Path, image_size: tuple[int, int] | None, color: bool, seed: int) -> Dataset:
+    """Load a folder of images, IDX files or CIFAR-10's, the archive of the latter, or an .npz file.
 
-    What arrays may look like stands at `nnkit.data.load`.
+    What arrays may look like stands at `nnkit.data.load`, and what the other arguments are.
 
     Raises
     ------
@@ -44,51 +33,21 @@ def load_path(path: Path, image_size: tuple[int, int] | None, seed: int) -> Data
         If something is missing, unreadable, or does not fit together.
     """
     if not is_folder(path):
+        if path.name.endswith((".tar.gz", ".tgz")):
+            return cifar10.read_archive(path)
         arrays, unused = _read_npz(path)
-        return _dataset(path, arrays, seed, unused)
-    kinds = emnist.kinds(file_names(path))
-    if kinds:
+        return assemble(path, arrays, seed, unused)
+    if cifar10.find_batches(path):
+        return cifar10.read_folder(path)
+    if kinds := emnist.kinds(file_names(path)):
         return _load_emnist(path, kinds, seed)
     found = find_idx_files(path)
     if not found and holds_images(path):
-        return load_photos(path, image_size, seed)
-    return _dataset(path, _read_idx_files(path, found), seed)
-
-
-def _dataset(path: Path, arrays: Mapping[str, Named], seed: int, note: str = "") -> Dataset:
-    """Check the arrays of the `ROLES`, or of the first two of them, and make a data set."""
-    parts = [part for part in ("train", "test") if f"x_{part}" in arrays]
-    images = {part: check_images(arrays[f"x_{part}"]) for part in parts}
-    t, class_names = class_numbers({part: arrays[f"t_{part}"] for part in parts})
-    for part in parts:
-        check_same_length(images[part], arrays[f"t_{part}"])
-    x = {part: flatten(images[part].array) for part in parts}
-    if parts == ["train"]:
-        test = held_out(t["train"], seed, str(path))
-        x = {"train": x["train"][~test], "test": x["train"][test]}
-        t = {"train": t["train"][~test], "test": t["train"][test]}
-        note = "; ".join(filter(None, [NOTE, note]))
-    else:
-        check_same_kind(images["train"], images["test"])
-    return Dataset(
-        name=path.resolve().name,
-        x_train=x["train"],
-        t_train=t["train"],
-        x_test=x["test"],
-        t_test=t["test"],
-        image_shape=image_shape(images["train"].array.shape),
-        class_names=class_names,
-        note=note,
-    )
+        return load_photos(path, image_size, color, seed)
+    return assemble(path, read_idx_files(path, found), seed)
 
 
 # ---------------------------------------------------------------------- reading
-
-
-def _read_idx_files(folder: Path, found: Mapping[str, Path]) -> dict[str, Named]:
-    if len(found) < len(ROLES):
-        raise missing_idx_files(folder, found)
-    return {role: Named(str(path), read_idx(path)) for role, path in found.items()}
 
 
 def _load_emnist(folder: Path, kinds: list[str], seed: int) -> Dataset:
@@ -97,22 +56,7 @@ def _load_emnist(folder: Path, kinds: list[str], seed: int) -> Dataset:
             f"{folder}: has emnist-{' and emnist-'.join(kinds)}; put the four files of one into a "
             "folder of its own"
         )
-    kind = kinds[0]
-    arrays = _read_idx_files(folder, find_idx_files(folder, f"emnist-{kind}-"))
-    first = np.float64(emnist.FIRST_LABEL.get(kind, 0))  # a float, so that 0 - 1 is no label
-    for role, (name, array) in arrays.items():
-        if role.startswith("t"):
-            arrays[role] = Named(name, array - first)
-        elif array.ndim == 3:
-            arrays[role] = Named(name, array.transpose(0, 2, 1))
-    dataset = _dataset(folder, arrays, seed, f"emnist-{kind}, images turned upright")
-    names = tuple(emnist.CLASSES[kind])
-    if dataset.n_classes > len(names):
-        raise DataError(
-            f"{folder}: its labels name {dataset.n_classes} classes, but emnist-{kind} has "
-            f"{len(names)}; get it again"
-        )
-    return replace(dataset, class_names=names)
+    return emnist.read_folder(folder, kinds[0], seed)
 
 
 def _read_npz(path: Path) -> tuple[dict[str, Named], str]:

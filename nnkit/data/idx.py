@@ -8,17 +8,18 @@ Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database", http://yann.lecun.
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
-from nnkit.data.files import check_file, unreadable
+from nnkit.data.files import ROLES, check_file, missing_idx_files, unreadable
+from nnkit.data.labels import Named
 from nnkit.data.streams import read_array
 from nnkit.files.paths import expand, open_file
 
@@ -54,16 +55,33 @@ def read_idx(path: str | PathLike[str]) -> NDArray[Any]:
     path = expand(path)
     check_file(path)
     try:
-        with _open_unpacked(path) as stream:
-            return read_array(stream, *_read_header(stream, path), str(path))
-    except EOFError as error:
-        raise DataError(f"{path}: truncated: the gzip data ends early; get it again") from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: damaged gzip data ({error}); get it again") from error
+        with open_file(path) as file:
+            return read_idx_stream(file, str(path))
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def read_idx_stream(file: IO[bytes], name: str) -> NDArray[Any]:
+    """Read an IDX file from a stream that can seek, called `name` in messages; as `read_idx`."""
+    try:
+        with _unpacked(file) as stream:
+            return read_array(stream, *_read_header(stream, name), name)
+    except EOFError as error:
+        raise DataError(f"{name}: truncated: the gzip data ends early; get it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{name}: damaged gzip data ({error}); get it again") from error
     except MemoryError as error:
-        raise DataError(f"{path}: does not fit into memory") from error
+        raise DataError(f"{name}: does not fit into memory") from error
+
+
+def read_idx_files(folder: Path, found: Mapping[str, Path]) -> dict[str, Named]:
+    """Read the four files of a data set, of which `found` are in a folder, one for each role.
+
+    Raises DataError where one is missing or cannot be read.
+    """
+    if len(found) < len(ROLES):
+        raise missing_idx_files(folder, found)
+    return {role: Named(str(path), read_idx(path)) for role, path in found.items()}
 
 
 def idx_digest(array: NDArray[Any], algorithm: str) -> str:
@@ -94,32 +112,31 @@ def idx_digest(array: NDArray[Any], algorithm: str) -> str:
 
 
 @contextmanager
-def _open_unpacked(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    with open_file(path) as file:
-        packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        if packed:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                yield unpacked
-        else:
-            yield file
+def _unpacked(file: IO[bytes]) -> Iterator[IO[bytes] | gzip.GzipFile]:
+    packed = file.read(2) == _GZIP_MAGIC
+    file.seek(0)
+    if packed:
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield unpacked
+    else:
+        yield file
 
 
 def _read_header(
-    stream: BinaryIO | gzip.GzipFile, path: Path
+    stream: IO[bytes] | gzip.GzipFile, name: str
 ) -> tuple[np.dtype[Any], tuple[int, ...]]:
     magic = stream.read(4)
     if len(magic) < 4 or not magic.startswith(b"\0\0"):
         raise DataError(
-            f"{path}: not an IDX file: it starts with the bytes {magic.hex(' ')}, but an IDX file "
+            f"{name}: not an IDX file: it starts with the bytes {magic.hex(' ')}, but an IDX file "
             "starts with 00 00, or with 1f 8b when gzipped"
         )
     code, n_dimensions = magic[2:]
     if code not in _DTYPES:
-        raise DataError(f"{path}: not an IDX file: unknown element type 0x{code:02X}")
+        raise DataError(f"{name}: not an IDX file: unknown element type 0x{code:02X}")
     if not 1 <= n_dimensions <= _MAX_DIMENSIONS:
-        raise DataError(f"{path}: not a usable IDX file: it has {n_dimensions} dimensions")
+        raise DataError(f"{name}: not a usable IDX file: it has {n_dimensions} dimensions")
     raw = stream.read(4 * n_dimensions)
     if len(raw) < 4 * n_dimensions:
-        raise DataError(f"{path}: truncated: it ends inside its header")
+        raise DataError(f"{name}: truncated: it ends inside its header")
     return np.dtype(_DTYPES[code]), tuple(np.frombuffer(raw, ">u4").tolist())

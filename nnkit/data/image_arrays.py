@@ -1,4 +1,4 @@
-"""Check images that came as arrays, and bring them into rows."""
+"""Check images that came as arrays, and bring them into the shape that data sets have."""
 
 from typing import Any
 
@@ -70,13 +70,14 @@ def check_same_kind(train: Named, test: Named) -> None:
         )
 
 
-def flatten(array: NDArray[Any]) -> NDArray[Any]:
-    """Make a row of each image, C-contiguous."""
-    return np.ascontiguousarray(array.reshape(len(array), -1))
+def arranged(array: NDArray[Any]) -> NDArray[Any]:
+    """Make a row of each image with one channel, leave others in shape; C-contiguous."""
+    several = len(image_shape(array.shape) or ()) == 3
+    return np.ascontiguousarray(array if several else array.reshape(len(array), -1))
 
 
-def image_shape(shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """Return the height and width of images of this shape, None if they have not one channel."""
-    if len(shape) == 3 or (len(shape) == 4 and shape[3] == 1):
-        return shape[1], shape[2]
-    return None
+def image_shape(shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return height, width and, where there are several, channels; None for (N, features)."""
+    if len(shape) == 2:
+        return None
+    return shape[1:3] if shape[3:] == (1,) else shape[1:]

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from nnkit.data.damage import damage
 from nnkit.data.errors import DataError
-from nnkit.data.files import check_file, unreadable
+from nnkit.data.files import check_file
 from nnkit.data.streams import Order, read_array
 from nnkit.files.paths import open_file
 
@@ -38,10 +39,10 @@ def open_npz(path: Path) -> Iterator["Npz"]:
         If it cannot be read, is no zip file, or a damaged one.
     """
     check_file(path)
-    with _damage(path, "neither a folder of images or IDX files, nor an .npz file"):
+    with damage(path, "neither a folder of images or IDX files, nor an .npz file"):
         file = open_file(path)
     with file:
-        with _damage(path, "neither a folder of images or IDX files, nor an .npz file"):
+        with damage(path, "neither a folder of images or IDX files, nor an .npz file"):
             npz = Npz(path, ZipFile(file))
         yield npz
 
@@ -70,7 +71,7 @@ class Npz:
             If it is damaged, no array of numbers or text, or too large for this machine.
         """
         called = f"{self._path}: {name}"
-        with _damage(called, "cannot be read"), self._open(self._members[f"{name}.npy"]) as member:
+        with damage(called, "cannot be read"), self._open(self._members[f"{name}.npy"]) as member:
             return read_array(member, *_read_header(member, called))
 
     def check_complete(self) -> None:
@@ -81,7 +82,7 @@ class Npz:
         """
         ends = [0]
         for name, member in self._members.items():
-            with _damage(f"{self._path}: {name:.100}", "cannot be read"):
+            with damage(f"{self._path}: {name:.100}", "cannot be read"):
                 self._open(member).close()  # compares its name with the one before its data
             before = _LOCAL_HEADER + len(member.orig_filename.encode())
             ends.append(member.header_offset + before + member.compress_size)
@@ -130,18 +131,3 @@ def _read_header(
     if min(shape, default=0) < 0 or len(shape) > 64:
         raise ValueError(f"its header says shape {shape}")
     return dtype, shape, called, "F" if is_fortran else "C"
-
-
-@contextmanager
-def _damage(called: Path | str, problem: str) -> Iterator[None]:
-    """Raise a `DataError` for whatever goes wrong: zipfile and NumPy have no list of it."""
-    try:
-        yield
-    except DataError:
-        raise
-    except OSError as error:
-        raise unreadable(called, error) from error
-    except MemoryError as error:
-        raise DataError(f"{called}: does not fit into memory") from error
-    except Exception as error:
-        raise DataError(f"{called}: {problem}: {error!s:.200}") from error

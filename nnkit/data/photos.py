@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.data.dataset import Dataset
+from nnkit.data.dataset import Dataset, size_text
 from nnkit.data.errors import DataError
 from nnkit.data.image_folders import find_classes, find_files, find_parts
 from nnkit.data.splitting import NOTE, held_out
@@ -31,7 +32,7 @@ SHOWN = 3
 """How many files that cannot be read are named; all are counted."""
 
 
-def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Dataset:
+def load_photos(folder: Path, size: tuple[int, int] | None, color: bool, seed: int) -> Dataset:
     """Load a folder that has a folder of images for each class.
 
     Parameters
@@ -40,6 +41,8 @@ def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Datase
     size : tuple[int, int] or None
         Height and width to scale images to; None: their own if it is small and the same for all,
         else `USUAL_SIZE`.
+    color : bool
+        Whether images keep their colours, (N, height, width, 3), or are made gray, in rows.
     seed : int
         Chooses the images held out for testing where there is no folder of them.
 
@@ -57,7 +60,8 @@ def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Datase
     names = find_classes(parts["train"])
     files = {part: find_files(path, names, notes) for part, path in parts.items()}
     paths = [path for part in files.values() for path in part.paths]
-    shape = size or common_size(paths, SMALL) or USUAL_SIZE
+    height, width = size or common_size(paths, SMALL) or USUAL_SIZE
+    shape = (height, width, 3) if color else (height, width)
     x = _read(folder, paths, shape)
     t = np.concatenate([part.labels for part in files.values()])
     if "test" in parts:
@@ -74,17 +78,17 @@ def load_photos(folder: Path, size: tuple[int, int] | None, seed: int) -> Datase
         image_shape=shape,
         class_names=names,
         preparation="resize",
-        note="; ".join(["made gray", *notes]),
+        note="; ".join([*([] if color else ["made gray"]), *notes]),
     )
 
 
-def _read(folder: Path, paths: Sequence[Path], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    problem = too_much(len(paths) * shape[0] * shape[1])
+def _read(folder: Path, paths: Sequence[Path], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    problem = too_much(len(paths) * prod(shape))
     if problem:
         raise DataError(
-            f"{folder}: {len(paths):,} images scaled to {shape[0]}x{shape[1]}: that {problem}"
+            f"{folder}: {len(paths):,} images scaled to {size_text(shape)}: that {problem}"
         )
-    x = np.empty((len(paths), shape[0] * shape[1]), np.uint8)
+    x = np.empty((len(paths), *(shape if len(shape) == 3 else (prod(shape),))), np.uint8)
     errors = []
     for i, image in enumerate(_with_bar(read_images(paths, shape), len(paths))):
         if isinstance(image, Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -17,8 +16,7 @@ from nnkit.data.download import Mirrors
 from nnkit.data.errors import DataError
 from nnkit.data.files import ROLES, find_idx_files, missing_idx_files
 from nnkit.data.idx import idx_digest, read_idx
-from nnkit.files.paths import expand
-from nnkit.reasons import importing
+from nnkit.data.places import cache_dir, data_dir
 
 if TYPE_CHECKING:
     from nnkit.images import Preparation
@@ -102,7 +100,7 @@ class RemoteDataset:
         )
 
     def _location(self) -> Path | None:
-        for find in (_data_dir, _cache_dir):  # one after the other: the second needs pooch
+        for find in (data_dir, cache_dir):  # one after the other: the second needs pooch
             try:
                 folder = find(self.name)
                 if folder is not None and len(find_idx_files(folder)) == len(ROLES):
@@ -112,7 +110,7 @@ class RemoteDataset:
         return None
 
     def _from_data_dir(self) -> dict[str, NDArray[Any]] | None:
-        folder = _data_dir(self.name)
+        folder = data_dir(self.name)
         if folder is None:
             return None
         found = find_idx_files(folder)
@@ -123,7 +121,7 @@ class RemoteDataset:
         return {role: _read_published(found[role], self.files[role]) for role in ROLES}
 
     def _from_cache(self) -> dict[str, NDArray[Any]]:
-        folder = _cache_dir(self.name)
+        folder = cache_dir(self.name)
         found = find_idx_files(folder)
         arrays, damaged = {}, []
         for role, path in found.items():
@@ -165,24 +163,6 @@ class RemoteDataset:
             f"{'; '.join(map(str, reasons))}. To place it by hand, put {', '.join(names)} and "
             f"{last} into {folder} or into $NNKIT_DATA_DIR/{self.name}"
         )
-
-
-def _data_dir(name: str) -> Path | None:
-    root = os.environ.get("NNKIT_DATA_DIR")
-    return expand(root) / name if root else None
-
-
-def _cache_dir(name: str) -> Path:
-    try:
-        with importing(
-            *("pooch", "pooch"),
-            f"{name} is not in $NNKIT_DATA_DIR, and looking for it elsewhere needs pooch; "
-            "run: pip install pooch",
-        ):
-            import pooch
-    except ImportError as error:
-        raise DataError(str(error)) from error
-    return Path(pooch.os_cache("nnkit"), name)
 
 
 def _read_published(path: Path, file: RemoteFile) -> NDArray[Any]:

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 
 _THINGS = {
     "Linear": "dense denselayer fullyconnected affine",
-    "BatchNorm1d": "batchnorm batchnorm2d batchnormalization",
+    "BatchNorm1d": "batchnorm batchnormalization",
+    "Dropout2d": "spatialdropout spatialdropout2d",
     "LayerNorm": "layernormalization",
     "Layer": "module",
     "Sequential": "model",
@@ -26,8 +27,22 @@ _THINGS = {
     "xavier": "glorot glorotuniform glorotnormal xavieruniform xaviernormal",
     "lecun": "lecunnormal lecununiform",
     "normal": "randn randomnormal gaussian",
-    "nnkit has no convolution yet: put Flatten() and Linear layers in its place": "conv conv1d "
-    "conv2d conv3d convolution maxpool2d maxpooling2d avgpool2d averagepooling2d",
+    "Conv2d": "conv2d conv convolution convolution2d",
+    "ConvTranspose2d": "convtranspose2d conv2dtranspose convtranspose deconv deconvolution",
+    "MaxPool2d": "maxpool2d maxpool maxpooling maxpooling2d",
+    "AvgPool2d": "avgpool2d avgpool averagepool averagepooling averagepooling2d",
+    "GlobalAvgPool2d": "globalavgpool2d globalavgpool globalaveragepooling globalaveragepooling2d "
+    "adaptiveavgpool2d",
+    "Upsample2d": "upsample2d upsample upsampling2d upsamplingnearest2d",
+    "Image": "reshape unflatten",
+    "ChannelsLast": "permute channelsfirst",
+    "write Conv2d(..., groups=in_channels)": "depthwiseconv2d depthwiseconv",
+    "write Conv2d(..., groups=in_channels), then Conv2d with a kernel_size of 1": "separableconv2d",
+    "write Conv2d(..., padding=...), which puts zeros around": "zeropadding2d zeropad2d",
+    "write MaxPool2d(...) of the image's size, and Flatten() behind": "globalmaxpool2d "
+    "globalmaxpooling2d adaptivemaxpool2d",
+    "write Conv2d with kernel_size=(1, k), and Image(1, length, channels) in front": "conv1d",
+    "nnkit has no convolutions of volumes: Conv2d is of images": "conv3d",
     "nnkit has no layers for sequences: no recurrent ones, embeddings or attention": "rnn lstm gru "
     "embedding attention multiheadattention transformer",
     "nnkit has no mean absolute error: HuberLoss with a small delta is near it": "mae maeloss l1 "
@@ -39,6 +54,9 @@ _THINGS = {
     "exponentiallr cosineannealinglr lrscheduler",
     "write a Callback whose on_epoch_end does it; trainer.save(path) writes a checkpoint": ""
     "modelcheckpoint reducelronplateau learningratescheduler tensorboard",
+    "pictures are changed where they are trained on: fit(x, t, augment=nnkit.augment.Shift(2))": ""
+    "randomcrop randomrotation randomaffine randomerasing randomhorizontalflip randomflip "
+    "imagedatagenerator transforms",
     "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
 }
 """Our names, or a sentence, and what others call it, in small letters without underscores."""
@@ -52,6 +70,19 @@ _KEYWORDS = {
     "beta1": "momentum",
     "in_features": "in_channels in_dim input_dim input_size input_shape n_in inputs",
     "out_features": "units out_channels out_dim output_dim hidden_size n_out outputs",
+    "in_channels": "in_features in_planes n_in",
+    "out_channels": "filters num_filters n_filters filter_num channels out_features out_planes "
+    "units",
+    "kernel_size": "kernel kernel_shape ksize filter_size size window",
+    "size": "pool_size kernel_size kernel window ksize",
+    "scale": "scale_factor size",
+    "stride": "strides step",
+    "padding": "pad",
+    "dilation": "dilation_rate rate",
+    "images are (n, height, width, channels): put ChannelsLast() in front of channels-first "
+    "data": "data_format",
+    "padding is with zeros": "padding_mode",
+    "windows that reach over the edge are left out": "ceil_mode",
     "bias": "use_bias",
     "init": "kernel_initializer weight_init initializer",
     "p": "rate prob probability dropout keep_prob",
@@ -79,19 +110,24 @@ _KEYWORDS = {
 }
 """Our keyword arguments, or a sentence, and those of others; ours count where a class has them."""
 
-THINGS, KEYWORDS = (
-    {word: ours for ours, words in table.items() for word in words.split()}
-    for table in (_THINGS, _KEYWORDS)
-)
+THINGS = {word: ours for ours, words in _THINGS.items() for word in words.split()}
+KEYWORDS = {
+    word: [ours for ours, words in _KEYWORDS.items() if word in words.split()]
+    for known in _KEYWORDS.values()
+    for word in known.split()
+}
+"""What a word may stand for: "size" is one thing of a convolution, and another of `Upsample2d`."""
 
 
 def keyword(name: str, known: Iterable[str]) -> str:
     """Say what a keyword argument that is not known was meant to be; "" if that is unclear."""
     ours = {each: each for each in known}
-    found = KEYWORDS.get(name.lower(), "")
-    if " " in found:
-        return found
-    return _meant(ours.get(found) or near(name.lower(), ours))
+    for found in KEYWORDS.get(name.lower(), []):
+        if " " in found:
+            return found
+        if found in ours:
+            return _meant(found)
+    return _meant(near(name.lower(), ours))
 
 
 def thing(name: str, known: Mapping[str, str]) -> str:
@@ -100,7 +136,10 @@ def thing(name: str, known: Mapping[str, str]) -> str:
     found = THINGS.get(key, "")
     if " " in found:
         return found
-    return _meant(known.get(plain(found)) or known.get(key) or near(key, known))
+    meant = known.get(plain(found)) or known.get(key)
+    if not meant and found[:1].isupper():  # a class that no name alone stands for
+        return f"write {found}(...)"
+    return _meant(meant or near(key, known))
 
 
 def plain(name: str) -> str:

@@ -29,7 +29,9 @@ class Chain:
             layer.suit(behind)
         self.steps: list[Step] = []
         self._places: list[str] = []
+        self._first_trained = 0
         last: Step | None = None
+        trained = False
         for path, layer in links:
             fused = last.fused_with(layer) if fuse and last is not None else None
             if fused is not None:
@@ -39,6 +41,9 @@ class Chain:
                 self.steps.append(layer)
                 self._places.append(f"{path}: {layer!r}")
             last = self.steps[-1]
+            if not trained:
+                self._first_trained = len(self.steps) - 1
+                trained = bool(layer.parameters())
 
     def forward(self, x: Array) -> Array:
         """y of the last layer."""
@@ -55,11 +60,16 @@ class Chain:
         return x
 
     def backward(self, dy: Array, input_gradient: bool = True) -> Array:
-        """dx of the first layer, which need not compute it if no `input_gradient` is wanted."""
-        first = self.steps[0]
+        """dx of the first layer.
+
+        If no `input_gradient` is wanted the pass ends, without one, at the first layer that has
+        parameters: those before it have nothing to compute.
+        """
+        end = 0 if input_gradient else self._first_trained
+        first = self.steps[end]
         first.input_gradient = input_gradient
         try:
-            for step, place in zip(reversed(self.steps), reversed(self._places), strict=True):
+            for step, place in reversed([*zip(self.steps, self._places, strict=True)][end:]):
                 try:
                     dy = step.backward(dy)
                 except Exception as error:
@@ -67,7 +77,7 @@ class Chain:
                     raise
         finally:
             first.input_gradient = True
-        return dy
+        return dy if input_gradient else None
 
 
 def named(error: ValueError, path: str) -> ValueError:

@@ -21,8 +21,8 @@ class Residual(Layer):
     layers
         The layers of f, at least one; activations may be names, as in `Sequential`.
     shortcut
-        What x goes through on its way around them, where f changes the shape: a `Linear`, say. None
-        leaves x as it is.
+        What x goes through on its way around them, where f changes the shape: a `Linear`, say, or a
+        `Conv2d` of kernel_size 1. None leaves x as it is.
 
     Raises ValueError where the two outputs have not one shape.
 
@@ -69,7 +69,7 @@ class Residual(Layer):
         if through != around:
             raise ValueError(
                 f"{self!r} cannot add x of shape {around} to f(x) of shape {through}: give it a "
-                "shortcut= layer from the one to the other, such as Linear"
+                f"shortcut= layer from the one to the other{_such_as(around, through)}"
             )
         return through
 
@@ -121,7 +121,8 @@ class Residual(Layer):
 class Concat(Layer):
     """``y = [f1(x), f2(x), ...]``: each branch computes from x, the outputs lie side by side.
 
-    They are joined along the last axis, the features (Szegedy et al. 2015, Huang et al. 2017).
+    They are joined along the last axis, which are features or the channels of images (Szegedy et
+    al. 2015, Huang et al. 2017).
 
     Parameters
     ----------
@@ -225,3 +226,16 @@ def _as_layers(owner: Layer, given: tuple[Layer | str, ...]) -> tuple[Layer, ...
     if not given:
         raise ValueError(f"{name} needs at least one layer")
     return tuple(as_layer(name, each) for each in given)
+
+
+def _such_as(before: tuple[int, ...], behind: tuple[int, ...]) -> str:
+    """Name a shortcut from one shape to another, if it is one of rows or of images."""
+    if len(before) == len(behind) == 1:
+        return f", such as Linear({before[0]}, {behind[0]})"
+    if len(before) != 3 or len(behind) != 3:
+        return ""
+    rows, columns = (-(-before[i] // behind[i]) for i in (0, 1))
+    if ((before[0] - 1) // rows + 1, (before[1] - 1) // columns + 1) != behind[:2]:
+        return "; a convolution of stride 1 keeps the size with padding='same'"
+    stride = rows if rows == columns else (rows, columns)
+    return f", such as Conv2d({before[2]}, {behind[2]}, 1{f', {stride}' if stride != 1 else ''})"

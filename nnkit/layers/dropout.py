@@ -53,5 +53,37 @@ class Dropout(Layer):
             return x
         self.counters = self.backend.asarray(self.counters)
         out = self.new(name, x.shape)
-        self.backend.dropout(x, self.p, self._key, self.counters, out)
+        self._drop(x, out)
         return out
+
+    def _drop(self, x: Array, out: Array) -> None:
+        self.backend.dropout(x, self.p, self._key, self.counters, out)
+
+
+class Dropout2d(Dropout):
+    """While training, zero each channel of an image with probability p, scale the others.
+
+    x is (n, height, width, channels). Neighbouring pixels tell much the same, so that single ones
+    would not be missed; a channel is (Tompson et al. 2015). Otherwise it is as `Dropout`.
+
+    Parameters
+    ----------
+    p
+        Probability, at least 0 and below 1.
+    """
+
+    options: ClassVar = ("p",)
+    capturable = True
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(height, width, channels) as it is."""
+        if len(shape) != 3:
+            raise ValueError(
+                f"{self!r} takes (height, width, channels), not shape {shape}; Dropout takes any"
+            )
+        return shape
+
+    def _drop(self, x: Array, out: Array) -> None:
+        n, height, width, channels = x.shape
+        x, out = (array.reshape(n, height * width, channels) for array in (x, out))
+        self.backend.channel_dropout(x, self.p, self._key, self.counters, out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isqrt, prod
 from typing import ClassVar
 
 from nnkit.backends import Array
@@ -23,8 +23,12 @@ def as_image(layer: Layer, shape: tuple[int, ...], channels: int) -> tuple[int, 
     hint = ""
     if len(shape) == 3 and shape[0] == channels:
         hint = f"; put ChannelsLast() in front for shape ({channels}, height, width)"
+    elif len(shape) == 2 and shape[1] == channels:
+        hint = "; a single image is x[None]"
     elif len(shape) == 1:
-        hint = f"; put Image(height, width, {channels}) in front"
+        side = isqrt(shape[0] // channels)
+        size = f"{side}, {side}" if shape[0] == side * side * channels else "height, width"
+        hint = f"; put Image({size}, {channels}) in front"
     raise ValueError(f"{layer!r} takes (height, width, {channels}), not shape {shape}{hint}")
 
 

@@ -11,7 +11,9 @@ from nnkit.backends.contract import Norm, Running
 from nnkit.dtypes import arithmetic
 from nnkit.given.meanings import ANY
 from nnkit.given.options import integer, number
-from nnkit.layers.base import Layer
+from nnkit.layers.base import Layer, Step
+from nnkit.layers.fused_normalization import fused
+from nnkit.layers.images import as_image
 from nnkit.parameters import Parameter
 
 
@@ -47,7 +49,90 @@ class _Normalization(Layer):
         return shape
 
 
-class BatchNorm1d(_Normalization):
+class BatchNorm(_Normalization):
+    """What `BatchNorm1d` and `BatchNorm2d` share: statistics of columns, of an array's last axis.
+
+    In training mode, mean and (biased) variance are those of the batch, and running averages follow
+    them: ``running = (1 - momentum) * running + momentum * batch's``, for which the variance is the
+    unbiased one. In evaluation mode the averages are used instead. They are kept in checkpoints,
+    and no optimizer or `frozen` changes that.
+    """
+
+    options: ClassVar = ("num_features", "eps", "momentum")
+    buffer_names: ClassVar = ("running_mean", "running_var")
+    momentum: float = number(above=0, most=1)
+    single: ClassVar[str]
+    """What a batch that has no variance is of."""
+
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(num_features, eps)
+        self.momentum = momentum
+        self.running_mean: Array = np.zeros(self.num_features)
+        self.running_var: Array = np.ones(self.num_features)
+
+    @property
+    def suits(self) -> str:
+        """He: how large the numbers are does not matter, and mostly a ReLU comes behind."""
+        return "he"
+
+    def fused_with(self, behind: Layer) -> Step | None:
+        """Be one operation with a ReLU."""
+        return fused(self, behind)
+
+    def forward(self, x: Array) -> Array:
+        """Normalise by the batch's statistics in training, otherwise by the running ones."""
+        return self.normalized("identity", x)
+
+    def backward(self, dy: Array) -> Array:
+        """Return dx, through the statistics too if they were the batch's; see the backend."""
+        return self.gradients("identity", dy, None)
+
+    def normalized(self, kind: str, x: Array) -> Array:
+        """Do as `forward`, with the activation `kind` behind it: "identity" or "relu"."""
+        y = self.new("y", x.shape)
+        self.x, self._batch_statistics = self._rows(x), self.training
+        if not self.training:
+            self.mean, self.var = self.running_mean, self.running_var
+            self.backend.batch_norm_inference(
+                kind, self.x, self.norm, self.mean, self.var, self._rows(y)
+            )
+            return y
+        if len(self.x) < 2:
+            raise ValueError(
+                f"{self!r} cannot train on a batch of one {self.single}, which has no variance: "
+                "give it larger batches, or switch to evaluation mode"
+            )
+        shape, real = (self.num_features,), arithmetic(self.dtype)
+        self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
+        running = Running(self.running_mean, self.running_var, self.momentum)
+        self.backend.batch_norm_forward(
+            kind, self.x, self.norm, running, self.mean, self.var, self._rows(y)
+        )
+        return y
+
+    def gradients(self, kind: str, dy: Array, y: Array | None) -> Array:
+        """Do as `backward` behind `normalized`, which gave y; "identity" needs none."""
+        dx = self.new("dx", dy.shape)
+        self.backend.batch_norm_backward(
+            kind,
+            self._rows(dy),
+            None if y is None else self._rows(y),
+            self.x,
+            self.norm,
+            self.mean,
+            self.var,
+            self.gamma.grad,
+            self.beta.grad,
+            self._rows(dx),
+            self._batch_statistics,
+        )
+        return dx
+
+    def _rows(self, array: Array) -> Array:
+        return array.reshape(-1, self.num_features)
+
+
+class BatchNorm1d(BatchNorm):
     """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` of each feature of x (n, num_features).
 
     In training mode, mean and (biased) variance are those of the batch, which must have two rows
@@ -65,59 +150,50 @@ class BatchNorm1d(_Normalization):
         Weight of a new batch in the averages, above 0 and at most 1.
 
     Raises ValueError in training for a batch of one row: its variance is 0, and y would be beta
-    whatever x is.
+    whatever x is. For images there is `BatchNorm2d`.
 
     Notes
     -----
-    Ioffe & Szegedy 2015, as PyTorch defines it. A `Linear` in front needs no bias.
+    Ioffe & Szegedy 2015, as PyTorch defines it. A `Linear` in front needs no bias. With a ReLU
+    right behind it is one operation.
     """
 
-    options: ClassVar = ("num_features", "eps", "momentum")
-    buffer_names: ClassVar = ("running_mean", "running_var")
     capturable = True
     least_rows = 2
-    momentum: float = number(above=0, most=1)
+    single = "row"
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
-        super().__init__(num_features, eps)
-        self.momentum = momentum
-        self.running_mean: Array = np.zeros(self.num_features)
-        self.running_var: Array = np.ones(self.num_features)
 
-    def forward(self, x: Array) -> Array:
-        """Normalise by the batch's statistics in training, otherwise by the running ones."""
-        self.x, self._batch_statistics = x, self.training
-        y = self.new("y", x.shape)
-        if not self.training:
-            self.mean, self.var = self.running_mean, self.running_var
-            self.backend.batch_norm_inference(x, self.norm, self.mean, self.var, y)
-            return y
-        if len(x) < self.least_rows:
-            raise ValueError(
-                f"{self!r} cannot train on a batch of one row, which has no variance: give it "
-                "larger batches, or switch to evaluation mode"
-            )
-        shape, real = (self.num_features,), arithmetic(self.dtype)
-        self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
-        running = Running(self.running_mean, self.running_var, self.momentum)
-        self.backend.batch_norm_forward(x, self.norm, running, self.mean, self.var, y)
-        return y
+class BatchNorm2d(BatchNorm):
+    """``y = (x - mean) / sqrt(var + eps) * gamma + beta`` of each channel of images.
 
-    def backward(self, dy: Array) -> Array:
-        """Return dx, through the statistics too if they were the batch's; see the backend."""
-        dx = self.new("dx", dy.shape)
-        self.backend.batch_norm_backward(
-            dy,
-            self.x,
-            self.norm,
-            self.mean,
-            self.var,
-            self.gamma.grad,
-            self.beta.grad,
-            dx,
-            self._batch_statistics,
-        )
-        return dx
+    x is (n, height, width, num_features), or (n, height, width) with one channel. Mean and variance
+    of a channel are those of its pixels in all images of the batch, n * height * width of them;
+    otherwise it is as `BatchNorm1d`.
+
+    Parameters
+    ----------
+    num_features
+        Channels of the images, at least 1.
+    eps
+        Added to the variance, above 0.
+    momentum
+        Weight of a new batch in the averages, above 0 and at most 1.
+
+    Raises ValueError for images of other channels, and in training for a batch of one pixel.
+
+    Notes
+    -----
+    Ioffe & Szegedy 2015, as PyTorch defines it. A `Conv2d` in front needs no bias. With a ReLU
+    right behind it is one operation.
+    """
+
+    capturable = True
+    single = "pixel"
+
+    def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """(height, width, num_features) as it is."""
+        as_image(self, shape, self.num_features)
+        return shape
 
 
 class LayerNorm(_Normalization):

@@ -62,7 +62,9 @@ class _Pooling(Layer):
 def _image(layer: Layer, shape: tuple[int, ...]) -> tuple[int, int]:
     """Height and width; ValueError for what is no image."""
     if len(shape) != 3:
-        raise ValueError(f"{layer!r} takes (height, width, channels), not shape {shape}")
+        sizes = {1: "height, width, channels", 2: ", ".join(map(str, shape))}.get(len(shape))
+        hint = f"; put Image({sizes}) in front" if sizes else ""
+        raise ValueError(f"{layer!r} takes (height, width, channels), not shape {shape}{hint}")
     return shape[0], shape[1]
 
 

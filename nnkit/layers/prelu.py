@@ -19,7 +19,7 @@ class PReLU(Layer):
     ----------
     features
         Slopes to learn: 1 for all elements of x of any shape (PyTorch's default), or one for each
-        column of x (n, features), as in Keras.
+        column of x (n, features), as in Keras, and each channel of images (n, h, w, features).
     alpha
         Where each slope starts.
 
@@ -47,22 +47,27 @@ class PReLU(Layer):
         return "he"
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The same shape, (features,) where there are several slopes."""
-        if self.features > 1 and shape != (self.features,):
+        """The same shape, (..., features) where there are several slopes."""
+        if self.features > 1 and shape[-1:] != (self.features,):
             raise ValueError(
                 f"{self!r} takes rows of {self.features} numbers, not of shape {shape}"
             )
         return shape
 
+    def _rows(self, array: Array) -> Array:
+        """A row for each pixel, where each of several slopes has a column."""
+        return array.reshape(-1, self.features) if self.features > 1 else array
+
     def forward(self, x: Array) -> Array:
         """y = x where x > 0, else slope x."""
         self.x = x
         y = self.new("y", x.shape)
-        self.backend.prelu(x, self.weight.value, y)
+        self.backend.prelu(self._rows(x), self.weight.value, self._rows(y))
         return y
 
     def backward(self, dy: Array) -> Array:
         """dx = dy where x > 0, else slope dy; dslope = sum of dy x where x <= 0."""
         dx = self.new("dx", dy.shape)
-        self.backend.prelu_backward(dy, self.x, self.weight.value, dx, self.weight.grad)
+        dy, x, given = self._rows(dy), self._rows(self.x), self._rows(dx)
+        self.backend.prelu_backward(dy, x, self.weight.value, given, self.weight.grad)
         return dx

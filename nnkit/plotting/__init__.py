@@ -6,19 +6,27 @@ Colours are those of Okabe & Ito (2008), which colour-blind readers tell apart.
 """
 
 from nnkit.plotting.activations import activation_functions
+from nnkit.plotting.augmentation import augmented_images
 from nnkit.plotting.boundary import decision_regions
 from nnkit.plotting.confusion import confusion_matrix
 from nnkit.plotting.curves import learning_curves
 from nnkit.plotting.digits import predicted_images
+from nnkit.plotting.feature_maps import feature_maps
+from nnkit.plotting.filters import convolution_filters
+from nnkit.plotting.saliency import saliency_map
 from nnkit.plotting.valley import optimizer_paths
 from nnkit.plotting.weights import first_layer_weights
 
 __all__ = [
     "activation_functions",
+    "augmented_images",
     "confusion_matrix",
+    "convolution_filters",
     "decision_regions",
+    "feature_maps",
     "first_layer_weights",
     "learning_curves",
     "optimizer_paths",
     "predicted_images",
+    "saliency_map",
 ]

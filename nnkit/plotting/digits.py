@@ -32,7 +32,8 @@ def predicted_images(
     Parameters
     ----------
     images
-        (n, height, width), gray: bytes, or real numbers of any scale. High values are drawn dark.
+        (n, height, width), gray, where high values are drawn dark, or (n, height, width, 3), red,
+        green and blue: bytes, or real numbers of any scale.
     labels, answers
         What they are and what the network says, class numbers (n,).
     class_names
@@ -47,8 +48,11 @@ def predicted_images(
     Raises ValueError where shapes do not fit, and where there is nothing to draw; ImportError
     without Matplotlib.
     """
-    if images.ndim != 3:
-        raise ValueError(f"images must have shape (n, height, width), not {images.shape}")
+    if images.ndim != 3 and images.shape[3:] != (3,):
+        raise ValueError(
+            "images must have shape (n, height, width) or (n, height, width, 3), not "
+            f"{images.shape}"
+        )
     labels = class_numbers("labels", labels, len(images))
     answers = class_numbers("answers", answers, len(images))
     shown = np.flatnonzero(labels != answers) if only_wrong else np.arange(len(labels))
@@ -65,6 +69,8 @@ def predicted_images(
     figure = new_figure(max(5, 0.85 * across + 0.3), 0.85 * down + 0.9, title)
     axes = figure.add_subplot()
     low, high = (0, 255) if images.dtype == np.uint8 else (images.min(), images.max())
+    if images.ndim == 4:  # imshow scales gray ones alone
+        chosen = ((chosen - low) / ((high - low) or 1)).astype(np.float64)
     grid.draw(axes, chosen, cmap="gray_r", vmin=low, vmax=high)
     for i, (label, answer) in enumerate(zip(labels[shown], answers[shown], strict=True)):
         truth = None if label == answer else names[label]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from nnkit.plotting.style import GRID
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -36,7 +38,7 @@ class Grid:
         return self.columns * (self.width + self.gap[0]), rows * (1 + self.gap[1])
 
     def draw(self, axes: Axes, images: NDArray[Any], **how: Any) -> AxesImage:
-        """Draw images (n, height, width); `how` goes to `imshow`. Returns the last one."""
+        """Draw images (n, height, width, ...); `how` goes to `imshow`. Returns the last one."""
         for i, image in enumerate(images):
             left, top = self.place(i)
             extent = (left, left + self.width, top + 1, top)
@@ -46,6 +48,15 @@ class Grid:
         axes.set_ylim(bottom, -0.05)
         axes.set_axis_off()
         return drawn
+
+    def frame(self, axes: Axes) -> None:
+        """Draw a thin frame around each image, without which light ones have no edge."""
+        from matplotlib.patches import Rectangle
+
+        for i in range(self.n):
+            axes.add_patch(
+                Rectangle(self.place(i), self.width, 1, fill=False, edgecolor=GRID, linewidth=0.8)
+            )
 
 
 def even_columns(n: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array, get_backend
+from nnkit.backends.contract import Changes
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.layers.base import as_reals
@@ -40,7 +41,8 @@ class Data:
             self.outputs = model.run_forward(as_input(model, self.x[:1])).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
-                f"the model's outputs must be rows of numbers, not of shape {self.outputs}"
+                f"the model's outputs must be rows of numbers, not of shape {self.outputs}: put "
+                "Flatten() behind its last layer, or GlobalAvgPool2d() for the mean of each channel"
             )
         real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
@@ -98,22 +100,37 @@ class Batch:
     """The arrays that a mini-batch is gathered into, and the gradient of its outputs.
 
     Examples that are on the host come through a `feed`, whose blocks hold some batches `together`.
+    With `changes`, pictures are changed on the way, at random by a `key`.
     """
 
-    def __init__(self, model: Sequential, data: Data, size: int, together: int = 1) -> None:
+    def __init__(
+        self,
+        model: Sequential,
+        data: Data,
+        size: int,
+        together: int = 1,
+        changes: Changes | None = None,
+        key: int = 0,
+    ) -> None:
         backend = model.backend
         self.data, self.size, self.backend = data, size, backend
         self.feed = Feed(backend, data.x, size * together) if data.on_host else None
+        self.changes, self.key = changes, key
         self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
+        self.changed = self.x if changes is None else backend.empty(self.x.shape, model.dtype)
         self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
         self.gradient = backend.empty((size, *data.outputs), model.dtype)
 
     def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
-        """Fetch the current step's first `rows` examples and targets."""
+        """Fetch the current step's first `rows` examples and targets; pictures are changed."""
         x, t = (self.x, self.t) if rows == self.size else (self.x[:rows], self.t[:rows])
         if self.feed is None:
             self.backend.gather(self.data.x, order, counters, self.size, x)
         else:
             self.backend.gather(self.feed.x, self.feed.positions, counters, self.size, x)
         self.backend.gather(self.data.t, order, counters, self.size, t)
-        return x, t
+        if self.changes is None:
+            return x, t
+        changed = self.changed if rows == self.size else self.changed[:rows]
+        self.backend.augment(x, self.changes, self.key, counters, changed)
+        return changed, t

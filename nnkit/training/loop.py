@@ -103,7 +103,7 @@ class Loop:
     def _stretch(self, length: int | StretchLength) -> None:
         """Make some updates, so many or as many as suit a `StretchLength`."""
         trainer, steps, progress = self.trainer, self.steps, self.progress
-        for name in ("model", "loss", "optimizer", "progress"):
+        for name in ("model", "loss", "optimizer", "augment", "progress"):
             mine = progress if name == "progress" else getattr(steps, name)
             if getattr(trainer, name) is not mine:
                 raise RuntimeError(

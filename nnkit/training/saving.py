@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnkit import checkpoint, schedules
+from nnkit import augment, checkpoint, schedules
 from nnkit.backends import Backend
 from nnkit.configured import from_config
 from nnkit.dtypes import arithmetic
@@ -55,6 +55,7 @@ def save(trainer: Trainer, path: str | PathLike[str], extra: dict[str, Any]) -> 
         "optimizer": optimizer.config(),
         "progress": None if trainer.progress is None else asdict(trainer.progress),
         "schedule": None if trainer.schedule is None else schedules.config(trainer.schedule),
+        "augment": augment.config(trainer.augment),
         "epochs_made": trainer.epochs_made,
     }
     checkpoint.write(path, tensors, config, extra)
@@ -109,6 +110,7 @@ def _restore_run(trainer: Trainer, tensors: Mapping[str, Arrays], config: dict[s
         trainer.schedule = schedules.build(config["schedule"])
         if found := schedules.difference(config["schedule"], trainer.schedule):
             raise ValueError(found)
+    trainer.augment = augment.build(config.get("augment", []))
     trainer.log = _log(tensors.get("training", {}), progress)
 
 

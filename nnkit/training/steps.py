@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import augment as augmentation
+from nnkit.augment import Augment
 from nnkit.backends import Array
 from nnkit.backends.contract import STEP, CaptureError
 from nnkit.layers import Layer, Sequential
@@ -26,6 +28,8 @@ STRETCH, MOST_ROWS = 1024, 2**20
 class Steps:
     """A run's steps over one data set. All arrays they use are made here or in the workspace.
 
+    Pictures are changed as `augment` says, at random by the run's `seed`.
+
     An update by full batches is captured after it has been carried out once, if `capture` is asked
     for and every layer, the loss and the optimizer can be captured; one with a smaller last batch
     never is. It is captured again when anything in it is another than it was captured for.
@@ -41,12 +45,18 @@ class Steps:
         accumulate: int,
         workspace: Workspace,
         capture: bool,
+        augment: Augment = (),
+        seed: int = 0,
     ) -> None:
         backend = model.backend
         self.model, self.loss, self.optimizer = model, loss, optimizer
-        self.workspace = workspace
+        self.workspace, self.augment = workspace, augment
         _check_least_rows(model, len(data), batch_size)
-        self.batch = Batch(model, data, batch_size, accumulate)
+        changes = augmentation.changes(augment, data.x.shape) if augment else None
+        key = augmentation.key(seed)
+        self.batch = Batch(model, data, batch_size, accumulate, changes, key)
+        self._draws = int(bool(augment))
+        """Random forwards that a batch counts in the optimizer's counters."""
         steps = -(-len(data) // batch_size)
         even = len(data) % batch_size == 0 and accumulate == 1 and not data.on_host
         self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
@@ -177,12 +187,12 @@ class Steps:
             weights = np.array(batches) / sum(batches)
             self._add_up(float(weights[0]), start=True)
             for rows, weight in zip(batches[1:], weights[1:], strict=True):
-                backend.advance(counters, 1, 0, 0)
+                backend.advance(counters, 1, 0, self._draws)
                 self._compute_gradients(rows)
                 self._add_up(float(weight), start=False)
             gradients = self._total
         self.optimizer.update(self._runs, gradients)
-        backend.advance(counters, 1, 1, 0)
+        backend.advance(counters, 1, 1, self._draws)
 
     def _add_up(self, weight: float, start: bool) -> None:
         """Add a batch's gradients to those of the update."""

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import augment as augmentation
+from nnkit.augment import Augment, Augmentation
 from nnkit.backends import Array, Backend
 from nnkit.given.keywords import explained
 from nnkit.given.options import flag, made_by
@@ -68,6 +70,8 @@ class Trainer:
     model: Sequential = made_by(checked_model)
     loss: Loss = made_by(checked_loss)
     optimizer: Optimizer = made_by(checked_optimizer)
+    augment: Augment = made_by(augmentation.listed)
+    """How the run changes pictures; see `nnkit.augment`."""
 
     @explained
     def __init__(
@@ -85,6 +89,7 @@ class Trainer:
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
+        self.augment = ()
         self.stop = False
         self.log: Array = None
         """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
@@ -121,6 +126,7 @@ class Trainer:
         shuffle: bool = True,
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
+        augment: Augmentation | Sequence[Augmentation] | None = None,
         accumulate: int = 1,
         compile: bool = True,
         progress: bool | None = None,
@@ -151,7 +157,7 @@ class Trainer:
             and scales what it is given later in the same way, in another `fit` too; one with a
             `scale` starts anew. Targets are never scaled.
         seed
-            Seed of the order of examples; None takes the model's.
+            Seed of the order of examples, and of `augment`; None takes the model's.
         shuffle
             Whether to draw a new order in every epoch.
         callbacks
@@ -159,6 +165,10 @@ class Trainer:
         schedule
             What the optimizer's `lr` is multiplied with in each step (see `nnkit.schedules`); None
             leaves it as it is.
+        augment
+            How pictures are changed at random, each in every step anew: `nnkit.augment.Shift(2)`,
+            or a list of such. x must be images then, (n, height, width) or (n, height, width,
+            channels). Validation data stay as they are.
         accumulate
             Update once in so many batches, by their mean gradient: as if the batches were so many
             times larger, in less memory. (Batch normalisation and dropout see the small batches.)
@@ -183,6 +193,7 @@ class Trainer:
         n = whole - arguments.part(validation_split, whole)
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
+        changes = augmentation.listed(augment)
         inputs = self.model.inputs if scale is None else Inputs(scale)
         with self._alone(), compilation_shown(progress):
             run = Progress(
@@ -195,10 +206,10 @@ class Trainer:
                 accumulate=arguments.count("accumulate", accumulate),
                 validation_split=None if validation_split is None else float(validation_split),
             )
-            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile, changes)
             self._warn_of_misfit(stacklevel=3)
             with self.model.held():  # another thread may save this meanwhile
-                self.history, self.progress = History(), run
+                self.history, self.progress, self.augment = History(), run, changes
                 self.schedule, self.log, self._kept = schedule, None, {}
             return self._finish(steps, validation, callbacks, on_nan)
 
@@ -219,8 +230,9 @@ class Trainer:
 
         On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
         changes the total. `schedule` need only be given if the run was loaded from a file and
-        follows a function of your own. A `validation_split` is that of the run. `progress` and
-        `on_nan` are as in `fit`. Raises RuntimeError if there is no run, ValueError for other data.
+        follows a function of your own. `validation_split` and `augment` are those of the run.
+        `progress` and `on_nan` are as in `fit`. Raises RuntimeError if there is no run, ValueError
+        for other data.
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
@@ -236,7 +248,9 @@ class Trainer:
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
-            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile)
+            steps, validation = self._prepared(
+                run, x, t, inputs, validation_data, compile, self.augment
+            )
             run.epochs = total
             if schedule is not None:
                 self.schedule = schedule
@@ -276,6 +290,7 @@ class Trainer:
         inputs: Inputs,
         validation_data: tuple[Any, Any] | None,
         capture: bool,
+        augment: Augment,
     ) -> tuple[Steps, Data | None]:
         """Check all that a run needs; nothing of it has begun yet."""
         model, loss, optimizer = self.model, self.loss, self.optimizer
@@ -292,8 +307,8 @@ class Trainer:
         with model.held():
             optimizer.attach(model)
         run.check()
-        sizes = run.batch_size, run.together
-        steps = Steps(model, loss, optimizer, data, *sizes, self.workspace, capture)
+        how = run.batch_size, run.together, self.workspace, capture, augment, run.seed
+        steps = Steps(model, loss, optimizer, data, *how)
         if run is not self.progress:  # a fit: what is resumed has been told of
             warn_of_pixels(data.x, data.fitted, inputs.high is None)
             warn_of_targets(data.x, t, data.fitted)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.backends.contract import Norm, Running, Update, Window
+from nnkit.backends.contract import Changes, Norm, Running, Update, Window
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import master_of, random_array, with_master
@@ -130,6 +130,18 @@ def operations(
             {"wide": random_array(rng, (n, m + 4))},
             {"y": shape},
         ),
+        **{
+            f"augment {name}": (
+                lambda b, a, changes=changes: b.augment(a.x, changes, 2**33 + 5, a.at, a.y),
+                {"at": at, "x": random_array(rng, (n, 3, m))},
+                {"y": (n, 3, m)},
+                {"scale": max(m, 1)},  # of the places between pixels
+            )
+            for name, changes in (
+                ("whole", Changes(1, 0.5, cutout=2)),
+                ("between", Changes(1, 0.5, 0.1, 0.2, 1)),
+            )
+        },
         "softmax": (lambda b, a: b.softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "log_softmax": (lambda b, a: b.log_softmax(a.x, a.y), {"x": x}, {"y": shape}),
         "softmax_backward": (
@@ -171,6 +183,11 @@ def operations(
             lambda b, a: b.dropout(a.x, 0.4, 2**33 + 5, a.at, a.y),
             {"at": at, "x": x},
             {"y": shape},
+        ),
+        "channel_dropout": (
+            lambda b, a: b.channel_dropout(a.images, 0.4, 2**33 + 5, a.at, a.y),
+            {"at": at, "images": random_array(rng, (n, 3, m))},
+            {"y": (n, 3, m)},
         ),
         "sgd": (
             lambda b, a: b.sgd(a.p, a.g, None, _update(a), 0.0, False),
@@ -234,35 +251,44 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
     gradients = {"dgamma": (m,), "dbeta": (m,), "dx": shape}
     some = max(n, 1)
     scale = {"scale": {"dgamma": 4 * some, "dbeta": some, "dx": 16, "y": 300, "inv_std": 300}}
+    kinds = {"": "identity", " relu": "relu"}
     of_a_batch = {
-        "batch_norm_forward": (
-            lambda b, a: b.batch_norm_forward(
-                *(a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3), a.mean, a.var, a.y)
+        f"batch_norm_forward{name}": (
+            lambda b, a, kind=kind: b.batch_norm_forward(
+                *(kind, a.x, _norm(a), Running(a.running_mean, a.running_var, 0.3)),
+                *(a.mean, a.var, a.y),
             ),
             affine,
             {"running_mean": columns["mean"], "running_var": columns["var"]}
             | {"mean": (m,), "var": (m,), "y": shape},
             scale,
         )
+        for name, kind in kinds.items()
     }
     return {
         **(of_a_batch if n > 1 else {}),  # one row has no variance
-        "batch_norm_inference": (
-            lambda b, a: b.batch_norm_inference(a.x, _norm(a), a.mean, a.var, a.y),
-            {"x": x} | columns,
-            {"y": shape},
-            scale,
-        ),
         **{
-            f"batch_norm_backward {batch_statistics}": (
-                lambda b, a, batch_statistics=batch_statistics: b.batch_norm_backward(
-                    *(a.dy, a.x, _norm(a), a.mean, a.var, a.dgamma, a.dbeta, a.dx),
-                    batch_statistics,
+            f"batch_norm_inference{name}": (
+                lambda b, a, kind=kind: b.batch_norm_inference(
+                    kind, a.x, _norm(a), a.mean, a.var, a.y
                 ),
-                {"dy": dy, "x": x} | columns,
+                {"x": x} | columns,
+                {"y": shape},
+                scale,
+            )
+            for name, kind in kinds.items()
+        },
+        **{
+            f"batch_norm_backward{name} {batch_statistics}": (
+                lambda b, a, kind=kind, batch_statistics=batch_statistics: b.batch_norm_backward(
+                    *(kind, a.dy, a.y, a.x, _norm(a), a.mean, a.var),
+                    *(a.dgamma, a.dbeta, a.dx, batch_statistics),
+                ),
+                {"dy": dy, "x": x, "y": random_array(rng, shape)} | columns,
                 gradients,
                 scale,
             )
+            for name, kind in kinds.items()
             for batch_statistics in (True, False)
         },
         "layer_norm_forward": (

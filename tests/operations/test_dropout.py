@@ -69,3 +69,36 @@ def test_dropout_of_nan(check):
     """A dropped element is 0 whatever it was; a kept one stays NaN or infinite."""
     x = np.tile([np.nan, np.inf, -np.inf, 1], 8)
     check(lambda b, v: b.dropout(v.x, 0.5, 9, counters(b), v.out), {"x": x}, {"out": x.shape})
+
+
+@pytest.mark.parametrize("pixels", [1, 5, 700])
+@pytest.mark.parametrize("channels", [1, 3, 6, 16])
+def test_channel_dropout(check, rng, pixels, channels):
+    shape = 5, pixels, channels
+    check(
+        lambda b, v: b.channel_dropout(v.x, 0.3, 42, counters(b, forwards=5), v.out),
+        {"x": random_array(rng, shape)},
+        {"out": shape},
+        scale=0,
+    )
+
+
+@pytest.mark.parametrize(("key", "stream"), KEYS)
+def test_channel_dropout_has_the_mask_of_channels(backend, dtype, key, stream):
+    """That of dropout for one number of each channel, bit for bit."""
+    out, few = backend.empty((7, 4, 9), dtype), backend.empty((7, 9), dtype)
+    x = backend.asarray(np.ones((7, 4, 9), dtype))
+    at = counters(backend, forwards=stream)
+    backend.channel_dropout(x, 0.4, key, at, out)
+    backend.dropout(backend.asarray(np.ones((7, 9), dtype)), 0.4, key, at, few)
+    want = np.repeat(backend.to_numpy(few)[:, None], 4, axis=1)
+    assert backend.to_numpy(out).tobytes() == want.tobytes()
+
+
+def test_channel_dropout_of_nan(check):
+    x = np.tile(np.array([[np.nan, np.inf, 1, -np.inf]]), (8, 3, 1))
+    check(
+        lambda b, v: b.channel_dropout(v.x, 0.5, 9, counters(b), v.out),
+        {"x": x},
+        {"out": x.shape},
+    )

@@ -99,9 +99,11 @@ def elementwise(kind: str) -> Callable[[Given, float], Results]:
 def batch_norm(g: Given, offset: float) -> Results:
     m, mean, var, y = g.shape[1], g.new(g.shape[1]), g.new(g.shape[1]), g.new()
     norm, running = Norm(g.array(np.ones(m)), g.new(m), EPS), Running(g.new(m), g.new(m), 1.0)
-    g.backend.batch_norm_forward(g.array(g.host(0), offset), norm, running, mean, var, y)
+    x = g.array(g.host(0), offset)
+    g.backend.batch_norm_forward("identity", x, norm, running, mean, var, y)
     exact = g.read(y=y, mean=mean - offset)
-    g.backend.batch_norm_forward(g.array(g.host(), offset), norm, running, mean, var, y)
+    x = g.array(g.host(), offset)
+    g.backend.batch_norm_forward("identity", x, norm, running, mean, var, y)
     return {**exact, **g.read(var=var, running=running.var)}
 
 
@@ -110,7 +112,8 @@ def batch_norm_backward(g: Given, offset: float) -> Results:
     norm, mean = Norm(g.array(np.ones(m)), g.new(m), EPS), g.array(np.zeros(m), offset)
     dy, var = g.array(g.host(0) / g.grid), g.array(np.full(m, g.grid**2))
     x = g.array(g.host(0), offset)
-    g.backend.batch_norm_backward(dy, x, norm, mean, var, dgamma, dbeta, dx, True)
+    gradients = dgamma, dbeta, dx
+    g.backend.batch_norm_backward("identity", dy, None, x, norm, mean, var, *gradients, True)
     return g.read(dgamma=dgamma, dbeta=dbeta, dx=dx * g.grid)
 
 

@@ -9,21 +9,26 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from math import prod
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from nnkit import layers, schedules
+from nnkit.augment import AUGMENTATIONS
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import (
     Activation,
     Concat,
+    Conv2d,
     Exponential,
     Flatten,
     Identity,
     Layer,
     Linear,
+    MaxPool2d,
+    ReLU,
     Residual,
     Sequential,
     Sigmoid,
@@ -74,20 +79,54 @@ LAYER_VALUES: dict[str, Any] = {
     "p": [0.5, 0.0, 0.2],
     "eps": [0.1, 1e-3],
     "momentum": [0.1, 1.0],
+    "kernel_size": [1, 3, 2, (3, 1), (1, 2)],
+    "size": [2, 1, 3, (1, 2)],
+    "stride": [1, 2, (2, 1), 3],
+    "padding": [0, 1, (1, 0)],
+    "output_padding": [0, (1, 0)],
+    "dilation": [1, 2],
+    "scale": [2, 1, (1, 2)],
 }
 CHANGED = ("p", "alpha", "eps", "momentum")
 """Options of layers that may be set in the middle of a run."""
 
 
-def layer_values(shape: Shape) -> dict[str, Any]:
-    """Values of the arguments of layers that take inputs of this shape."""
+LARGEST = 1200
+"""Numbers of an image that layers may make."""
+
+
+def layer_values(cls: type, shape: Shape) -> dict[str, Any]:
+    """Values of the arguments of a layer that takes inputs of this shape."""
     width = shape[-1]
-    return LAYER_VALUES | {
-        "in_features": [width],
-        "num_features": [width],
-        "features": [1, width] if len(shape) == 1 else [1],
+    values = LAYER_VALUES | {
+        **{name: [width] for name in ("in_features", "num_features", "in_channels")},
+        "features": [1, width],
         "out_features": WIDTHS,
+        "out_channels": [width, *WIDTHS, 2 * width],
+        "groups": [1, width],
+        "height": shape[:1],
+        "width": shape[1:2],
+        "channels": [1],
     }
+    if cls is Conv2d:
+        values["padding"] = ["same", *values["padding"]]
+    return values
+
+
+def possible(made: Make, shape: Shape) -> bool:
+    """Whether its arguments go together, and with inputs of this shape; small ones come out."""
+    try:
+        return prod(made().output_shape(shape)) <= LARGEST or len(shape) < 3
+    except ValueError:
+        return False
+
+
+def with_pooling(convolution: Make, shape: Shape) -> list[tuple[Make, ...]]:
+    """A convolution by itself, and with what may be one operation with it."""
+    behind = shape_behind((convolution,), shape)
+    pools = [Make(MaxPool2d, (size,)) for size in (2, (2, 1), 1)]
+    tails = [(), *((pool,) for pool in pools if possible(pool, behind))]
+    return [(convolution, *relu, *tail) for relu in ((), (Make(ReLU),)) for tail in tails]
 
 
 def trained(cls: type) -> bool:
@@ -112,23 +151,29 @@ def fits(cls: type, shape: Shape) -> bool:
 
 EXPORTED = [getattr(layers, name) for name in layers.__all__]
 LAYERS = [Tanh, *(cls for cls in EXPORTED if isinstance(cls, type) and trained(cls))]
-FITTING = {rank: [cls for cls in LAYERS if fits(cls, (4,) * rank)] for rank in (1, 2)}
-"""Layers for rows of numbers, and for examples that are matrices."""
+FITTING = {rank: [cls for cls in LAYERS if fits(cls, (4,) * rank)] for rank in (1, 2, 3)}
+"""Layers for rows of numbers, and for examples that are matrices or images."""
+SIZES = {1: [WIDTHS], 2: [WIDTHS] * 2, 3: [[4, 1, 3, 6, 9], [4, 1, 3, 5, 8], [3, 1, 2, 5, 8]]}
+"""Inputs of each rank, along each axis."""
 
 
 @st.composite
 def one(draw: Any, shape: Shape, depth: int) -> tuple[Make, ...]:
     """A layer, or more where they belong together."""
-    linear = [Linear] * (6 if len(shape) == 1 else 0)
+    often = [Linear] * 6 if len(shape) == 1 else [Conv2d] * 9 if len(shape) == 3 else []
     containers = [*CONTAINERS] * (3 if depth else 0)
-    cls = draw(st.sampled_from([*FITTING[len(shape)], *linear, *containers]))
+    cls = draw(st.sampled_from([*FITTING[len(shape)], *often, *containers]))
     if cls is Sequential:
         return (nested(draw(stacks(shape, 3, depth - 1, least=1))),)
     if cls is Residual:
         return (draw(residuals(shape, depth)),)
     if cls is Concat:
         return (draw(concats(shape, depth)),)
-    made = make(draw, cls, layer_values(shape), cls.options)
+    made = make(draw, cls, layer_values(cls, shape), cls.options)
+    if not possible(made, shape):
+        made = Make(Identity)
+    if made.cls is Conv2d:
+        return draw(st.sampled_from(with_pooling(made, shape)))
     return (Make(Tanh), made) if cls is Exponential else (made,)  # finite
 
 
@@ -151,6 +196,8 @@ def residuals(draw: Any, shape: Shape, depth: int) -> Make:
     if behind == shape:
         shortcuts = [None, Make(Tanh)]
         return Make(Residual, inner, (("shortcut", draw(st.sampled_from(shortcuts))),))
+    if len(shape) == 3 and behind[:-1] == shape[:-1]:
+        return Make(Residual, inner, (("shortcut", Make(Conv2d, (shape[2], behind[2], 1))),))
     inner += flattening(behind)
     width = shape_behind(inner, shape)[0]
     flat = flattening(shape)
@@ -161,10 +208,10 @@ def residuals(draw: Any, shape: Shape, depth: int) -> Make:
 
 @st.composite
 def concats(draw: Any, shape: Shape, depth: int) -> Make:
-    """Branches beside each other, all of them flat where one is."""
+    """Branches beside each other, all of them flat where they differ in more than the last axis."""
     branches = draw(st.lists(stacks(shape, 2, depth - 1), min_size=1, max_size=3))
     behind = [shape_behind(branch, shape) for branch in branches]
-    if len({len(each) for each in behind}) > 1:
+    if len({each[:-1] for each in behind}) > 1:
         branches = [b + flattening(each) for b, each in zip(branches, behind, strict=True)]
     return Make(Concat, tuple(_branch(b) for b in branches))
 
@@ -275,3 +322,22 @@ def any_schedule(draw: Any) -> Make:
     """Any schedule."""
     cls: Any = draw(st.sampled_from(SCHEDULES))
     return make(draw, cls, SCHEDULE_VALUES, [field.name for field in fields(cls)])
+
+
+AUGMENT_VALUES: dict[str, Any] = {
+    **{"pixels": [1], "padding": [1], "size": [1], "p": [0.5, 1.0]},
+    **{"degrees": [20.0, 180.0], "share": [0.2, 0.9]},
+}
+
+
+@st.composite
+def augmentations(draw: Any, shape: Shape) -> tuple[Make, ...]:
+    """Any changes of images of this shape, each once; often none."""
+    if len(shape) < 2 or not draw(st.booleans()):
+        return ()
+    seen = min(shape[:2]) > 1  # smaller ones would be moved out of sight
+    classes: list[Any] = [
+        cls for cls in AUGMENTATIONS.values() if seen or cls.change not in ("shift", "cutout")
+    ]
+    chosen = draw(st.lists(st.sampled_from(classes), unique_by=lambda cls: cls.change))
+    return tuple(make(draw, cls, AUGMENT_VALUES, [f.name for f in fields(cls)]) for cls in chosen)

@@ -1,6 +1,6 @@
 """Damaged data files: refused by a DataError, or the same arrays as before, bit for bit.
 
-What has a checksum, .npz and .gz, must never give other arrays. A plain IDX file has none: what it
+What has a checksum, .npz and .gz, must never give other arrays. A plain file has none: what it
 gives must be what its bytes say. Files that are forged, with checksums that are right, must be
 refused or be data sets whose arrays fit together.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import struct
+import tarfile
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -73,7 +74,7 @@ def assert_fits_together(data: Dataset) -> None:
         x, t = getattr(data, f"x_{part}"), getattr(data, f"t_{part}")
         assert x.dtype in (np.uint8, np.float32)
         assert t.dtype == np.int64
-        assert x.shape == (len(t), data.x_train.shape[1])
+        assert x.shape == (len(t), *data.x_train.shape[1:])
         assert np.isfinite(x).all()
         assert 0 <= t.min() <= t.max() < data.n_classes <= MAX_CLASSES
 
@@ -188,6 +189,65 @@ def folder_of_idx(folder: Path, suffix: str) -> Dataset:
     return load(folder)
 
 
+BATCHES = [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]
+
+
+@cache
+def cifar10() -> dict[str, bytes]:
+    """A record or two a file."""
+    rng = RNG(0)
+    return {
+        name: b"".join(bytes([label]) + rng.bytes(3072) for label in range(1 + i % 2))
+        for i, name in enumerate(BATCHES)
+    }
+
+
+@cache
+def packed_cifar10() -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as archive:
+        for name, content in cifar10().items():
+            entry = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return file.getvalue()
+
+
+def packed_batches(rng: np.random.Generator, folder: Path) -> str:
+    path = folder / "cifar.tar.gz"
+    path.write_bytes(packed_cifar10())
+    want = load(path)
+    path.write_bytes(damaged(packed_cifar10(), rng))
+    try:
+        got = load(path)
+    except DataError as error:
+        return told(error, path)
+    assert same(got, want), got
+    return "same"
+
+
+def forged_batches(rng: np.random.Generator, folder: Path) -> str:
+    """A header in the archive is damaged, and gzip's checksum right."""
+    content = bytearray(gzip.decompress(packed_cifar10()))
+    starts = [at for at in range(0, len(content), 512) if content[at + 257 : at + 262] == b"ustar"]
+    at = starts[rng.integers(len(starts))]
+    header = bytearray(damaged(bytes(content[at : at + 512]), rng)[:512].ljust(512, b"\0"))
+    if rng.random() < 0.7:
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+    content[at : at + 512] = header
+    path = folder / "cifar.tgz"
+    path.write_bytes(gzip.compress(bytes(content), 1))
+    return outcome(path)
+
+
+def batches(rng: np.random.Generator, folder: Path) -> str:
+    name = BATCHES[rng.integers(6)]
+    for each, content in cifar10().items():
+        (folder / each).write_bytes(damaged(content, rng) if each == name else content)
+    return outcome(folder)
+
+
 def outcome(path: Path) -> str:
     try:
         data = load(path)
@@ -206,10 +266,15 @@ def told(error: DataError, path: Path) -> str:
 
 # ---------------------------------------------------------------------- the test
 
-KINDS = {npz: 0.4, forged_npz: 0.3, packed_idx: 0.15, plain_idx: 0.15}
+KINDS = {
+    **{npz: 0.3, forged_npz: 0.25, packed_idx: 0.15, plain_idx: 0.1},
+    **{packed_batches: 0.08, forged_batches: 0.08, batches: 0.04},
+}
 OUTCOMES = {
     *("npz: refused", "npz: same", "forged_npz: refused", "forged_npz: fits together"),
     *("packed_idx: refused", "packed_idx: same", "plain_idx: refused", "plain_idx: fits together"),
+    *("packed_batches: refused", "forged_batches: refused", "forged_batches: fits together"),
+    *("batches: refused", "batches: fits together"),
 }
 
 

@@ -1,4 +1,4 @@
-"""Damaged image files: refused by an ImageError, or a row of pixels of the right size.
+"""Damaged image files: refused by an ImageError, or pixels of the right size, gray or in colour.
 
 A PNG has checksums and must never give other pixels. Other formats show damage only where their
 structure breaks.
@@ -89,11 +89,12 @@ def png(rng: np.random.Generator, folder: Path) -> str:
     file = originals()[rng.choice([i for i, (form, *_) in enumerate(FILES) if form == "PNG"])]
     path = folder / "image.png"
     path.write_bytes(file)
-    want = read_image(path, SHAPE)
+    shape = (*SHAPE, 3) if rng.random() < 0.5 else SHAPE
+    want = read_image(path, shape)
     what = read(folder, damaged(file, rng))
     if what == "refused":
         return what
-    np.testing.assert_array_equal(read_image(path, SHAPE), want)
+    np.testing.assert_array_equal(read_image(path, shape), want)
     return "same"
 
 
@@ -149,15 +150,16 @@ def read(folder: Path, content: bytes) -> str:
     path = folder / "image.png"
     path.write_bytes(content)
     how = ("resize", "fit", "mnist")[len(content) % 3]
+    shape = (*SHAPE, 3) if len(content) % 2 else SHAPE
     try:
-        row = read_image(path, SHAPE, how)
+        pixels = read_image(path, shape, how)
     except ImageError as error:
         assert str(error).startswith(f"{path}: ")
         assert printable(str(error)) == str(error)
         assert len(str(error)) < 500
         return "refused"
-    assert row.shape == (63,)
-    assert row.dtype == np.uint8
+    assert pixels.shape == (shape if len(shape) == 3 else (63,))
+    assert pixels.dtype == np.uint8
     return "read"
 
 

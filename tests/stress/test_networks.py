@@ -30,10 +30,12 @@ from tests.stress.random_networks import (
     FITTING,
     LOSS_VALUES,
     OPTIMIZER_VALUES,
+    SIZES,
     TARGETS,
     WIDTHS,
     Make,
     any_schedule,
+    augmentations,
     flattening,
     losses,
     optimizers,
@@ -46,7 +48,7 @@ from tests.stress.share import SHARE, share_of
 
 pytest.importorskip("numba")
 
-PARTS = [(dtype, rank) for dtype in ("float64", "float32") for rank in (1, 2)]
+PARTS = [(dtype, rank) for dtype in ("float64", "float32") for rank in (1, 2, 3)]
 """Tests that share the examples, for as many processes."""
 
 Place = tuple[str, int]
@@ -76,6 +78,7 @@ class Case:
     image_bytes: bool = False
     soft: bool = False
     schedule: Make | None = None
+    augment: tuple[Make, ...] = ()
     frozen: tuple[int, ...] = ()
     first: bool = False
     """Whether the trainer has had a run of another batch size before."""
@@ -117,8 +120,8 @@ def cases(draw: Any, dtype: str, rank: int) -> Case:
     """Any run of a network for inputs of this rank."""
     flag = st.booleans()
     large = 1 if draw(st.integers(0, 19)) else 20  # enough for a team of threads
-    sizes = draw(st.tuples(*[st.sampled_from(WIDTHS)] * rank))
-    shape = (*sizes[:-1], large * sizes[-1])
+    sizes = draw(st.tuples(*map(st.sampled_from, SIZES[rank])))
+    shape = (*sizes[:-1], large * sizes[-1]) if rank < 3 else sizes
     layers = draw(stacks(shape, 4, 2))
     behind = shape_behind(layers, shape)
     layers += flattening(behind)
@@ -154,6 +157,7 @@ def cases(draw: Any, dtype: str, rank: int) -> Case:
         image_bytes=draw(flag),
         soft=draw(flag),
         schedule=draw(st.none() | any_schedule()),
+        augment=draw(augmentations(shape)),
         frozen=tuple(draw(st.lists(st.integers(0, 7), max_size=2))),
         first=draw(flag),
     )
@@ -271,6 +275,7 @@ def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any])
         shuffle=case.shuffle,
         callbacks=callbacks,
         schedule=None if case.schedule is None else case.schedule(),
+        augment=[make() for make in case.augment],
         accumulate=case.accumulate,
         compile=compile,
     )
@@ -360,7 +365,7 @@ def assert_close(case: Case, got: dict[str, np.ndarray], want: dict[str, np.ndar
 
 def test_every_class_is_drawn() -> None:
     wanted = {cls for cls in EXPORTED if isinstance(cls, type) and trained(cls)}
-    assert wanted == {*FITTING[1], *FITTING[2]}
+    assert wanted == {*FITTING[1], *FITTING[2], *FITTING[3]}
     assert {*CONTAINERS} <= {*EXPORTED}
     assert TARGETS.keys() == LOSS_CLASSES.keys()
     for cls in LOSS_CLASSES.values():
@@ -372,7 +377,7 @@ def test_every_class_is_drawn() -> None:
 @pytest.mark.filterwarnings("ignore:.* trains badly", "ignore:.* nothing is learned")
 @pytest.mark.parametrize(("dtype", "rank"), PARTS)
 @settings(
-    max_examples=share_of(2000, 16) // len(PARTS),
+    max_examples=share_of(2000, 24) // len(PARTS),
     derandomize=not SHARE,
     deadline=None,
     database=None,

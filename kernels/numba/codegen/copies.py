@@ -24,6 +24,40 @@ def move(_context: Any, source: Any, source_at: Any, columns: Any, out: Any, out
 
 
 @intrinsic
+def add_vector(_context: Any, source: Any, source_at: Any, out: Any, out_at: Any) -> Any:
+    """Add a vector of a flat array to one of another."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _add(context, builder, signature.args, (*args[:2], None, *args[2:]))
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, out, types.int64), generate
+
+
+@intrinsic
+def add_part(_context: Any, source: Any, source_at: Any, count: Any, out: Any, out_at: Any) -> Any:
+    """Add so many elements of a vector of a flat array to those of another."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = *signature.args[:2], *signature.args[3:]
+        _add(context, builder, kinds, args)
+        return context.get_dummy_value()
+
+    return types.void(source, types.int64, types.int64, out, types.int64), generate
+
+
+def _add(context: Any, builder: Any, kinds: Any, args: Any) -> None:
+    """Add a vector, or the part of it that is counted, to another."""
+    source, source_at, count, out, out_at = args
+    masked = count is not None
+    first = pointer(context, builder, kinds[0], source, source_at)
+    second = pointer(context, builder, kinds[2], out, out_at)
+    vector = Vectors(context, builder, kinds[0], count if masked else I64(0))
+    total = builder.fadd(vector.load(second, 0, masked), vector.load(first, 0, masked))
+    vector.store(total, second, 0, masked)
+
+
+@intrinsic
 def turn(
     _context: Any,
     source: Any,

@@ -5,6 +5,11 @@ design is that of BLIS (Van Zee & van de Geijn 2015) without packing of what can
 is: for each k, a few vectors of a row of b are loaded, and multiplied by one number of each row of
 a. An element is the sum of ``a[i, k] * b[k, j]`` in the order of k: its bits depend neither on the
 tile nor on the number of threads or rows.
+
+In a product of matrices a lies regularly, at distances of `a_row` and `a_column`. In a gathered one
+tables say where each of its rows and columns begins, ``a[rows[i] + columns[k]]``, and each row of
+the result: so a convolution is a product without copies of what its windows see (the indirect
+convolution of Dukhan 2019).
 """
 
 from __future__ import annotations
@@ -30,26 +35,34 @@ registers come without instructions for parts of them."""
 _BIT = ir.IntType(1)
 
 
-def _tile_function(context: Any, module: Any, kind: Any, vectors: int) -> Any:
+def _tile_function(context: Any, module: Any, kind: Any, vectors: int, gathered: bool) -> Any:
     """Write, or find, the function that computes a tile so many vectors wide.
 
     It is not merged into its callers, where LLVM would not keep all sums in registers.
     """
-    name = f"nnkit_tile_{kind.dtype}_{vectors}"
+    name = f"nnkit_{'gathered_' if gathered else ''}tile_{kind.dtype}_{vectors}"
     if name in module.globals:
         return module.globals[name]
     real = context.get_data_type(kind.dtype).as_pointer()
-    arguments = [real, I64, I64, real, I64, real, I64, I64, I64, I64, _BIT]
+    place = I64.as_pointer() if gathered else I64
+    arguments = [real, place, place, real, I64, real, place, I64, I64, I64, _BIT]
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
-    _write_tile(builder, context, kind, vectors)
+    _write_tile(builder, context, kind, vectors, gathered)
     builder.ret_void()
     return function
 
 
-def _write_tile(builder: Any, context: Any, kind: Any, vectors: int) -> None:
+def _places(builder: Any, numbers: list[Any], where: Any, gathered: bool) -> list[Any]:
+    """Where these rows begin: as a table says, or all at one distance."""
+    if gathered:
+        return [builder.load(builder.gep(where, [number])) for number in numbers]
+    return [builder.mul(number, where) for number in numbers]
+
+
+def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, gathered: bool) -> None:
     a_first, a_row, a_column, b_first, b_row, c, c_row, depth, rows, columns, add = (
         builder.function.args
     )
@@ -58,8 +71,8 @@ def _write_tile(builder: Any, context: Any, kind: Any, vectors: int) -> None:
     places = [(i, j) for i in range(height) for j in range(vectors)]
     masked = [j == vectors - 1 for j in range(vectors)]
     numbers = first_rows(builder, height, rows)
-    a_offsets = [builder.mul(number, a_row) for number in numbers]
-    c_rows = [builder.gep(c, [builder.mul(number, c_row)]) for number in numbers]
+    a_rows = [builder.gep(a_first, [at]) for at in _places(builder, numbers, a_row, gathered)]
+    c_rows = [builder.gep(c, [at]) for at in _places(builder, numbers, c_row, gathered)]
     start = builder.block
     read, begin, loop, end = (
         builder.append_basic_block(name) for name in ("read", "begin", "loop", "end")
@@ -78,18 +91,23 @@ def _write_tile(builder: Any, context: Any, kind: Any, vectors: int) -> None:
     builder.branch(loop)
 
     builder.position_at_end(loop)
-    left, a, b = builder.phi(I64), builder.phi(a_first.type), builder.phi(b_first.type)
+    left, column, b = builder.phi(I64), builder.phi(a_column.type), builder.phi(b_first.type)
     sums = {place: builder.phi(vector.kind) for place in places}
     row = [vector.load(b, j, masked[j] and not PADDED) for j in range(vectors)]
     after = {}
-    for i, offset in enumerate(a_offsets):
+    offset = builder.load(column) if gathered else column
+    for i, a in enumerate(a_rows):
         factor = vector.spread(builder.load(builder.gep(a, [offset])))
         for j in range(vectors):
             after[i, j] = vector.multiply_add(factor, row[j], sums[i, j])
     less = builder.sub(left, I64(1))
+    if gathered:
+        first_column, next_column = a_column, builder.gep(column, [I64(1)])
+    else:
+        first_column, next_column = I64(0), builder.add(column, a_column)
     for value, at_first, next_time in (
         (left, depth, less),
-        (a, a_first, builder.gep(a, [a_column])),
+        (column, first_column, next_column),
         (b, b_first, builder.gep(b, [b_row])),
         *((sums[place], first[place], after[place]) for place in places),
     ):
@@ -133,17 +151,67 @@ def tile(
         kinds = signature.args
         a, b, c = (pointer(context, builder, kinds[i], args[i], args[i + 1]) for i in (1, 5, 8))
         arguments = [a, *args[3:5], b, args[7], c, *args[10:]]
-        done = builder.append_basic_block("done")
-        choice = builder.switch(args[0], done)
-        for width in TILE_ROWS:
-            block = builder.append_basic_block(f"tile{width}")
-            choice.add_case(I64(width), block)
-            builder.position_at_end(block)
-            builder.call(_tile_function(context, builder.module, kinds[1], width), arguments)
-            builder.branch(done)
-        builder.position_at_end(done)
+        _call_tile(context, builder, kinds[1], args[0], arguments, gathered=False)
         return context.get_dummy_value()
 
     whole = types.int64
     arrays = a, whole, whole, whole, b, whole, whole, c, whole, whole
     return types.void(whole, *arrays, whole, whole, whole, types.boolean), generate
+
+
+@intrinsic
+def gathered_tile(
+    _context: Any,
+    vectors: Any,
+    a: Any,
+    a_at: Any,
+    rows: Any,
+    rows_at: Any,
+    columns: Any,
+    columns_at: Any,
+    b: Any,
+    b_at: Any,
+    b_row: Any,
+    c: Any,
+    c_at: Any,
+    places: Any,
+    places_at: Any,
+    depth: Any,
+    count: Any,
+    last: Any,
+    add: Any,
+) -> Any:
+    """Do as `tile`, with tables of int64 that say where the rows and columns of a are, and c's.
+
+    Element (i, k) of a is at ``a_at + rows[rows_at + i] + columns[columns_at + k]``, row i of c at
+    ``c_at + places[places_at + i]``. There are `count` rows, and `last` columns of the last vector.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        a, rows, columns, b, c, places = (
+            pointer(context, builder, kinds[i], args[i], args[i + 1]) for i in (1, 3, 5, 7, 10, 12)
+        )
+        arguments = [a, rows, columns, b, args[9], c, places, *args[14:]]
+        _call_tile(context, builder, kinds[1], args[0], arguments, gathered=True)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    tables = a, whole, rows, whole, columns, whole, b, whole, whole, c, whole, places, whole
+    return types.void(whole, *tables, whole, whole, whole, types.boolean), generate
+
+
+def _call_tile(
+    context: Any, builder: Any, kind: Any, vectors: Any, arguments: list[Any], gathered: bool
+) -> None:
+    """Call the function of a tile that is so many vectors wide."""
+    done = builder.append_basic_block("done")
+    choice = builder.switch(vectors, done)
+    for width in TILE_ROWS:
+        block = builder.append_basic_block(f"tile{width}")
+        choice.add_case(I64(width), block)
+        builder.position_at_end(block)
+        function = _tile_function(context, builder.module, kind, width, gathered)
+        builder.call(function, arguments)
+        builder.branch(done)
+    builder.position_at_end(done)

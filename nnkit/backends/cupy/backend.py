@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Backend, CaptureError, Operation, Out, implementations
 from nnkit.backends.cupy import (
     activations,
+    augment,
     containers,
     convolution,
     counters,
@@ -36,8 +37,8 @@ from nnkit.backends.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
-    *(activations, containers, convolution, counters, dropout, gather, gradients, images, losses),
-    *(maxout, normalization, optimizers, pooling, prelu, products, softmax_cross_entropy),
+    *(activations, augment, containers, convolution, counters, dropout, gather, gradients, images),
+    *(losses, maxout, normalization, optimizers, pooling, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
 ANY_OUTPUT = {"matmul"}

@@ -17,3 +17,12 @@ def dropout(backend: CupyBackend, x: Array, p: float, key: int, counters: Array,
     keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
     args = x, np.float32(p), real(out, 1 / (1 - p)), *keys, counters, out
     flat(backend.launcher, "dropout", "dropout", out, *args)
+
+
+def channel_dropout(
+    backend: CupyBackend, x: Array, p: float, key: int, counters: Array, out: Out
+) -> None:
+    keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
+    sizes = np.int64(x.shape[1]), np.int64(x.shape[2])
+    args = x, np.float32(p), real(out, 1 / (1 - p)), *keys, counters, *sizes, out
+    flat(backend.launcher, "dropout", "channel_dropout", out, *args)

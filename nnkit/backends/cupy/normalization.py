@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running
+from nnkit.backends.contract import Array, Norm, Out, Running, rectified
 from nnkit.backends.cupy.grids import ACCESS_BYTES, tiles
 from nnkit.backends.cupy.launches import real, rows
 from nnkit.backends.cupy.launching import Launcher
@@ -17,25 +17,35 @@ if TYPE_CHECKING:
 
 
 def batch_norm_forward(
-    backend: CupyBackend, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+    backend: CupyBackend,
+    kind: str,
+    x: Array,
+    norm: Norm,
+    running: Running,
+    mean: Out,
+    var: Out,
+    y: Out,
 ) -> None:
     averages = running.mean, running.var, mean, var
-    numbers = real(x, norm.eps), real(x, running.momentum)
+    numbers = real(x, norm.eps), real(x, running.momentum), np.int32(rectified(kind))
     args = x, norm.gamma, norm.beta, *averages, y, *numbers
     if _merged_columns(backend.launcher, "batch_norm_forward", x, args) > 1:
-        batch_norm_inference(backend, x, norm, mean, var, y)
+        batch_norm_inference(backend, kind, x, norm, mean, var, y)
 
 
 def batch_norm_inference(
-    backend: CupyBackend, x: Array, norm: Norm, mean: Array, var: Array, y: Out
+    backend: CupyBackend, kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out
 ) -> None:
-    args = x, norm.gamma, norm.beta, mean, var, y, real(x, norm.eps)
+    numbers = real(x, norm.eps), np.int32(rectified(kind))
+    args = x, norm.gamma, norm.beta, mean, var, y, *numbers
     _columns(backend.launcher, "batch_norm_inference", y, args)
 
 
 def batch_norm_backward(
     backend: CupyBackend,
+    kind: str,
     dy: Array,
+    y: Array | None,
     x: Array,
     norm: Norm,
     mean: Array,
@@ -45,8 +55,9 @@ def batch_norm_backward(
     dx: Out,
     batch_statistics: bool,
 ) -> None:
-    numbers = real(x, norm.eps), np.int32(batch_statistics)
-    args = dy, x, norm.gamma, mean, var, dgamma, dbeta, dx, *numbers
+    relu = rectified(kind)
+    numbers = real(x, norm.eps), np.int32(batch_statistics), np.int32(relu)
+    args = dy, y if relu else x, x, norm.gamma, mean, var, dgamma, dbeta, dx, *numbers
     if _merged_columns(backend.launcher, "batch_norm_backward", dx, args) > 1:
         _columns(backend.launcher, "batch_norm_input_gradient", dx, args)
 

@@ -1,5 +1,7 @@
 """For each operation the call of a kernel: which one, and how its arguments are arranged.
 
+Those on images are in images.py.
+
 Only C-contiguous arrays come here, but for those declared as views: reshaping copies nothing.
 A function returns None where there is no kernel for its arguments.
 """
@@ -17,14 +19,15 @@ from nnkit.backends.contract import (
     Running,
     Update,
     View,
-    Window,
     check_columns,
+    rectified,
 )
 from nnkit.kernels.numba import (
     activations,
+    batch_norm,
     gradients,
+    layer_norm,
     losses,
-    normalization,
     optimizers,
     products,
 )
@@ -41,13 +44,7 @@ from nnkit.kernels.numba import (
     gather as batches,
 )
 from nnkit.kernels.numba import (
-    images as pictures,
-)
-from nnkit.kernels.numba import (
     maxout as pieces,
-)
-from nnkit.kernels.numba import (
-    pooling as pools,
 )
 from nnkit.kernels.numba import (
     prelu as slopes,
@@ -56,7 +53,6 @@ from nnkit.kernels.numba import (
     softmax_cross_entropy as rows,
 )
 from nnkit.kernels.numba.codegen.jit import Kernel
-from nnkit.kernels.numba.lines import Table, seen_by_pixels, seen_by_places
 from nnkit.kernels.numba.runtime.tasks import task_count
 from nnkit.kernels.table import LOSSES
 
@@ -178,68 +174,24 @@ def take_columns(x: Array, first: int, out: Out) -> Call:
     return joints.take_columns, out.size, (_matrix(x), first, _matrix(out)), None
 
 
-def _lines(image: Array, window: Window, output: Array) -> list[tuple[int, ...]]:
-    """Rows, then columns: how many pixels there are, how many places, and how they see them."""
-    return [
-        (image.shape[1 + i], output.shape[1 + i], *(part[i] for part in window)) for i in (0, 1)
-    ]
-
-
-def _of_places(image: Array, window: Window, output: Array) -> tuple[Table, Table]:
-    rows, columns = _lines(image, window, output)
-    return seen_by_places(*rows, False), seen_by_places(*columns, True)
-
-
-def _of_pixels(image: Array, window: Window, output: Array) -> tuple[Table, Table]:
-    rows, columns = _lines(image, window, output)
-    return seen_by_pixels(*rows, False), seen_by_pixels(*columns, True)
-
-
-def _in_rows(images: Array) -> Array:
-    """Images with the channels of a row's pixels side by side."""
-    n, height, width, channels = images.shape
-    return images.reshape(n, height, width * channels)
-
-
-def max_pool(x: Array, window: Window, y: Out, place: Out) -> Call:
-    sizes = x.shape[3], window.size[1]
-    arguments = _in_rows(x), *_of_places(x, window, y), *sizes, _in_rows(y), _in_rows(place)
-    return pools.max_pool, x.size, arguments, None
-
-
-def max_pool_backward(dy: Array, place: Array, window: Window, dx: Out) -> Call:
-    sizes = dx.shape[3], window.size[1]
-    arguments = _in_rows(dy), _in_rows(place), *_of_pixels(dx, window, dy), *sizes, _in_rows(dx)
-    return pools.max_pool_backward, dx.size, arguments, None
-
-
-def average_pool(x: Array, window: Window, divisor: float, y: Out) -> Call:
-    arguments = _in_rows(x), *_of_places(x, window, y), x.shape[3], float(divisor), _in_rows(y)
-    return pools.average_pool, x.size, arguments, None
-
-
-def average_pool_backward(dy: Array, window: Window, divisor: float, dx: Out) -> Call:
-    arguments = _in_rows(dy), *_of_pixels(dx, window, dy), dx.shape[3], float(divisor), _in_rows(dx)
-    return pools.average_pool, dx.size, arguments, None
-
-
-def transpose(x: Array, out: Out) -> Call:
-    return pictures.transpose, x.size, (x, out), None
-
-
-def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> Call:
+def batch_norm_forward(
+    kind: str, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+) -> Call:
+    kernel, (n, m) = batch_norm.batch_norm_forward, x.shape
     vectors = norm.gamma, norm.beta, running.mean, running.var, mean, var
-    arguments = x, *vectors, y, norm.eps, running.momentum
-    return normalization.batch_norm_forward, x.size, arguments, None
+    arguments = x, *vectors, y, norm.eps, running.momentum, rectified(kind)
+    return kernel, x.size, arguments, ((3, _tasks(kernel, n, x.size), m), np.float64)
 
 
-def batch_norm_inference(x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> Call:
-    arguments = x, norm.gamma, norm.beta, mean, var, y, norm.eps
-    return normalization.batch_norm_inference, x.size, arguments, None
+def batch_norm_inference(kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> Call:
+    arguments = x, norm.gamma, norm.beta, mean, var, y, norm.eps, rectified(kind)
+    return batch_norm.batch_norm_inference, x.size, arguments, None
 
 
 def batch_norm_backward(
+    kind: str,
     dy: Array,
+    y: Array | None,
     x: Array,
     norm: Norm,
     mean: Array,
@@ -249,14 +201,15 @@ def batch_norm_backward(
     dx: Out,
     batch_statistics: bool,
 ) -> Call:
-    arrays = dy, x, norm.gamma, mean, var, dgamma, dbeta, dx
-    arguments = *arrays, norm.eps, batch_statistics
-    return normalization.batch_norm_backward, x.size, arguments, None
+    kernel, (n, m), relu = batch_norm.batch_norm_backward, x.shape, rectified(kind)
+    arrays = dy, y if relu else x, x, norm.gamma, mean, var, dgamma, dbeta, dx
+    arguments = *arrays, norm.eps, batch_statistics, relu
+    return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
 
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> Call:
     arguments = x, norm.gamma, norm.beta, mean, inv_std, y, norm.eps
-    return normalization.layer_norm_forward, x.size, arguments, None
+    return layer_norm.layer_norm_forward, x.size, arguments, None
 
 
 def layer_norm_backward(
@@ -269,7 +222,7 @@ def layer_norm_backward(
     dbeta: Out,
     dx: Out,
 ) -> Call:
-    kernel = normalization.layer_norm_backward
+    kernel = layer_norm.layer_norm_backward
     arguments = dy, x, norm.gamma, mean, inv_std, dgamma, dbeta, dx
     n, m = x.shape
     return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), x.dtype)
@@ -303,6 +256,11 @@ def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
     arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1)
     return masks.dropout, x.size, arguments, None
+
+
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+    low, high = key & 0xFFFFFFFF, key >> 32
+    return masks.channel_dropout, x.size, (x, p, low, high, counters, out), None
 
 
 def sgd(

@@ -67,14 +67,14 @@ def convolution(
     places = y.shape[1:3] if pool is None else _places(pool, y)
     rows = _matrices(columns(x, window, places), groups)
     z = _joined(rows @ _by_group(weight, groups), (len(x), *places, weight.shape[3]))
-    if bias is not None:
-        z += bias
-    if kind == "relu":
-        np.maximum(z, 0, out=z)
     if pool is None:
         y[...] = z
     else:
         max_pool(z, pool, y, place)
+    if bias is not None:
+        y += bias
+    if kind == "relu":
+        np.maximum(y, 0, out=y)
 
 
 def convolution_backward(

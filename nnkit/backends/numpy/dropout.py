@@ -12,3 +12,10 @@ def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> None:
     keep = uniform(x.size, key, int(counters[FORWARDS])).reshape(x.shape) >= np.float32(p)
     np.multiply(x, x.dtype.type(1 / (1 - p)), out=out)
     out[~keep] = 0
+
+
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    n, _, channels = x.shape
+    keep = uniform(n * channels, key, int(counters[FORWARDS])).reshape(n, 1, channels)
+    scaled = x * x.dtype.type(1 / (1 - p))
+    out[...] = np.where(keep >= np.float32(p), scaled, 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running
+from nnkit.backends.contract import Array, Norm, Out, Running, rectified
 
 
 def _moments(x: Array, axis: int) -> tuple[Array, Array]:
@@ -14,7 +14,9 @@ def _moments(x: Array, axis: int) -> tuple[Array, Array]:
     return (near + rest).squeeze(axis), np.square(x - near - rest).mean(axis)
 
 
-def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out) -> None:
+def batch_norm_forward(
+    kind: str, x: Array, norm: Norm, running: Running, mean: Out, var: Out, y: Out
+) -> None:
     unbiased = len(x) / (len(x) - 1)
     running_mean, running_var, momentum = running
     with np.errstate(invalid="ignore"):
@@ -22,16 +24,20 @@ def batch_norm_forward(x: Array, norm: Norm, running: Running, mean: Out, var: O
         mean[...], var[...] = exact_mean, exact_var
         running_mean += momentum * (exact_mean - running_mean)
         running_var += momentum * (unbiased * exact_var - running_var)
-        batch_norm_inference(x, norm, mean, var, y)
+        batch_norm_inference(kind, x, norm, mean, var, y)
 
 
-def batch_norm_inference(x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
+def batch_norm_inference(kind: str, x: Array, norm: Norm, mean: Array, var: Array, y: Out) -> None:
     np.multiply(x - mean, norm.gamma / np.sqrt(var + norm.eps), out=y)
     y += norm.beta
+    if rectified(kind):
+        np.maximum(y, 0, out=y)
 
 
 def batch_norm_backward(
+    kind: str,
     dy: Array,
+    y: Array,
     x: Array,
     norm: Norm,
     mean: Array,
@@ -41,6 +47,8 @@ def batch_norm_backward(
     dx: Out,
     batch_statistics: bool,
 ) -> None:
+    if rectified(kind):
+        dy = np.where(y > 0, dy, 0)
     inverse = 1 / np.sqrt(var + norm.eps)
     xhat = (x - mean) * inverse
     np.sum(dy, axis=0, out=dbeta)

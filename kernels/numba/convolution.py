@@ -1,0 +1,127 @@
+"""Convolutions, as gathered products on images that are read where they are.
+
+Every product of a convolution is ``out[i, j] += sum of a[rows[i] + columns[k]] * b[k, j]`` over k
+(see codegen/tile.py, geometry.py). Forward the rows are places and the columns elements of a
+kernel; for the weights' gradient it is the other way round; the input's gradient is a convolution
+of dy with the weights turned. Nothing is copied but images that need padding. What follows, bias,
+activation and pooling, and what precedes backward, is done with some thousand numbers at a time,
+which are in the cache.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
+from nnkit.kernels.numba.codegen.jit import inline, shared
+from nnkit.kernels.numba.gathering import multiply, pad, readable
+from nnkit.kernels.numba.geometry import (
+    BLOCK_WINDOWS,
+    CHANNELS,
+    COPIED,
+    ELEMENTS,
+    GROUPS,
+    IMAGE,
+    OUTPUTS,
+    PADDED,
+    TOGETHER,
+    WINDOWS,
+)
+from nnkit.kernels.numba.runtime.team import my_range
+from nnkit.kernels.numba.tiles import repeat_row, tile_width
+
+GRAIN = 1 << 17
+"""Multiplications worth a thread."""
+
+
+@inline
+def _finish(z: Any, biases: Any, floor: Any, y: Any) -> None:
+    """``y = max(z + bias, floor)``, NaN where z is NaN."""
+    for first in range(0, y.size, biases.size):
+        last = min(first + biases.size, y.size)
+        part, out = z[first:last], y[first:last]
+        for i in range(out.size):
+            value = part[i] + biases[i]
+            out[i] = floor if value < floor else value
+
+
+@inline
+def _begin_largest(z: Any, y: Any, place: Any) -> None:
+    for i in range(y.size):
+        y[i] = z[i]
+        place[i] = 0
+
+
+@inline
+def _larger(z: Any, number: Any, y: Any, place: Any) -> None:
+    """Note where z is larger than y, or the first NaN."""
+    for i in range(y.size):
+        value, best = z[i], y[i]
+        larger = (not value <= best) & (best == best)  # noqa: PLR0124
+        y[i] = value if larger else best
+        place[i] = number if larger else place[i]
+
+
+@shared(GRAIN)
+def convolution(
+    x: Any,
+    weight: Any,
+    bias: Any,
+    y: Any,
+    place: Any,
+    numbers: Any,
+    positions: Any,
+    taps: Any,
+    lines: Any,
+    images: int,
+    floor: float,
+    width: int,
+    team: Any,
+) -> None:
+    """``y = max(x * weight + bias, floor)`` of flat arrays, or its largest of each window."""
+    state = flush_denormals()
+    first, last = my_range(images, team)
+    together, outputs, groups = numbers[TOGETHER], numbers[OUTPUTS], numbers[GROUPS]
+    elements, windows = numbers[ELEMENTS], numbers[WINDOWS]
+    channels, columns = numbers[CHANNELS] // groups, outputs // groups
+    copied = numbers[COPIED] != 0
+    padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
+    block = numbers[BLOCK_WINDOWS]
+    largest = np.empty(block * elements * outputs if elements > 1 else 0, x.dtype)
+    biases = np.empty(tile_width(block * outputs, outputs), x.dtype)
+    repeat_row(bias, biases)
+    low = x.dtype.type(floor)
+    b = readable(weight)
+    for image in range(first, last, together):
+        count = min(together, last - image)
+        a, a_at = x, image * numbers[IMAGE]
+        if copied:
+            pad(x, numbers, image, count, padded)
+            a, a_at = padded, 0
+        row, target = 0, image * windows * outputs
+        for _ in range(1 if elements == 1 else count):
+            some = windows * count if elements == 1 else windows
+            for window in range(0, some, block):
+                now = min(block, some - window)
+                z, z_at = y, target
+                if elements > 1:
+                    z, z_at = largest, 0
+                for group in range(groups):
+                    at, column = a_at + group * channels, group * columns
+                    multiply(
+                        *(a, at, positions, row, taps, 0, taps.size, b, column, outputs),
+                        *(z, z_at + column, lines, 0, now * elements, columns, width, False),
+                    )
+                size = now * outputs
+                out = y[target : target + size]
+                if elements > 1:
+                    where = place[target : target + size]
+                    _begin_largest(z[:size], out, where)
+                    for e in range(1, elements):
+                        part = z[e * size : (e + 1) * size]
+                        _larger(part, place.dtype.type(e), out, where)
+                elif place.size > 0:
+                    place[target : target + size] = 0
+                _finish(out, biases, low, out)
+                row, target = row + now * elements, target + size
+    restore_denormals(state)

@@ -1,0 +1,41 @@
+"""What the networks ask of the images they are made for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import Any
+
+from nnkit.given.options import integer, shown
+from nnkit.layers import Layer
+
+Shape = tuple[int, int, int]
+
+
+def checked(network: str, image: Any, classes: Any, least: int) -> Shape:
+    """Return (height, width, channels) of an image, whose channel may have been left out.
+
+    Raises TypeError or ValueError for what is none, for sides of fewer than `least` pixels, and
+    for what is no number of classes.
+    """
+    at_least_one = integer(least=1)
+    at_least_one.checked(f"{network}: classes", classes)
+    if not isinstance(image, list | tuple) or len(image) not in (2, 3):
+        raise TypeError(
+            f"{network}: image is (height, width) or (height, width, channels), not {shown(image)}"
+        )
+    sizes = zip(("height", "width", "channels"), (*image, 1), strict=False)
+    height, width, channels = (at_least_one.checked(f"{network}: {n}", size) for n, size in sizes)
+    if min(height, width) < least:
+        raise ValueError(
+            f"{network} takes images of at least {least}x{least} pixels, not {height}x{width}: "
+            "scale them up, or take a network without convolutions"
+        )
+    return height, width, channels
+
+
+def numbers_behind(layers: Iterable[Layer], shape: tuple[int, ...]) -> int:
+    """Return how many numbers an image of this shape becomes in these layers."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return prod(shape)

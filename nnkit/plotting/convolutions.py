@@ -1,0 +1,88 @@
+"""The convolutions of a model, and what their filters show of an image."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.backends import Array
+from nnkit.layers import Activation, Conv2d, Layer, PReLU, Residual, Sequential
+
+Maps = NDArray[np.float64]
+
+
+def convolutions(model: Sequential) -> dict[str, Conv2d]:
+    """All convolutions with their paths, such as "0" or "3.1", in order."""
+    return {path: layer for path, layer in model.walk() if isinstance(layer, Conv2d)}
+
+
+def chosen(model: Sequential, layer: str | int | None) -> dict[str, Conv2d]:
+    """The convolution with this path, or all of them; raises ValueError where there is none."""
+    found = convolutions(model)
+    if not found:
+        raise ValueError("the model has no Conv2d layer, whose filters could be drawn")
+    if layer is None:
+        return found
+    if str(layer) not in found:
+        listed = ", ".join(f"{path}: {convolution!r}" for path, convolution in found.items())
+        raise ValueError(f"layer {layer} is no convolution; there are {listed}")
+    return {str(layer): found[str(layer)]}
+
+
+def activated(model: Sequential, shape: tuple[int, ...]) -> dict[str, str]:
+    """For the path of each convolution, that of the layer behind which its maps are to be seen.
+
+    It is the activation behind the convolution, if there is one before the size changes, else the
+    convolution. `shape` is that of an image.
+    """
+    shapes = {path: there for path, _, there in model.shapes(shape)}
+    ends = {path: path for path in convolutions(model)}
+    for chain in _chains(model):
+        for i, (path, layer) in enumerate(chain):
+            if not isinstance(layer, Conv2d) or shapes[path] is None:
+                continue
+            for end, behind in chain[i + 1 :]:
+                if isinstance(behind, Conv2d) or shapes.get(end) != shapes[path]:
+                    break
+                if isinstance(behind, Activation | PReLU):
+                    ends[path] = end
+                    break
+    return ends
+
+
+def _chains(model: Sequential) -> list[list[tuple[str, Layer]]]:
+    """Layers, with their paths, of which each takes what the one before gives."""
+    return [
+        [(f"{path}.{name}" if path else name, layer) for name, layer in outer.children()]
+        for path, outer in model.walk()
+        if isinstance(outer, Sequential | Residual)
+    ]
+
+
+def outputs(model: Sequential, x: Any, paths: set[str]) -> dict[str, Maps]:
+    """What the layers with these paths give for the first example of x; the model stays as it is.
+
+    Every layer of a copy is carried out by itself, so that each has an output.
+    """
+    watched = copy.deepcopy(model)
+    watched.fused = False
+    watched.to(watched.backend).eval()
+    kept: dict[str, Maps] = {}
+
+    def keeping(path: str, forward: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        def kept_forward(x: Array) -> Array:
+            y = forward(x)
+            kept[path] = watched.backend.to_numpy(y)[0].astype(np.float64)
+            return y
+
+        return kept_forward
+
+    for path, layer in watched.walk():
+        if path in paths:
+            vars(layer)["forward"] = keeping(path, layer.forward)
+    watched(x)
+    return kept
