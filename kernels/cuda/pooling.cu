@@ -2,10 +2,12 @@
 #include "columns.cuh"
 #include "windows.cuh"
 
-// y = the largest, and which element of the window it is: the first of equals, or the first NaN
+// y = f(largest + bias), and which element of the window it is: the first of equals, or the first
+// NaN. f is ReLU or the identity; there may be no bias.
 template <class Place>
-__device__ __forceinline__ void largest(const STORE* x, STORE* y, Place* place, long long places,
-                                        int channels, const Window& window) {
+__device__ __forceinline__ void largest(const STORE* x, const STORE* bias, int relu, STORE* y,
+                                        Place* place, long long places, int channels,
+                                        const Window& window) {
     each_pack_of_rows(places, channels, [&](long long row, int channel) {
         const Point from = window.place(row);
         Pack best = {}, which = {};
@@ -25,6 +27,13 @@ __device__ __forceinline__ void largest(const STORE* x, STORE* y, Place* place, 
             }
             begun = true;
         }
+        if (bias) {
+            const Pack b = load(bias, channel, channels);
+            for (int k = 0; k < WIDTH; k++) best.v[k] += b.v[k];
+        }
+        if (relu)
+            for (int k = 0; k < WIDTH; k++)
+                if (best.v[k] < 0) best.v[k] = 0;
         store(y, row * channels + channel, (row + 1) * channels, best);
         store(place, row * channels + channel, (row + 1) * channels, which);
     });
@@ -55,8 +64,9 @@ __device__ __forceinline__ void to_largest(const STORE* dy, const Place* place, 
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-max_pool(const STORE* x, STORE* y, unsigned char* place, long long places, int channels, AXES) {
-    largest(x, y, place, places, channels, WINDOW);
+max_pool(const STORE* x, const STORE* bias, int relu, STORE* y, unsigned char* place,
+         long long places, int channels, AXES) {
+    largest(x, bias, relu, y, place, places, channels, WINDOW);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
@@ -67,8 +77,9 @@ max_pool_backward(const STORE* dy, const unsigned char* place, const STORE* y, S
 
 // The same where a window has more elements than a byte can tell apart
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)
-max_pool_int(const STORE* x, STORE* y, int* place, long long places, int channels, AXES) {
-    largest(x, y, place, places, channels, WINDOW);
+max_pool_int(const STORE* x, const STORE* bias, int relu, STORE* y, int* place, long long places,
+             int channels, AXES) {
+    largest(x, bias, relu, y, place, places, channels, WINDOW);
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS)

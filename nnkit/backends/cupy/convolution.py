@@ -12,7 +12,7 @@ from nnkit.backends.contract import Array, Out, Window
 from nnkit.backends.cupy import direct, unfolded
 from nnkit.backends.cupy.activations import bias_activation_backward, bias_gradient
 from nnkit.backends.cupy.lying import Lying
-from nnkit.backends.cupy.pooling import max_pool, to_largest
+from nnkit.backends.cupy.pooling import largest, to_largest
 from nnkit.backends.cupy.windows import seen_by
 from nnkit.backends.cupy.workspace import Sum, arrays, parts
 
@@ -39,13 +39,13 @@ def convolution(
     for part in parts(len(x), x.itemsize * sum(map(prod, lying.room(1, *needs, x.dtype)))):
         images = x[part]
         z, rows = arrays(launcher, x.dtype, *lying.room(len(images), *needs, x.dtype))
-        out = y[part] if pool is None else z
+        f, b, out = (kind, bias, y[part]) if pool is None else ("identity", None, z)
         if lying.few:
-            direct.forward(launcher, kind, lying, images, weight, bias, out)
+            direct.forward(launcher, f, lying, images, weight, b, out)
         else:
-            unfolded.forward(backend, kind, lying, images, weight, bias, rows, out)
+            unfolded.forward(backend, f, lying, images, weight, b, rows, out)
         if pool is not None and place is not None:
-            max_pool(backend, z, pool, y[part], place[part])
+            largest(launcher, kind, z, bias, pool, y[part], place[part])
 
 
 def convolution_backward(

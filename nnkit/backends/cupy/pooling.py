@@ -22,14 +22,22 @@ LARGE = 16
 
 
 def max_pool(backend: CupyBackend, x: Array, window: Window, y: Out, place: Out) -> None:
-    of = axes(x.shape[1:3], window, y.shape[1:3])
-    _launch(backend.launcher, _for_places("max_pool", place), y, x, y, place, of=of)
+    largest(backend.launcher, "identity", x, None, window, y, place)
 
 
 def max_pool_backward(
     backend: CupyBackend, dy: Array, place: Array, window: Window, dx: Out
 ) -> None:
     to_largest(backend.launcher, dy, place, None, window, dx)
+
+
+def largest(
+    launcher: Launcher, kind: str, x: Array, bias: Array | None, window: Window, y: Out, place: Out
+) -> None:
+    """Write ``f(largest + bias)`` of each window to y, and the place of the largest."""
+    args = x, bias, np.int32(kind == "relu"), y, place
+    of = axes(x.shape[1:3], window, y.shape[1:3])
+    _launch(launcher, _for_places("max_pool", place), y, *args, of=of)
 
 
 def to_largest(
