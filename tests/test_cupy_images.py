@@ -104,6 +104,8 @@ CONVOLUTIONS = {
     "in small groups": Convolution((5, 5), 6, 12, PLAIN._replace(stride=(2, 2)), groups=3),
     "in groups": Convolution((5, 5), 16, 8, PLAIN, groups=2, pool=Window((2, 1), (3, 2))),
     "in odd groups": Convolution((5, 5), 10, 4, PLAIN, groups=2, bias=False),
+    "with an output a group": Convolution((4, 4), 15, 3, PLAIN, groups=3, images=1),
+    "of one place": Convolution((3, 3), 6, 4, Window((3, 3)), images=1),
 }
 every_convolution = pytest.mark.parametrize("name", CONVOLUTIONS)
 
