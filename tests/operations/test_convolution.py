@@ -93,7 +93,7 @@ def test_the_largest_product_is_pooled_before_bias_and_activation(check):
     case = Case((2, 4, 1), Window((1, 1)), 1, pool=HALVES, n=1)
     x = np.array([[-4.0, -3, 1, 2], [-1, -2, 8, 4]]).reshape(1, 2, 4, 1)
     for bias, expected in ((0.0, [0, 8]), (1, [0, 9]), (-9, [0, 0]), (np.inf, [np.inf] * 2)):
-        inputs = {"x": x, "weight": np.ones(case.weight), "bias": np.array([bias])}
+        inputs = {"x": x, "weight": np.ones(case.weight), "bias": np.array([bias], float)}
         got = check(forward(case), inputs, {"y": case.y, **chosen(case)}, ulps=0)
         assert got["y"].ravel().tolist() == expected
         assert got["place"].ravel().tolist() == [2, 2]
