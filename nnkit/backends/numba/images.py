@@ -184,7 +184,7 @@ def average_pool(x: Array, window: Window, divisor: float, y: Out) -> Call:
 
 def average_pool_backward(dy: Array, window: Window, divisor: float, dx: Out) -> Call:
     arguments = _in_rows(dy), *_of_pixels(dx, window, dy), dx.shape[3], float(divisor), _in_rows(dx)
-    return pools.average_pool, dx.size, arguments, None
+    return pools.average_pool_backward, dx.size, arguments, None
 
 
 def transpose(x: Array, out: Out) -> Call:
