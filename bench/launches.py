@@ -11,7 +11,7 @@ from typing import Any
 from nnkit.backends import Backend
 from nnkit.kernels import cuda
 
-_KERNEL = re.compile(r'^extern "C" __global__ void(?: __launch_bounds__\(\w+\))?\s+(\w+)\(', re.M)
+_KERNEL = re.compile(r'^extern "C" __global__ void(?: __launch_bounds__\([^)]*\))?\s+(\w+)\(', re.M)
 _TEAMS = re.compile(r"^KERNELS\((\w+),", re.M)
 SUFFIXES = ("", "_long", "_wide")
 """What KERNELS of rows.cuh makes of one name."""

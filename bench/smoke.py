@@ -29,6 +29,8 @@ from tests.operations.samples import linear, operations
 SHAPES = ((2100, 10), (9, 300), (7, 1500))
 """Rows for each team of threads in every dtype, and columns that blocks share."""
 ULPS, STEPS, BATCH, FEATURES, CLASSES = 24, 50, 8, 21, 4
+IMAGE = 7, 3, 1
+"""The features as an image."""
 
 
 class Report:
@@ -63,15 +65,31 @@ def check_operations(backend: Backend, dtype: np.dtype, report: Report) -> int:
     return done
 
 
-def train(backend: Backend, dtype: np.dtype, steps: int, capture: bool) -> tuple[bytes, np.ndarray]:
+def of_rows() -> list[nnkit.Layer]:
+    """Layers of rows."""
+    hidden = nnkit.Linear(FEATURES, 30), nnkit.BatchNorm1d(30), nnkit.ReLU(), nnkit.Dropout(0.2)
+    return [*hidden, nnkit.Linear(30, CLASSES)]
+
+
+def of_images() -> list[nnkit.Layer]:
+    """Layers of images: convolutions of few channels and of many, and pooling."""
+    first = nnkit.Conv2d(1, 8, 3, padding=1), nnkit.ReLU(), nnkit.MaxPool2d((2, 1))
+    second = nnkit.Conv2d(8, 16, (3, 1)), nnkit.ReLU(), nnkit.GlobalAvgPool2d()
+    return [nnkit.Image(*IMAGE), *first, *second, nnkit.Linear(16, CLASSES)]
+
+
+def train(
+    backend: Backend,
+    dtype: np.dtype,
+    steps: int,
+    capture: bool,
+    layers: Callable[[], list[nnkit.Layer]],
+) -> tuple[bytes, np.ndarray]:
     """Train a small network; returns its weights' bits and the losses."""
     rng = np.random.default_rng(3)
     x = rng.integers(0, 256, (BATCH * steps, FEATURES)).astype(np.uint8)
     t = rng.integers(0, CLASSES, len(x))
-    layers = nnkit.Linear(FEATURES, 30), nnkit.BatchNorm1d(30), nnkit.ReLU(), nnkit.Dropout(0.2)
-    model = nnkit.Sequential(
-        *layers, nnkit.Linear(30, CLASSES), seed=0, backend=backend, dtype=dtype
-    )
+    model = nnkit.Sequential(*layers(), seed=0, backend=backend, dtype=dtype)
     trainer = nnkit.Trainer(model, optimizer=nnkit.Adam(lr=1e-2))
     history = trainer.fit(x, t, epochs=1, batch_size=BATCH, compile=capture)
     return backend.to_numpy(model.flat.values).tobytes(), np.array(history.step_loss)
@@ -79,15 +97,17 @@ def train(backend: Backend, dtype: np.dtype, steps: int, capture: bool) -> tuple
 
 def check_training(backend: Backend, dtype: np.dtype, steps: int) -> None:
     """Assert that captured steps are the others to the bit, and in float64 those of NumPy."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", CaptureWarning)
-        weights, losses = train(backend, dtype, steps, capture=True)
-    plain_weights, plain_losses = train(backend, dtype, steps, capture=False)
-    assert np.isfinite(losses).all(), "a loss is not finite"
-    assert losses.tobytes() == plain_losses.tobytes(), "captured steps have other losses"
-    assert weights == plain_weights, "captured steps leave other weights"
-    if dtype == np.float64:
-        np.testing.assert_allclose(losses, train(REFERENCE, dtype, steps, False)[1], rtol=1e-6)
+    for layers in (of_rows, of_images):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CaptureWarning)
+            weights, losses = train(backend, dtype, steps, True, layers)
+        plain_weights, plain_losses = train(backend, dtype, steps, False, layers)
+        assert np.isfinite(losses).all(), "a loss is not finite"
+        assert losses.tobytes() == plain_losses.tobytes(), "captured steps have other losses"
+        assert weights == plain_weights, "captured steps leave other weights"
+        if dtype == np.float64:
+            want = train(REFERENCE, dtype, steps, False, layers)[1]
+            np.testing.assert_allclose(losses, want, rtol=1e-6)
 
 
 def check_launches(name: str, launches: Counter[str], report: Report) -> None:

@@ -9,7 +9,9 @@ from nnkit.backends import (
     available_backends,
     current_backend,
     get_backend,
+    get_precision,
     set_backend,
+    set_precision,
     use_backend,
 )
 from nnkit.gradcheck import GradientCheck, gradcheck
@@ -47,9 +49,11 @@ __all__ = [
     "available_backends",
     "current_backend",
     "get_backend",
+    "get_precision",
     "gradcheck",
     "load",
     "set_backend",
+    "set_precision",
     "use_backend",
 ]
 __all__ += layers.__all__

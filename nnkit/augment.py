@@ -143,8 +143,8 @@ def changes(augment: Augment, shape: tuple[int, ...]) -> Changes:
         example = f"{side}, {side}" if len(shape) == 2 and side**2 == shape[-1] else "height, width"
         raise ValueError(
             "augment takes images, (n, height, width) or (n, height, width, channels), but x has "
-            f"shape {shape}: give x.reshape(-1, {example}), to a model that begins with Flatten() "
-            "or another layer for images"
+            f"shape {shape}: give x.reshape(-1, {example}), to a model that begins with Flatten(), "
+            f"or have it begin with Image({example})"
         )
     side = min(shape[1:3])
     for each in augment:

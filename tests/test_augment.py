@@ -307,8 +307,19 @@ def test_what_is_no_image(shape, example):
     assert str(caught.value) == (
         "augment takes images, (n, height, width) or (n, height, width, channels), but x has "
         f"shape {(4, *shape)}: give x.reshape(-1, {example}), to a model that begins with "
-        "Flatten() or another layer for images"
+        f"Flatten(), or have it begin with Image({example})"
     )
+
+
+def test_rows_of_pixels_before_an_image_layer(backend):
+    x, t = np.random.default_rng(0).random((8, 36), np.float32), np.arange(8) % 2
+    seen = []
+    for given in (x, x.reshape(8, 6, 6)):
+        layers = nnkit.Image(6, 6), nnkit.Conv2d(1, 2, 3), nnkit.Flatten(), nnkit.Linear(32, 2)
+        model = nnkit.Sequential(*layers, seed=1, backend=backend)
+        nnkit.Trainer(model).fit(given, t, 2, 4, augment=[Shift(1), Rotate(20)])
+        seen.append(model.state()["3.weight"])
+    np.testing.assert_array_equal(*seen)
 
 
 @pytest.mark.parametrize(

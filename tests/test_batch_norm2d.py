@@ -188,7 +188,7 @@ def test_a_batch_of_one_pixel(backend):
             (2, 3, 4, 4),
             r"shape \(3, 4, 4\); put ChannelsLast\(\) in front for shape \(3, ",
         ),
-        ((2, 48), r"not shape \(48,\); put Image\(height, width, 3\) in front$"),
+        ((2, 48), r"not shape \(48,\); put Image\(4, 4, 3\) in front$"),
     ],
 )
 def test_images_that_do_not_fit(shape, message):

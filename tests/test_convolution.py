@@ -223,8 +223,7 @@ ERRORS = [
     ),
     (
         lambda: Conv2d(1, 4, 3).output_shape((784,)),
-        "Conv2d(1, 4, 3) takes (height, width, 1), not shape (784,); put Image(height, width, 1) "
-        "in front",
+        "Conv2d(1, 4, 3) takes (height, width, 1), not shape (784,); put Image(28, 28, 1) in front",
     ),
     (
         lambda: Conv2d(3, 4, 3).output_shape((28, 28)),

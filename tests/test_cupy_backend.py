@@ -122,7 +122,8 @@ def test_nothing_is_launched_for_no_elements(usual, dtype, shape):
             continue  # numbers of columns, which rows do not change
         before = simulator.launch_count
         Check(usual, dtype)(run, inputs, outputs)
-        sums_of_no_rows = 2 if {"dbias", "dslope"} & outputs.keys() else 0  # zeros, in both runs
+        sums = {"dbias", "dslope"} & outputs.keys() and not name.startswith("convolution")
+        sums_of_no_rows = 2 if sums else 0  # zeros, in both runs
         assert simulator.launch_count - before == sums_of_no_rows, name
 
 

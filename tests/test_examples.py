@@ -89,7 +89,7 @@ PROMISED = {
         r"8 .* [89]\d\.\d%",
     ],
     "33_vgg": [r"304,682", r"1 +[89]\d\.\d% +[4-8]\d\.\d%"],
-    "34_resnet": [r"residual +272,186 .* 9\d\.\d%\n", r"plain +269,434 .* [78]\d\.\d%\n"],
+    "34_resnet": [r"al +272,186 .*100.0% +[89]\d\.\d%\n", r"plain +269,434 .* [678]\d\.\d%\n"],
 }
 """What each example must print, as regular expressions."""
 

@@ -110,7 +110,7 @@ def test_names_that_are_none(call, message):
         "Dense": r"did you mean nnkit\.Linear\?",
         "MSELoss": r"did you mean nnkit\.MeanSquaredError\?",
         "CrossEntropyLoss": r"did you mean nnkit\.SoftmaxCrossEntropy\?",
-        "BatchNorm": r"did you mean nnkit\.BatchNorm1d\?",
+        "BatchNorm": r"write BatchNorm1d\(\.\.\.\) for rows of numbers, BatchNorm2d\(",
         "RMSprop": r"did you mean nnkit\.RMSProp\?",
         "MeanSquareError": r"did you mean nnkit\.MeanSquaredError\?",
         "Conv2D": r"did you mean nnkit\.Conv2d\?",

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnkit.backends.contract import Norm, Running, Update
+from nnkit.backends.contract import Norm, Running, Update, Window
 from nnkit.backends.numba import NumbaBackend, create
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import ALWAYS_FLOAT64, REFERENCE, poison
@@ -73,6 +73,31 @@ def update(v: dict[str, np.ndarray]) -> Update:
     return Update(v["lr"], v["counters"], 0.1, 0.2)
 
 
+AROUND, HALF = Window((3, 3), padding=(1, 1)), Window((2, 2), (2, 2))
+
+
+def images(array: np.ndarray, *shape: int) -> np.ndarray:
+    """So much of an array as these images take."""
+    return array.reshape(-1)[: int(np.prod(shape))].reshape(shape)
+
+
+def convolution(b: Any, v: dict[str, np.ndarray], pool: Window | None) -> None:
+    x, weight, bias = images(v["x"], 50, 20, 30, 10), images(v["p"], 3, 3, 10, 10), v["bias"][:10]
+    y = images(v["z"], *((50, 20, 30, 10) if pool is None else (50, 10, 15, 10)))
+    place = None if pool is None else images(v["bytes"], *y.shape)
+    b.convolution("relu", x, weight, bias, AROUND, 1, pool, y, place)
+
+
+def convolution_backward(b: Any, v: dict[str, np.ndarray]) -> None:
+    x, weight, place = (images(v[name], *shape) for name, shape in IMAGES.items())
+    dy, dx = images(v["g"], *place.shape), images(v["z"], *x.shape)
+    dweight, y = images(v["m"], *weight.shape), images(v["v"], *place.shape)
+    given = dy, x, weight, AROUND, 1, HALF, y, place % 4
+    b.convolution_backward("relu", *given, dweight, v["bias"][:10], dx)
+
+
+IMAGES = {"x": (50, 20, 30, 10), "p": (3, 3, 10, 10), "bytes": (50, 10, 15, 10)}
+
 OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
     "bias_activation": lambda b, v: b.bias_activation("sigmoid", v["z"], v["bias"], v["z"]),
     "bias_activation_backward": lambda b, v: b.bias_activation_backward(
@@ -125,6 +150,24 @@ OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
     "clip": lambda b, v: b.clip(v["g"], v["lr"], 0.05),
     "gather": lambda b, v: b.gather(v["x"], v["order"], v["counters"], 7, v["z"][:250]),
     "gather bytes": lambda b, v: b.gather(v["bytes"], v["order"], v["counters"], 7, v["z"][:250]),
+    "convolution": lambda b, v: convolution(b, v, None),
+    "convolution pooled": lambda b, v: convolution(b, v, HALF),
+    "convolution_backward": convolution_backward,
+    "max_pool": lambda b, v: b.max_pool(
+        *(images(v["x"], 50, 20, 30, 10), HALF, images(v["z"], 50, 10, 15, 10)),
+        images(v["bytes"], 50, 10, 15, 10),
+    ),
+    "max_pool_backward": lambda b, v: b.max_pool_backward(
+        *(images(v["g"], 50, 10, 15, 10), images(v["bytes"], 50, 10, 15, 10) % 4, HALF),
+        images(v["z"], 50, 20, 30, 10),
+    ),
+    "average_pool": lambda b, v: b.average_pool(
+        images(v["x"], 50, 20, 30, 10), AROUND, 9, images(v["z"], 50, 20, 30, 10)
+    ),
+    "average_pool_backward": lambda b, v: b.average_pool_backward(
+        images(v["x"], 50, 20, 30, 10), AROUND, 9, images(v["z"], 50, 20, 30, 10)
+    ),
+    "transpose": lambda b, v: b.transpose(images(v["x"], 50, 60, 100), images(v["z"], 50, 100, 60)),
 }
 
 
@@ -216,6 +259,7 @@ def test_large_arrays_match_the_reference(backend, threads, name):
         # A loss's gradients are of the size of 1 / rows; a bias's are sums of 300 numbers.
         size = 1 / LARGE[0] if "entropy" in name or "loss" in name else 1
         size = 20 if key == "bias" else size
+        size = 200 if (name, key) == ("convolution_backward", "m") else size  # of 30,000 places
         np.testing.assert_allclose(got[key], value, rtol=2e-5, atol=2e-6 * size, err_msg=key)
 
 

@@ -37,7 +37,12 @@ MORE_TARGETS = [("float32", "sm_90"), ("float16", "sm_80"), ("bfloat16", "sm_90"
 
 READ_LITTLE = {"augment", "gather_scaled"}
 """Kernels that read bytes, or numbers that lie anywhere."""
-WRITE_LITTLE = {"bias_gradient", "layer_norm_parameter_gradients", "sum_of_squares"}
+WRITE_LITTLE = {
+    "bias_gradient",
+    "convolution_backward_weights",
+    "layer_norm_parameter_gradients",
+    "sum_of_squares",
+}
 """Kernels that write a row or a number."""
 
 

@@ -106,7 +106,9 @@ def test_repr_and_output_shape(layer, text, shape):
     assert layer.output_shape((10, 7, 4)) == shape
 
 
-NO_IMAGE = "takes (height, width, channels), not shape (7,)"
+NO_IMAGE = (
+    "takes (height, width, channels), not shape (7,); put Image(height, width, channels) in front"
+)
 ERRORS = [
     (
         lambda: MaxPool2d(3, padding=2),

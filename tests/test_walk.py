@@ -75,7 +75,8 @@ def data(rng):
 
 def inside(backend):
     last = nnkit.Sequential(nnkit.Linear(5, 4), nnkit.PReLU(4), backend=backend, seed=8)
-    return [nnkit.Linear(5, 5), nnkit.BatchNorm1d(5), nnkit.Dropout(0.4), last]
+    first = nnkit.Linear(5, 5, init="he")  # as in a chain, where the one behind is known
+    return [first, nnkit.BatchNorm1d(5), nnkit.Dropout(0.4), last]
 
 
 def network(backend, kind, seed=0, **options):

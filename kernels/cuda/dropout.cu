@@ -39,8 +39,9 @@ channel_dropout(const STORE* x, float p, REAL scale, unsigned key0, unsigned key
         for (int k = 0; k < WIDTH; k++) {
             const long long place = image * channels + channel;
             if (place / 4 != drawn) word = philox(drawn = place / 4, stream, key0, key1);
-            const unsigned words[] = {word.x, word.y, word.z, word.w};
-            pack.v[k] = (words[place % 4] >> 8) * 0x1p-24f >= p ? pack.v[k] * scale : 0;
+            const unsigned even = place & 2 ? word.z : word.x, odd = place & 2 ? word.w : word.y;
+            const unsigned bits = place & 1 ? odd : even;
+            pack.v[k] = (bits >> 8) * 0x1p-24f >= p ? pack.v[k] * scale : 0;
             if (++channel == channels) {
                 channel = 0;
                 image = ++row / pixels;

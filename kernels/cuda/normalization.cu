@@ -154,14 +154,13 @@ batch_norm_forward(const STORE* x, const STORE* gamma, const STORE* beta, REAL* 
     normalize_columns(x, gamma, beta, mean, var, y, eps, relu, rows, columns);
 }
 
-// dy at place i, or with `relu` 0 where y is not above 0.
+// dy at place i, or with `relu` 0 where y is not above 0. Without a branch: loads of several rows are
+// under way at a time.
 __device__ __forceinline__ Pack load_gradient(const STORE* dy, const STORE* y, int relu,
                                               long long i, long long end) {
     Pack pack = load(dy, i, end);
-    if (relu) {
-        const Pack out = load(y, i, end);
-        for (int k = 0; k < WIDTH; k++) pack.v[k] = out.v[k] > 0 ? pack.v[k] : 0;
-    }
+    const Pack out = load(relu ? y : dy, i, end);
+    for (int k = 0; k < WIDTH; k++) pack.v[k] = out.v[k] > 0 || !relu ? pack.v[k] : 0;
     return pack;
 }
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
-from nnkit.kernels.numba.gathering import multiply, pad, readable
+from nnkit.kernels.numba.gathering import clear, multiply, pad, readable
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
     CHANNELS,
@@ -121,7 +121,7 @@ def convolution(
                         part = z[e * size : (e + 1) * size]
                         _larger(part, place.dtype.type(e), out, where)
                 elif place.size > 0:
-                    place[target : target + size] = 0
+                    clear(place[target : target + size])
                 _finish(out, biases, low, out)
                 row, target = row + now * elements, target + size
     restore_denormals(state)

@@ -10,7 +10,7 @@ from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.gathering import copy, multiply, multiply_rows, pad, unpad
+from nnkit.kernels.numba.gathering import clear, copy, multiply, multiply_rows, pad, unpad
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
     CHANNELS,
@@ -254,10 +254,10 @@ def convolution_backward(
     begin, end = my_range(tasks, team)
     for task in range(begin, end):
         first, last = share(images, tasks, task), share(images, tasks, task + 1)
-        total[:] = 0
+        clear(total)
         partial = sums[task]
         if first == last:
-            partial[: dweight.size] = 0
+            clear(partial[: dweight.size])
         for image in range(first, last, together):
             count = min(together, last - image)
             at, size = image * windows * outputs, count * windows * outputs
@@ -277,7 +277,7 @@ def convolution_backward(
                 here = inputs
                 if numbers[COPIED] == 0:
                     here = dx[image * numbers[IMAGE] : (image + count) * numbers[IMAGE]]
-                here[:] = 0
+                clear(here)
                 _input_gradient(
                     dz, count, numbers, positions, strips, kernels, seen, here, input_width
                 )

@@ -103,6 +103,13 @@ def copy(x: Any, out: Any) -> None:
 
 
 @inline
+def clear(out: Any) -> None:
+    """``out = 0`` for flat arrays: Numba's own assignment compiles slowly."""
+    for i in range(out.size):
+        out[i] = 0
+
+
+@inline
 def pad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
     """Copy images into padded ones, whose borders are zeros already."""
     height = min(numbers[HEIGHT], numbers[PADDED_HEIGHT] - numbers[FIRST] // numbers[PADDED_ROW])
@@ -121,7 +128,7 @@ def unpad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
     height = min(numbers[HEIGHT], numbers[PADDED_HEIGHT] - numbers[FIRST] // numbers[PADDED_ROW])
     left = numbers[FIRST] % numbers[PADDED_ROW]
     row = min(numbers[ROW], numbers[PADDED_ROW] - left)
-    out[first * numbers[IMAGE] : (first + count) * numbers[IMAGE]] = 0
+    clear(out[first * numbers[IMAGE] : (first + count) * numbers[IMAGE]])
     for i in range(count):
         source, target = i * numbers[PADDED_SIZE] + numbers[FIRST], (first + i) * numbers[IMAGE]
         for _ in range(height):

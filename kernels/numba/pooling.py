@@ -89,3 +89,7 @@ def average_pool(
             at, taps = _seen(x, rows, columns, i, k, c, 0)
             here, run = _run(y, columns, i, k, c)
             mean_along(source, at, out, here, others, run, taps)
+
+
+average_pool_backward = average_pool
+"""The gradient is such a sum too: of the places that see a pixel; see lines.py."""

@@ -12,6 +12,7 @@ from nnkit.backends.choosing import (
     use_backend,
 )
 from nnkit.backends.contract import Array, Backend
+from nnkit.backends.precision import get_precision, set_precision
 
 __all__ = [
     "NAMES",
@@ -22,7 +23,9 @@ __all__ = [
     "available_backends",
     "current_backend",
     "get_backend",
+    "get_precision",
     "set_backend",
+    "set_precision",
     "status",
     "use_backend",
 ]

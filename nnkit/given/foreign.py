@@ -10,7 +10,8 @@ from difflib import get_close_matches
 
 _THINGS = {
     "Linear": "dense denselayer fullyconnected affine",
-    "BatchNorm1d": "batchnorm batchnormalization",
+    "write BatchNorm1d(...) for rows of numbers, BatchNorm2d(...) for images": "batchnorm "
+    "batchnormalization",
     "Dropout2d": "spatialdropout spatialdropout2d",
     "LayerNorm": "layernormalization",
     "Layer": "module",

@@ -9,7 +9,9 @@ from nnkit.backends.contract import FUSED_WITH_CONVOLUTION
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
+from nnkit.layers.folded import ConvolutionNorm
 from nnkit.layers.fused import Fused
+from nnkit.layers.normalization import BatchNorm
 from nnkit.layers.pooling import MaxPool2d
 
 if TYPE_CHECKING:
@@ -20,13 +22,21 @@ def fused(convolution: Conv2d, behind: Layer) -> Step | None:
     """One step for a convolution and the layer behind it, if there is one."""
     if isinstance(behind, Activation) and ACTIVATIONS[behind.kind].gradient is not None:
         return ConvolutionActivation(convolution, behind)
-    if isinstance(behind, MaxPool2d) and _is_apart(behind):
+    if isinstance(behind, BatchNorm):
+        return ConvolutionNorm(convolution, behind, behind)
+    if isinstance(behind, MaxPool2d) and _goes_with(convolution, behind):
         return ConvolutionPooling(convolution, "identity", behind)
     return None
 
 
-def _is_apart(pool: MaxPool2d) -> bool:
-    """Whether no two windows see one place, so that each gradient has one place to go to."""
+def _goes_with(convolution: Conv2d, pool: MaxPool2d) -> bool:
+    """Whether a pooling can be one operation with a convolution.
+
+    No two windows may see one place, so that each gradient has one place to go to. A depthwise
+    convolution has kernels of its own, without pooling.
+    """
+    if 1 < convolution.groups == convolution.in_channels:
+        return False
     apart = all(pool.stride[i] >= pool.size[i] for i in (0, 1))
     return apart and pool.padding == (0, 0) and pool.fits_a_byte
 
@@ -41,7 +51,9 @@ class ConvolutionActivation(Fused):
     def fused_with(self, behind: Layer) -> Step | None:
         """Be one operation with a pooling, too."""
         kind = self.activation.kind
-        if kind in FUSED_WITH_CONVOLUTION and isinstance(behind, MaxPool2d) and _is_apart(behind):
+        if not isinstance(behind, MaxPool2d) or not _goes_with(self.convolution, behind):
+            return None
+        if kind in FUSED_WITH_CONVOLUTION:
             return ConvolutionPooling(self.convolution, kind, behind)
         return None
 

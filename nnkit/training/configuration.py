@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.backends import get_precision
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
@@ -19,7 +20,8 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
 
     Two that are equal stand for the same step. It holds the layers, their modes and their
     attributes that are numbers, strings and the like; the loss's and the optimizer's; where the
-    parameters lie, and which are frozen; which arrays are running averages and optimizer's state.
+    parameters lie, and which are frozen; which arrays are running averages and optimizer's state;
+    how a GPU multiplies.
     Arrays are known by their ids, and kept, so that nothing else gets the same.
     """
     layers = [(layer, *_settings(layer)) for _, layer in model.walk()]
@@ -28,7 +30,7 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
     of_state = *optimizer.slot_arrays.values(), *optimizer.live_arrays()
     state = [(id(array), array) for array in of_state]
     of_optimizer = [x for x in _settings(optimizer) if x[0] not in optimizer.live]
-    return layers, buffers, places, state, of_optimizer, [*_settings(loss)]
+    return layers, buffers, places, state, of_optimizer, [*_settings(loss)], get_precision()
 
 
 def _settings(thing: Any) -> Iterator[tuple[str, Any]]:

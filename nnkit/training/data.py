@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,13 @@ def as_input(model: Sequential, batch: Array) -> Array:
     return model.backend.asarray(real)
 
 
+def picture_shape(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an example as a picture: rows of pixels are what an `Image` in front makes."""
+    wanted = model.input_shape
+    rows_of_pixels = wanted is not None and len(wanted) == 3 and shape == (prod(wanted),)
+    return wanted if wanted is not None and rows_of_pixels else shape
+
+
 class Batch:
     """The arrays that a mini-batch is gathered into, and the gradient of its outputs.
 
@@ -116,6 +124,7 @@ class Batch:
         self.data, self.size, self.backend = data, size, backend
         self.feed = Feed(backend, data.x, size * together) if data.on_host else None
         self.changes, self.key = changes, key
+        self.picture = picture_shape(model, data.x.shape[1:])
         self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
         self.changed = self.x if changes is None else backend.empty(self.x.shape, model.dtype)
         self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
@@ -132,5 +141,8 @@ class Batch:
         if self.changes is None:
             return x, t
         changed = self.changed if rows == self.size else self.changed[:rows]
-        self.backend.augment(x, self.changes, self.key, counters, changed)
+        pictures = rows, *self.picture
+        self.backend.augment(
+            x.reshape(pictures), self.changes, self.key, counters, changed.reshape(pictures)
+        )
         return changed, t

@@ -18,7 +18,7 @@ from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
 from nnkit.showing.warning import warn
 from nnkit.training.configuration import Configuration, configuration
-from nnkit.training.data import Batch, Data
+from nnkit.training.data import Batch, Data, picture_shape
 from nnkit.training.indices import check_log, check_step
 
 STRETCH, MOST_ROWS = 1024, 2**20
@@ -52,7 +52,8 @@ class Steps:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace, self.augment = workspace, augment
         _check_least_rows(model, len(data), batch_size)
-        changes = augmentation.changes(augment, data.x.shape) if augment else None
+        pictures = len(data), *picture_shape(model, data.x.shape[1:])
+        changes = augmentation.changes(augment, pictures) if augment else None
         key = augmentation.key(seed)
         self.batch = Batch(model, data, batch_size, accumulate, changes, key)
         self._draws = int(bool(augment))

@@ -18,9 +18,12 @@ from tests.device import fake_streams as runtime
 
 SUCCESS, INVALID_VALUE, NOT_SUPPORTED = 0, 7, 15
 TYPES = {0: "float32", 1: "float64", 2: "float16", 14: "bfloat16"}
-COMPUTE = {68: 0, 70: 1}
+COMPUTE = {68: 0, 70: 1, 77: 0}
+FAST_TF32 = 77
 DESCRIPTION_BYTES = {3: 4, 4: 4, 7: 4, 8: 8}
 """Attributes of a product: transposes of A and B, the epilogue, the bias pointer."""
+LAYOUT_BYTES = {5: 4, 6: 8}
+"""Attributes of a layout: how many matrices, and how many numbers lie between them."""
 PREFERENCE_BYTES = {1: 8, 5: 4, 6: 4, 7: 4, 8: 4}
 """Attributes of a preference: workspace, and the alignments of A, B, C and D."""
 DEFAULT, RELU, BIAS, RELU_BIAS, BGRADA, BGRADB = 1, 2, 4, 6, 256, 512
@@ -57,7 +60,7 @@ class Library:
     def cublasLtMatmulDescCreate(self, pointer: Any, compute: Any, scale: Any) -> int:
         if COMPUTE.get(compute.value) != scale.value:
             return INVALID_VALUE
-        return self._make(pointer, kind="description", type=scale.value)
+        return self._make(pointer, kind="description", type=scale.value, compute=compute.value)
 
     def cublasLtMatmulDescSetAttribute(
         self, description: Any, attribute: Any, value: Any, size: Any
@@ -77,6 +80,15 @@ class Library:
         return self._make(
             pointer, kind="layout", type=kind.value, shape=shape, leading=leading.value
         )
+
+    def cublasLtMatrixLayoutSetAttribute(
+        self, layout: Any, attribute: Any, value: Any, size: Any
+    ) -> int:
+        assert size.value == ctypes.sizeof(value._obj)
+        if LAYOUT_BYTES.get(attribute.value) != size.value:
+            return INVALID_VALUE
+        self._objects[layout.value][attribute.value] = value._obj.value
+        return SUCCESS
 
     def cublasLtMatmulPreferenceCreate(self, pointer: Any) -> int:
         return self._make(pointer, kind="preference")
@@ -135,6 +147,7 @@ class Library:
         )
         types = {a["type"], b["type"], c["type"], d["type"]}
         alike = len(types) == 1 and a["type"] in MATRICES[about["type"]]
+        alike = alike and len({layout.get(5, 1) for layout in (a, b, c, d)}) == 1
         return k == k2 and c["shape"] == d["shape"] == (m, n) and alike
 
     def cublasLtMatmul(
@@ -158,8 +171,8 @@ class Library:
         assert type(alpha._obj) is type(beta._obj) is scalar
         assert (alpha._obj.value, beta._obj.value) == (1, 0)
         left, right, out = self._view(a, a_layout), self._view(b, b_layout), self._view(d, d_layout)
-        left = left.T if about.get(3) else left
-        right = right.T if about.get(4) else right
+        left = left.swapaxes(-1, -2) if about.get(3) else left
+        right = right.swapaxes(-1, -2) if about.get(4) else right
         epilogue, vector = about.get(7, DEFAULT), np.empty(0)
         if epilogue & (BIAS | BGRADA | BGRADB):
             if not about.get(8):
@@ -167,7 +180,8 @@ class Library:
             length = out.shape[epilogue == BGRADB]
             memory = (ctypes.c_char * (length * out.itemsize)).from_address(about[8])
             vector = np.frombuffer(memory, out.dtype)
-        runtime.submit(lambda: self.compute(left, right, out, epilogue, vector))
+        taken = tf32 if about["compute"] == FAST_TF32 else np.asarray
+        runtime.submit(lambda: self.compute(taken(left), taken(right), out, epilogue, vector))
         return SUCCESS
 
     def compute(
@@ -200,12 +214,19 @@ class Library:
         about = self._objects[layout.value]
         rows, columns = about["shape"]
         kind = dtypes.parse(TYPES[about["type"]])
-        length, item = about["leading"] * (columns - 1) + rows, kind.itemsize
+        count, apart = about.get(5, 1), about.get(6, 0)
+        length, item = about["leading"] * (columns - 1) + rows + (count - 1) * apart, kind.itemsize
         memory = (ctypes.c_char * (length * item)).from_address(pointer.value)
         flat = np.frombuffer(memory, kind)
-        return np.lib.stride_tricks.as_strided(
-            flat, (rows, columns), (item, item * about["leading"])
-        )
+        strides = item * apart, item, item * about["leading"]
+        several = np.lib.stride_tricks.as_strided(flat, (count, rows, columns), strides)
+        return several if 5 in about else several[0]
+
+
+def tf32(x: np.ndarray) -> np.ndarray:
+    """Round float32 to the 11 digits that are multiplied."""
+    rounded = ((np.ascontiguousarray(x).view(np.int32) + 0x1000) & ~0x1FFF).view(np.float32)
+    return np.where(np.isfinite(x), rounded, x)
 
 
 def _alignment(address: int | None) -> int:

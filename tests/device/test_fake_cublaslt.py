@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import byref, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import byref, c_int, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from tests.device.fake_cublaslt import (
     RELU_BIAS,
     SUCCESS,
     Library,
+    tf32,
 )
 
 M, N, K = 3, 4, 5
@@ -158,3 +159,48 @@ def test_the_vector_must_be_as_aligned_as_when_the_algorithm_was_chosen():
             product.choose()
         statuses.append(product.call())
     assert statuses == [SUCCESS, NOT_SUPPORTED]
+
+
+def test_several_matrices_at_once_with_gaps_between_their_columns():
+    """Such as the groups of a convolution, whose matrices lie between each other."""
+    product = Product(DEFAULT)
+    rng = np.random.default_rng(6)
+    wide = [np.asfortranarray(rng.normal(size=(2 * m, n))) for m, n in ((M, K), (K, N), (M, N))]
+    product.a, product.b, product.d = wide
+    for i, x in enumerate((*wide, wide[2])):
+        rows, columns = len(x) // 2, x.shape[1]
+        product.library.cublasLtMatrixLayoutCreate(
+            byref(product.layouts[i]), c_int(1), c_uint64(rows), c_uint64(columns), c_int64(len(x))
+        )
+        for attribute, value in ((5, c_int32(2)), (6, c_int64(rows))):
+            size = c_size_t(ctypes.sizeof(value))
+            set_attribute = product.library.cublasLtMatrixLayoutSetAttribute
+            assert (
+                set_attribute(product.layouts[i], c_int(attribute), byref(value), size) == SUCCESS
+            )
+    assert (product.choose(), product.call()) == (SUCCESS, SUCCESS)
+    for rows in (slice(None, M), slice(M, None)):
+        columns = slice(None, K) if rows.stop else slice(K, None)
+        want = product.a[rows] @ product.b[columns]
+        np.testing.assert_allclose(product.d[rows], want, rtol=1e-12)
+    product.library.cublasLtMatrixLayoutSetAttribute(
+        product.layouts[0], c_int(5), byref(c_int32(1)), c_size_t(4)
+    )
+    assert product.choose() == INVALID_VALUE
+
+
+def test_attributes_of_layouts_have_their_sizes():
+    product = Product(DEFAULT)
+    set_attribute = product.library.cublasLtMatrixLayoutSetAttribute
+    layout = product.layouts[0]
+    assert set_attribute(layout, c_int(5), byref(c_int64(2)), c_size_t(8)) == INVALID_VALUE
+    assert set_attribute(layout, c_int(9), byref(c_int32(2)), c_size_t(4)) == INVALID_VALUE
+
+
+def test_tf32_rounds_what_is_multiplied():
+    one, digit = np.float32(1), np.float32(2.0**-10)
+    x = np.array(
+        [one + digit, one + digit / 2.5, one + digit / 1.5, -one - digit / 3, np.nan, np.inf]
+    )
+    want = [one + digit, one, one + digit, -one, np.nan, np.inf]
+    np.testing.assert_array_equal(tf32(x.astype(np.float32)), np.array(want, np.float32))

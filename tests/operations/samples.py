@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.contract import Changes, Norm, Running, Update, Window
+from nnkit.dtypes import arithmetic
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import master_of, random_array, with_master
 
@@ -235,7 +236,7 @@ def operations(
         ),
         "advance": (lambda b, a: b.advance(a.at, 1, 2, 3), {}, {"at": at}),
         **(_normalization(rng, shape) if m else {}),
-        **_convolution(rng, shape),
+        **_convolution(rng, shape, dtype),
         **_pooling(rng, shape),
     }
 
@@ -339,15 +340,17 @@ CONVOLUTIONS: dict[str, tuple] = {
 """Kind, window, groups (0: as many as channels), pool, and whether there is a bias."""
 
 
-def _convolution(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
+def _convolution(rng: np.random.Generator, shape: tuple[int, int], dtype: Any) -> dict[str, tuple]:
+    """In a half `dtype` the numbers are small integers: of others rounding says which is larger."""
     n, c = min(shape[0], MOST_IMAGES), 2 * max(1, min(shape[1], 3))
-    x, o = random_array(rng, (n, *SIZE, c)), 2 * c
+    make = random_array if arithmetic(dtype) == dtype else _small_integers
+    x, o = make(rng, (n, *SIZE, c)), 2 * c
     found = {}
     for name, (kind, window, count, pool, has_bias) in CONVOLUTIONS.items():
         groups, there = count or c, _places(window)
         pooled = there if pool is None else (there[0] // 2, there[1] // 2)
         y, terms = (n, *pooled, o), max(n * there[0] * there[1], 1)
-        weight = random_array(rng, (*window.size, c // groups, o))
+        weight = make(rng, (*window.size, c // groups, o))
         inputs = {"x": x, "weight": weight}
         own = window, groups, pool
         chosen = {} if pool is None else {"place": np.full(y, 7, np.uint8)}
@@ -356,7 +359,7 @@ def _convolution(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, 
                 *(kind, a.x, a.weight, getattr(a, "bias", None), *own, a.y),
                 getattr(a, "place", None),
             ),
-            inputs | ({"bias": random_array(rng, o)} if has_bias else {}),
+            inputs | ({"bias": make(rng, (o,))} if has_bias else {}),
             {"y": y} | chosen,
             {"scale": weight[..., 0].size},
         )
@@ -374,18 +377,22 @@ def _convolution(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, 
     return found
 
 
+def _small_integers(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.integers(-2, 3, shape).astype(np.float64)
+
+
 def _pooling(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tuple]:
     n, c = min(shape[0], MOST_IMAGES), max(1, min(shape[1], 18))
     x, found = random_array(rng, (n, *SIZE, c)), {}
-    for name, window in (("", HALF), (" overlapping", OVERLAPPING)):
+    for name, window, dtype in (("", HALF, np.uint8), (" overlapping", OVERLAPPING, np.int32)):
         y = n, *_places(window), c
         dy, places = random_array(rng, y), window.size[0] * window.size[1]
-        place = rng.integers(0, places, y).astype(np.uint8)
+        place = rng.integers(0, places, y).astype(dtype)
         found |= {
             f"max_pool{name}": (
                 lambda b, a, window=window: b.max_pool(a.x, window, a.y, a.place),
                 {"x": x},
-                {"y": y, "place": np.full(y, 7, np.uint8)},
+                {"y": y, "place": np.full(y, 7, dtype)},
             ),
             f"max_pool_backward{name}": (
                 lambda b, a, window=window: b.max_pool_backward(a.dy, a.place, window, a.dx),
@@ -403,6 +410,11 @@ def _pooling(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str, tupl
                 {"dx": x.shape},
             ),
         }
+    found["average_pool whole"] = (
+        lambda b, a: b.average_pool(a.x, Window(SIZE), 30, a.y),
+        {"x": x},
+        {"y": (n, 1, 1, c)},
+    )
     turned = random_array(rng, (n, shape[1], 19))
     transpose = (lambda b, a: b.transpose(a.x, a.y), {"x": turned}, {"y": (n, 19, shape[1])})
     return found | {"transpose": transpose}

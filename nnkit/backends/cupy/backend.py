@@ -12,14 +12,17 @@ from nnkit.backends.cupy import (
     activations,
     augment,
     containers,
+    convolution,
     counters,
     dropout,
     gather,
     gradients,
+    images,
     losses,
     maxout,
     normalization,
     optimizers,
+    pooling,
     prelu,
     products,
     softmax_cross_entropy,
@@ -34,8 +37,8 @@ from nnkit.backends.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
-    *(activations, augment, containers, counters, dropout, gather, gradients, losses, maxout),
-    *(normalization, optimizers, prelu, products, softmax_cross_entropy),
+    *(activations, augment, containers, convolution, counters, dropout, gather, gradients, images),
+    *(losses, maxout, normalization, optimizers, pooling, prelu, products, softmax_cross_entropy),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
 ANY_OUTPUT = {"matmul"}

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nnkit.backends.contract import Array, Out, check_columns
-from nnkit.backends.cupy.grids import packs, power_of_two
+from nnkit.backends.cupy.grids import matrix
 from nnkit.backends.cupy.launches import flat
 from nnkit.backends.cupy.launching import Launcher
-from nnkit.kernels.cuda import THREADS
 
 if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
@@ -35,12 +34,9 @@ def _copy(
     check_columns(narrow, first, wide)
     if not narrow.size:
         return
-    columns, itemsize, most = narrow.shape[-1], narrow.itemsize, launcher.most_blocks
-    rows, of_row = narrow.size // columns, packs(columns, narrow.dtype)
-    width = min(THREADS, power_of_two(of_row))
-    height = THREADS // width
-    tiles = min(-(-of_row // width), most)
-    grid = tiles, min(-(-rows // height), max(1, most // tiles))
+    columns, itemsize = narrow.shape[-1], narrow.itemsize
+    rows = narrow.size // columns
+    grid, block = matrix(rows, columns, narrow.dtype, launcher.most_blocks)
     sizes = first * itemsize, wide.shape[-1] * itemsize, rows, columns * itemsize
     args = x, out, *map(np.int64, sizes)
-    launcher.launch("containers", name, np.dtype(np.float32), grid, (width, height), args)
+    launcher.launch("containers", name, np.dtype(np.float32), grid, block, args)

@@ -43,6 +43,9 @@ REALS = {
     "bfloat16": Real(14, 68, 0, ctypes.c_float),  # CUDA_R_16BF
 }
 
+FAST_TF32 = 77
+"""CUBLAS_COMPUTE_32F_FAST_TF32: float32 whose factors the tensor cores may round to 11 digits."""
+
 
 class Algorithm(ctypes.Structure):
     """cublasLtMatmulAlgo_t."""

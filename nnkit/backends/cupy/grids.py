@@ -45,6 +45,16 @@ def team(rows: int, columns: int, dtype: np.dtype[Any], most: int) -> tuple[str,
     return "_wide", max(1, min(rows, most)), threads
 
 
+def matrix(
+    rows: int, columns: int, dtype: np.dtype[Any], most: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Grid and block for work on each pack of a matrix, whatever lies beside it."""
+    of_row = packs(columns, dtype)
+    width = min(THREADS, power_of_two(of_row))
+    height, across = THREADS // width, min(-(-of_row // width), most)
+    return (across, min(-(-rows // height), max(1, most // across))), (width, height)
+
+
 def tiles(
     rows: int, columns: int, dtype: np.dtype[Any], most: int, narrow: bool = False
 ) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -23,7 +23,7 @@ class Launcher:
         self.most_blocks = BLOCKS_PER_MULTIPROCESSOR * multiprocessors
         self._modules: dict[tuple[str, np.dtype[Any]], Any] = {}
         self._kernels: dict[tuple[str, np.dtype[Any]], Any] = {}
-        self._buffers: dict[tuple[int, np.dtype[Any]], Array] = {}
+        self._buffers: dict[tuple[int, np.dtype[Any], str], Array] = {}
 
     def launch(
         self,
@@ -51,9 +51,12 @@ class Launcher:
             )
         return self._modules[file, dtype]
 
-    def scratch(self, size: int, dtype: Any) -> Array:
-        """Return memory that begins as zeros and is kept: captured steps hold its address."""
-        key = size, np.dtype(dtype)
+    def scratch(self, size: int, dtype: Any, use: str = "sums") -> Array:
+        """Return memory that begins as zeros and is kept: captured steps hold its address.
+
+        Whatever has the same size, dtype and `use` shares it.
+        """
+        key = size, np.dtype(dtype), use
         if key not in self._buffers:
             with self._turns.lock:
                 self._turns.take()

@@ -9,6 +9,7 @@ import numpy as np
 from nnkit.backends.contract import Array
 from nnkit.backends.cupy.cublaslt import Epilogue
 from nnkit.backends.cupy.multiplying import Multiplier
+from nnkit.backends.cupy.plans import is_transposed, leading
 from nnkit.backends.cupy.trying import epilogue_agrees, products_agree
 from nnkit.backends.cupy.turns import Turns
 from nnkit.dtypes import available
@@ -66,7 +67,10 @@ class Libraries:
         epilogue: Epilogue | None = None,
         vector: Array | None = None,
     ) -> bool:
-        """Whether cuBLASLt multiplies such matrices: it is told of one dtype and three sizes."""
+        """Whether cuBLASLt multiplies such matrices, or as many of each.
+
+        It is told of one dtype and three sizes.
+        """
         if vector is not None and (
             (epilogue, out.dtype) not in self._epilogues or vector.dtype != out.dtype
         ):
@@ -74,10 +78,12 @@ class Libraries:
         return (
             a.dtype in self._dtypes
             and a.dtype == b.dtype == out.dtype
-            and a.ndim == b.ndim == 2
-            and a.shape[1] == b.shape[0]
-            and out.shape == (a.shape[0], b.shape[1])
-            and bool(out.flags.c_contiguous)
+            and a.ndim == b.ndim in (2, 3)
+            and a.shape[-1] == b.shape[-2]
+            and a.shape[:-2] == b.shape[:-2]
+            and out.shape == (*a.shape[:-1], b.shape[-1])
+            and leading(out) is not None
+            and not is_transposed(out)
         )
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:

@@ -28,10 +28,10 @@ class Multiplier:
         self.plans: dict[tuple[Any, ...], Plan | None] = {}
 
     def matmul(self, a: Array, b: Array, out: Array) -> bool:
-        """``out = a @ b`` for matrices that are C-contiguous or transposed views of such.
+        """``out = a @ b`` for matrices whose rows lie in one piece each, or their columns.
 
-        Returns False, and leaves it to the caller, where cuBLASLt refuses. That is decided at the
-        first product of a shape.
+        Of three dimensions they are as many products at once. Returns False, and leaves it to the
+        caller, where cuBLASLt refuses. That is decided at the first product of a shape.
         """
         if not a.size or not b.size:
             out.fill(0)

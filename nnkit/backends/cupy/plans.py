@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from nnkit.backends.contract import Array
 from nnkit.backends.cupy.cublaslt import (
+    FAST_TF32,
     REALS,
     Algorithm,
     CublasLt,
@@ -15,12 +16,14 @@ from nnkit.backends.cupy.cublaslt import (
     Real,
     RefusedError,
 )
+from nnkit.backends.precision import get_precision
 
 WORKSPACE_BYTES = 32 << 20
 """What NVIDIA recommends for Hopper; smaller GPUs use less of it."""
 
 _OPERATION_N, _OPERATION_T = 0, 1
 _DESCRIPTION_TRANSPOSE_A, _DESCRIPTION_TRANSPOSE_B = 3, 4
+_LAYOUT_BATCH_COUNT, _LAYOUT_BATCH_OFFSET = 5, 6
 _DESCRIPTION_EPILOGUE, _DESCRIPTION_BIAS_POINTER = 7, 8
 _PREFERENCE_MAX_WORKSPACE = 1
 _PREFERENCE_MIN_ALIGNMENTS = 5, 6, 7, 8
@@ -42,8 +45,23 @@ def key(a: Array, b: Array, out: Array, *epilogue: Any) -> tuple[Any, ...]:
     """All that the plan of a product depends on; `epilogue` is empty, or an epilogue and vector."""
     arrays = a, b, out, *epilogue[1:]
     alignments = tuple(map(_alignment, arrays))
-    layouts = _is_transposed(a), _is_transposed(b)
-    return a.shape, b.shape, out.dtype.name, layouts, alignments, *epilogue[:1]
+    lie = tuple((is_transposed(x), leading(x), _apart(x)) for x in (a, b, out))
+    return a.shape, b.shape, out.dtype.name, get_precision(), lie, alignments, *epilogue[:1]
+
+
+def leading(array: Array) -> int | None:
+    """Elements from one row of a matrix to the next, or from one column where it is transposed.
+
+    None where neither lie in one piece, apart from each other. Of matrices (batch, n, m) it is
+    that of each.
+    """
+    (n, m), (down, across), item = array.shape[-2:], array.strides[-2:], array.itemsize
+    if array.flags.c_contiguous:
+        return int(m)
+    for length, within, apart in ((m, across, down), (n, down, across)):
+        if within == item and apart >= length * item and apart % item == 0:
+            return int(apart // item)
+    return None
 
 
 def make_plan(
@@ -60,11 +78,11 @@ def make_plan(
     cublaslt.call(
         "cublasLtMatmulDescCreate",
         ctypes.byref(description),
-        ctypes.c_int(real.compute),
+        ctypes.c_int(FAST_TF32 if real.data == 0 and get_precision() == "tf32" else real.compute),
         ctypes.c_int(real.scale),
     )
     for attribute, array in ((_DESCRIPTION_TRANSPOSE_A, b), (_DESCRIPTION_TRANSPOSE_B, a)):
-        operation = _OPERATION_T if _is_transposed(array) else _OPERATION_N
+        operation = _OPERATION_T if is_transposed(array) else _OPERATION_N
         _describe(cublaslt, description, attribute, ctypes.c_int32(operation))
     if epilogue is not None and vector is not None:
         _describe(cublaslt, description, _DESCRIPTION_EPILOGUE, ctypes.c_uint32(epilogue))
@@ -96,7 +114,8 @@ def _describe(cublaslt: CublasLt, description: ctypes.c_void_p, attribute: int, 
 
 def _layout(cublaslt: CublasLt, array: Array, real: Real) -> ctypes.c_void_p:
     """Describe a matrix as its columns lie in memory: a row of ours is a column."""
-    columns, rows = array.shape[::-1] if _is_transposed(array) else array.shape
+    shape = array.shape[-2:]
+    columns, rows = shape[::-1] if is_transposed(array) else shape
     layout = ctypes.c_void_p()
     cublaslt.call(
         "cublasLtMatrixLayoutCreate",
@@ -104,8 +123,18 @@ def _layout(cublaslt: CublasLt, array: Array, real: Real) -> ctypes.c_void_p:
         ctypes.c_int(real.data),
         ctypes.c_uint64(rows),
         ctypes.c_uint64(columns),
-        ctypes.c_int64(rows),
+        ctypes.c_int64(leading(array) or 0),
     )
+    if array.ndim == 3:
+        count, apart = ctypes.c_int32(len(array)), ctypes.c_int64(_apart(array))
+        for attribute, value in ((_LAYOUT_BATCH_COUNT, count), (_LAYOUT_BATCH_OFFSET, apart)):
+            cublaslt.call(
+                "cublasLtMatrixLayoutSetAttribute",
+                layout,
+                ctypes.c_int(attribute),
+                ctypes.byref(value),
+                ctypes.c_size_t(ctypes.sizeof(value)),
+            )
     return layout
 
 
@@ -149,8 +178,14 @@ def _choose(
     return result.algorithm  # type: ignore[no-any-return]
 
 
-def _is_transposed(array: Array) -> bool:
-    return not array.flags.c_contiguous
+def is_transposed(array: Array) -> bool:
+    """Whether it is the columns of a matrix that lie in one piece."""
+    return not array.flags.c_contiguous and array.strides[-1] != array.itemsize
+
+
+def _apart(array: Array) -> int:
+    """Elements from one matrix of several to the next."""
+    return int(array.strides[0] // array.itemsize) if array.ndim == 3 else 0
 
 
 def _alignment(array: Array) -> int:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nnkit.backends.contract import Array, Out, View
 from nnkit.backends.cupy.cublaslt import Epilogue
+from nnkit.backends.cupy.plans import leading
 
 if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
@@ -19,7 +20,7 @@ def matmul(backend: CupyBackend, a: View, b: View, out: Out) -> None:
     libraries = backend.libraries
     done = False
     if libraries.fit(a, b, out):
-        left, right = _dense_or_transposed(backend, a), _dense_or_transposed(backend, b)
+        left, right = _as_it_may_lie(backend, a), _as_it_may_lie(backend, b)
         done = libraries.multiply(left, right, out)
     if not done:
         backend.xp.matmul(a, b, out=out)
@@ -33,11 +34,10 @@ def in_one(
     if not libraries.fit(a, b, out, epilogue, vector):
         return False
     backend.capturing.keep((a, b, out, vector))
-    a, b = _dense_or_transposed(backend, a), _dense_or_transposed(backend, b)
+    a, b = _as_it_may_lie(backend, a), _as_it_may_lie(backend, b)
     return libraries.multiply_in_one(epilogue, a, b, out, backend.capturing.dense(vector))
 
 
-def _dense_or_transposed(backend: CupyBackend, array: View) -> View:
-    flags = array.flags
-    whole = flags.c_contiguous or flags.f_contiguous
-    return array if whole else backend.capturing.dense(array)
+def _as_it_may_lie(backend: CupyBackend, array: View) -> View:
+    """Make a matrix dense, unless cuBLASLt takes it as it lies."""
+    return array if leading(array) is not None else backend.capturing.dense(array)

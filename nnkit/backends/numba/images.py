@@ -18,6 +18,7 @@ from nnkit.kernels.numba import (
 )
 from nnkit.kernels.numba import (
     convolution_gradients,
+    depthwise,
     geometry,
     products,
 )
@@ -68,11 +69,29 @@ def convolution(
     width = products.best_width(rows, weight.shape[3] // groups, x.itemsize)
     if bias is None:
         bias = _zeros(weight.shape[3], x.dtype)
+    floor = 0.0 if kind == "relu" else -inf
+    if _is_depthwise(weight, groups, pool):
+        arrays = (array.reshape(-1) for array in (x, weight, bias, y))
+        arguments = *arrays, *tables[:3], len(x), _run(window, y), floor
+        return depthwise.depthwise, rows * weight.size, arguments, None
     where = _nothing("uint8") if place is None else place
     arrays = (array.reshape(-1) for array in (x, weight, bias, y, where))
-    floor = 0.0 if kind == "relu" else -inf
     arguments = *arrays, *tables[:-1], len(x), floor, width
     return convolutions.convolution, rows * weight.size // groups, arguments, None
+
+
+def _is_depthwise(weight: Array, groups: int, pool: Window | None) -> bool:
+    """Whether each channel is by itself, and goes on as it is."""
+    return groups == weight.shape[3] and weight.shape[2] == 1 and groups > 1 and pool is None
+
+
+def _run(window: Window, y: Array) -> int:
+    """Places side by side, windows side by side: parts of a row that stay in the cache."""
+    width, channels = y.shape[2:]
+    if window.stride[1] > 1:
+        return 1
+    parts = (run for run in range(1, width + 1) if width % run == 0)
+    return max(run for run in parts if run == 1 or run * channels <= depthwise.RUN)
 
 
 @cache
@@ -98,6 +117,12 @@ def convolution_backward(
     rows = dy.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
     where = _nothing("uint8") if place is None else place
     wanted = [_nothing(x.dtype) if array is None else array for array in (dweight, dbias, dx)]
+    tasks = max(1, min(len(x), rows // convolution_gradients.TASK_ROWS, MAX_TASKS))
+    if _is_depthwise(weight, groups, pool):
+        arrays = (array.reshape(-1) for array in (dy, x, weight, y, *wanted))
+        arguments = *arrays, *tables[:3], len(x), _run(window, dy), kind == "relu"
+        totals = (tasks, prod(window.size) + 1, groups), x.dtype
+        return depthwise.depthwise_backward, 2 * rows * weight.size, arguments, totals
     arrays = (array.reshape(-1) for array in (dy, x, weight, y, where, *wanted))
     kernel, depth = convolution_gradients.convolution_backward, prod(weight.shape[:3])
     widths = (
@@ -105,7 +130,6 @@ def convolution_backward(
         products.best_width(rows, depth, x.itemsize),
     )
     work = rows * weight.size // groups * sum(each is not None for each in (dweight, dx))
-    tasks = max(1, min(len(x), rows // convolution_gradients.TASK_ROWS, MAX_TASKS))
     sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
     arguments = *arrays, *tables, len(x), kind == "relu", *widths
     return kernel, work, arguments, sums
@@ -160,7 +184,7 @@ def average_pool(x: Array, window: Window, divisor: float, y: Out) -> Call:
 
 def average_pool_backward(dy: Array, window: Window, divisor: float, dx: Out) -> Call:
     arguments = _in_rows(dy), *_of_pixels(dx, window, dy), dx.shape[3], float(divisor), _in_rows(dx)
-    return pools.average_pool, dx.size, arguments, None
+    return pools.average_pool_backward, dx.size, arguments, None
 
 
 def transpose(x: Array, out: Out) -> Call:

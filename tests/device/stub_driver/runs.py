@@ -143,6 +143,20 @@ class Fill(nnkit.Callback):
             functions.failures.append("an array of a user's was written to")
 
 
+def images(backend: Backend) -> Fingerprint:
+    """Train convolutions of all kinds: kernels of their own, products, and many at once."""
+    features = nnkit.Conv2d(1, 12, 3, padding=1), nnkit.ReLU(), nnkit.MaxPool2d(2)
+    groups = nnkit.Conv2d(12, 12, 1), nnkit.Tanh(), nnkit.Conv2d(12, 12, 2, groups=2), nnkit.ReLU()
+    last = nnkit.Conv2d(12, 12, 1, groups=12), nnkit.Flatten(), nnkit.Linear(12, CLASSES)
+    model = nnkit.Sequential(*features, *groups, *last, seed=0, backend=backend)
+    x, t = data(8 * BATCH)
+    fill = Fill()
+    history = nnkit.Trainer(model).fit(x.reshape(-1, 4, 4, 1), t, EPOCHS, BATCH, callbacks=[fill])
+    fill.check()
+    weights = _digest(backend.to_numpy(model.flat.values))
+    return {"weights": weights, "losses": _digest(history.step_loss)}
+
+
 def side_by_side(backend: Any) -> dict[str, Fingerprint]:
     """Train three networks at a time, each on a stream of its own.
 
@@ -236,6 +250,7 @@ RUNS: dict[str, Callable[[Backend], Fingerprint]] = {
     "streamed, accumulated": accumulated,
     "stopped": stopped,
     "apart": apart,
+    "images": images,
     "larger in between": larger_in_between,
     "moved": moved,
     "resumed": resumed,

@@ -1,0 +1,88 @@
+"""The gradients of a convolution with its activation and its pooling, against plain loops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.operations import plain_windows
+from tests.operations.convolutions import (
+    BATCHES,
+    CASES,
+    HALVES,
+    SAME,
+    Case,
+    backward,
+    every_case,
+    gradient_inputs,
+    rounded,
+    shapes,
+)
+
+
+@every_case
+def test_convolution_backward(check, rng, case):
+    inputs = gradient_inputs(case, rng)
+    got = check(backward(case), inputs, shapes(case), ulps=0)
+    dz = np.where(inputs["y"] > 0, inputs["dy"], 0) if case.kind == "relu" else inputs["dy"]
+    if case.pool is not None:
+        shape = case.n, *case.places, case.outputs
+        dz = plain_windows.max_pool_backward(dz, inputs["place"], case.pool, shape)
+    own = inputs["x"], inputs["weight"], case.window, case.groups
+    want = plain_windows.convolution_backward(dz, *own)
+    for name, value in zip(("dweight", "dbias", "dx"), want, strict=True):
+        assert np.array_equal(got[name], value), name
+
+
+@pytest.mark.parametrize("wanted", ["dweight", "dbias", "dx", "dweight dx", "dbias dx"])
+@pytest.mark.parametrize("name", ["same", "LeNet", "two groups", "each channel", "uneven"])
+def test_gradients_that_are_wanted(check, rng, name, wanted):
+    """One alone is what it is among others."""
+    case = CASES[name]
+    inputs = gradient_inputs(case, rng)
+    whole = check(backward(case), inputs, shapes(case), ulps=0)
+    outputs = {name: shape for name, shape in shapes(case).items() if name in wanted.split()}
+    some = check(backward(case, wanted), inputs, outputs, ulps=0)
+    for output, value in some.items():
+        assert value.tobytes() == whole[output].tobytes()
+
+
+@every_case
+def test_random_numbers(check, rng, case):
+    """Sums that are rounded, which a second run rounds alike."""
+    terms, places = int(np.prod(case.weight[:3])), max(1, case.n * int(np.prod(case.places)))
+    scale = {"dweight": places, "dbias": places, "dx": terms * case.outputs}
+    check(backward(case), gradient_inputs(case, rng, rounded), shapes(case), ulps=8, scale=scale)
+
+
+@pytest.mark.parametrize("pool", [None, HALVES])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("where", ["x", "weight", "dy", "y"])
+def test_convolution_backward_at_extremes(check, rng, pool, value, where):
+    case = Case((6, 5, 3), SAME, 4, pool=pool)
+    inputs = gradient_inputs(case, rng)
+    inputs[where].flat[inputs[where].size // 2] = value
+    with np.errstate(invalid="ignore"):
+        check(backward(case), inputs, shapes(case), ulps=0)
+
+
+@pytest.mark.parametrize("name", BATCHES)
+def test_bits_do_not_depend_on_the_batch(backend, dtype, rng, name):
+    """An image's gradient is the same alone and among others."""
+    if backend.name == "numpy":
+        pytest.skip("BLAS takes another order for another number of rows")
+    case = CASES[name]._replace(n=5)
+    inputs = gradient_inputs(case, rng, rounded)
+    inputs = {k: v if k == "place" else v.astype(dtype) for k, v in inputs.items()}
+
+    def of(images: slice) -> np.ndarray:
+        a = {k: v if k == "weight" else v[images].copy() for k, v in inputs.items()}
+        a = {name: backend.asarray(array) for name, array in a.items()}
+        dx = backend.empty(a["x"].shape, dtype)
+        own = case.window, case.groups, case.pool, a["y"], a.get("place")
+        backend.convolution_backward(case.kind, a["dy"], a["x"], a["weight"], *own, None, None, dx)
+        return backend.to_numpy(dx)
+
+    whole = of(slice(None))
+    for i in range(5):
+        assert whole[i].tobytes() == of(slice(i, i + 1))[0].tobytes()
