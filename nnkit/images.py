@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nnkit.files.paths import expand
 from nnkit.image_files import ImageError, check_pillow, read_pixels, read_size, without_warnings
 from nnkit.kernels.cores import usable_cores
+from nnkit.lighting import levelled, threshold
 
 if TYPE_CHECKING:
     from nnkit.data import Dataset
@@ -180,7 +181,11 @@ def _cut_out(gray: NDArray[np.float64], how: Preparation) -> NDArray[np.float64]
     """Make the background 0 and the brightest 255, and cut off the margin."""
     if np.ptp(gray) < LEAST_CONTRAST:
         raise ImageError("there is nothing on it: all of it is about equally bright")
-    black, white = _paper_and_pen(gray) if how == "mnist" else (_background(gray), gray.max())
+    if how == "mnist":
+        gray = levelled(gray)
+        black, white = _paper_and_pen(gray)
+    else:
+        black, white = _background(gray), gray.max()
     ink: NDArray[np.float64] = ((gray - black) * (255 / (white - black))).clip(0, 255)
     rows, columns = np.nonzero(ink > FAINT * 255)
     return ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
@@ -192,21 +197,9 @@ def _background(gray: NDArray[np.float64]) -> float:
 
 def _paper_and_pen(gray: NDArray[np.float64]) -> tuple[float, float]:
     """Brightness up to which all is paper, and of full strokes, as MNIST's were black and white."""
-    light = gray > _threshold(gray)
+    light = gray > threshold(gray)
     paper, pen = float(np.median(gray[~light])), float(np.median(gray[light]))
     return paper + FAINT * (pen - paper), pen
-
-
-def _threshold(gray: NDArray[np.float64]) -> float:
-    """Find the brightness that separates two kinds of pixels best (Otsu 1979)."""
-    counts, edges = np.histogram(gray, bins=256)
-    below = counts.cumsum()
-    above = below[-1] - below
-    total = (counts * edges[:-1]).cumsum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = total / below - (total[-1] - total) / above
-        variance = np.nan_to_num(below * above * distance**2)
-    return float(edges[variance.argmax() + 1])
 
 
 def _centre_of_mass(ink: NDArray[np.float64]) -> tuple[float, float]:

@@ -180,6 +180,13 @@ finally:
 # ---------------------------------------------------------------------- train
 
 
+@pytest.mark.parametrize(("threads", "told"), [("1", "1 CPU thread"), ("3", "3 CPU threads")])
+def test_what_is_said_of_threads(monkeypatch, threads, told):
+    monkeypatch.setenv("NNKIT_NUM_THREADS", threads)
+    text = nnkit_ok("train", "digits", "--hidden", "none", "--epochs", 1)
+    assert f"backend    numpy on {told}\n" in text
+
+
 def test_training_on_digits_works_and_leaves_its_results():
     text = nnkit_ok("train", "digits", "--epochs", 4)
     assert "data       digits: 1,442 training and 355 test images of 8x8, 10 classes" in text

@@ -94,6 +94,29 @@ def test_noise_and_gray_paper_do_not_matter(save, rng):
     assert np.corrcoef(clean.ravel(), pixels.ravel())[0, 1] > 0.95
 
 
+@pytest.mark.parametrize("direction", [0, 45, 200])
+@pytest.mark.parametrize("falls", [0.4, 0.8])
+def test_light_from_one_side_does_not_matter(save, rng, falls, direction):
+    """The bright corner has up to three times the light of the dark one."""
+    ink = seven(280, 60, 90, 160, 14) / 255
+    y, x = (np.indices(ink.shape) - 140) / 280
+    angle = np.radians(direction)
+    light = 1 + falls * (np.sin(angle) * y + np.cos(angle) * x)
+    photo = 150 * light * (0.3 + 0.7 * ink) + rng.normal(0, 4, ink.shape)
+    clean = square(read_image(save(seven(280, 60, 90, 160, 14)), MNIST, "mnist"))
+    pixels = square(read_image(save(photo.clip(0, 255).astype(np.uint8)), MNIST, "mnist"))
+    assert np.corrcoef(clean.ravel(), pixels.ravel())[0, 1] > 0.9
+
+
+def test_darker_corners_do_not_matter(save):
+    ink = seven(280, 60, 90, 160, 14) / 255
+    y, x = (np.indices(ink.shape) - 140) / 280
+    photo = 200 * (1 - 0.8 * (x * x + y * y)) * (0.3 + 0.7 * ink)
+    clean = square(read_image(save(seven(280, 60, 90, 160, 14)), MNIST, "mnist"))
+    pixels = square(read_image(save(photo.astype(np.uint8)), MNIST, "mnist"))
+    assert np.corrcoef(clean.ravel(), pixels.ravel())[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("inverted", [False, True])
 def test_an_image_that_is_prepared_already_is_left_as_it_is(save, rng, inverted):
     pixels = np.zeros(MNIST, np.uint8)

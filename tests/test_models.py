@@ -17,7 +17,7 @@ from nnkit.data import load
 from nnkit.layers import Conv2d, Linear, Residual
 from nnkit.models import MODELS
 
-LEAST = {"lenet": 4, "simple_conv": 6, "deep_conv": 4, "vgg": 8, "resnet20": 1}
+LEAST = {"lenet": 4, "simple_conv": 6, "deep_conv": 4, "small_vgg": 4, "vgg": 8, "resnet20": 1}
 """Pixels that a side must have."""
 
 
@@ -65,6 +65,14 @@ def test_parameters_that_others_have_counted():
     deep = sum(9 * a * b + b for a, b in pairwise(widths))
     deep += 1024 * 50 + 50 + 50 * 10 + 10
     assert models.deep_conv(backend="numpy").n_parameters == deep
+
+
+def test_small_vgg_by_hand():
+    """Convolutions without bias, two numbers a channel, 5x5 pixels of 64 channels to 10 classes."""
+    widths = [1, 16, 32, 32, 64, 64]
+    small = sum(9 * a * b + 2 * b for a, b in pairwise(widths)) + 5 * 5 * 64 * 10 + 10
+    assert models.small_vgg(backend="numpy").n_parameters == small
+    assert models.small_vgg((8, 8), backend="numpy")[-1].in_features == 2 * 2 * 64
 
 
 def test_resnet20_has_the_paper_s_size():

@@ -14,6 +14,7 @@ import click
 import numpy as np
 
 from nnkit.backends import Backend
+from nnkit.bench import thread_count
 from nnkit.cli import networks
 from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
@@ -180,5 +181,5 @@ def _device(backend: Backend) -> str:
         from cupy.cuda import runtime
 
         return str(runtime.getDeviceProperties(runtime.getDevice())["name"].decode())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{cores} CPU cores"
+    threads = thread_count()
+    return f"{threads} CPU thread{'s' * (threads > 1)}"

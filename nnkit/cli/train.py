@@ -185,7 +185,7 @@ def train(
     it is mnist, or where that can be neither found nor downloaded, digits.
 
     The network has hidden layers, or with --model is LeNet-5, one of the texts' two convolutional
-    networks, one like VGG, or ResNet-20, made for images of this size: see nnkit.models.
+    networks, one of two like VGG, or ResNet-20, made for images of this size: see nnkit.models.
 
     Where DATA has no images to test with, one in five of each class is held out for that. Image
     files are made gray, unless there is --color, and scaled to one size; how, the checkpoint keeps

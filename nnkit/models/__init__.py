@@ -17,9 +17,10 @@ from nnkit.models.deep_conv import deep_conv
 from nnkit.models.lenet import lenet
 from nnkit.models.resnet import resnet20
 from nnkit.models.simple_conv import simple_conv
+from nnkit.models.small_vgg import small_vgg
 from nnkit.models.vgg import vgg
 
-__all__ = ["MODELS", "deep_conv", "lenet", "resnet20", "simple_conv", "vgg"]
+__all__ = ["MODELS", "deep_conv", "lenet", "resnet20", "simple_conv", "small_vgg", "vgg"]
 
-MODELS = {each.__name__: each for each in (lenet, simple_conv, deep_conv, vgg, resnet20)}
+MODELS = {each.__name__: each for each in (lenet, simple_conv, deep_conv, small_vgg, vgg, resnet20)}
 """The functions by their names, from small to large: what ``nnkit train --model`` offers."""
