@@ -130,7 +130,7 @@ def test_the_table_shows_images():
         "5.1.1: Tanh() (n, 4, 4, 2) 0",
         "5.2: AvgPool2d(3, stride=1, padding=1) (n, 4, 4, 6) 0",
         "6: ConvTranspose2d(14, 3, 3, stride=2, padding=1, output_padding=1) (n, 8, 8, 3) 381",
-        "7: Upsample2d(scale=(1, 2)) (n, 8, 16, 3) 0",
+        "7: Upsample2d((1, 2)) (n, 8, 16, 3) 0",
         "8: Conv2d(3, 5, 3, stride=(1, 2), dilation=2) (n, 4, 6, 5) 140",
         "9: GlobalAvgPool2d() (n, 5) 0",
         "10: Linear(in_features=5, out_features=3, bias=True) (n, 3) 18",
@@ -239,7 +239,7 @@ LENET = Conv2d(3, 6, 5), ReLU(), MaxPool2d(2), Flatten(), Linear(6 * 14 * 14, 10
             LENET,
             (28, 28, 3),
             "layer 4: Linear(in_features=1176, out_features=10, bias=True) takes rows of 1176 "
-            "numbers, not of shape (864,)",
+            "numbers, not of shape (864,); write Linear(864, 10)",
         ),
         (
             (Conv2d(3, 6, 5), Linear(6, 10)),
@@ -348,3 +348,17 @@ def test_what_a_last_layer_gives_is_seen_through_the_layers_of_images():
     model = Sequential(*layers, backend="numpy")
     with pytest.warns(UserWarning, match=r"but layer 1, Sigmoid\(\), .* trains badly"):
         nnkit.Trainer(model, "bce_with_logits").fit(np.ones((2, 2, 2)), np.ones((2, 36)), 1, 2)
+
+
+def test_a_summary_for_a_shape_that_no_layer_determines():
+    model = nnkit.Sequential(Conv2d(3, 6, 5), MaxPool2d(2), backend="numpy")
+    assert "(n, ...)" in model.summary()
+    assert "(n, 14, 14, 6)" in model.summary((32, 32, 3))
+    with pytest.raises(ValueError, match=r"layer 0: Conv2d\(3, 6, 5\) takes .* not shape \(9,\)"):
+        model.summary((9,))
+
+
+def test_batch_norm_of_images_is_another_layer():
+    model = nnkit.Sequential(Conv2d(3, 6, 5), nnkit.BatchNorm1d(6), backend="numpy")
+    with pytest.raises(ValueError, match=r"; for images there is BatchNorm2d\(6\)$"):
+        model(np.zeros((2, 8, 8, 3)))

@@ -222,3 +222,12 @@ def test_a_captured_step_is_the_step(name, backend, small, rng):
         trained.append(model.state())
     for key, value in trained[0].items():
         np.testing.assert_array_equal(value, trained[1][key], err_msg=key)
+
+
+def test_channels_first_are_told():
+    with pytest.raises(ValueError) as caught:
+        models.resnet20((3, 32, 48))
+    assert str(caught.value) == (
+        "resnet20: image (3, 32, 48) has its channels first: write (32, 48, 3), and give images as "
+        "x.transpose(0, 2, 3, 1)"
+    )

@@ -82,7 +82,8 @@ class Linear(Layer):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(in_features,) to (out_features,)."""
         if shape != (self.in_features,):
-            hint = "; put Flatten() in front of it" if len(shape) > 1 else ""
+            fitting = f"; write Linear({shape[0]}, {self.out_features})" if len(shape) == 1 else ""
+            hint = "; put Flatten() in front of it" if len(shape) > 1 else fitting
             raise ValueError(
                 f"{self!r} takes rows of {self.in_features} numbers, not of shape {shape}{hint}"
             )

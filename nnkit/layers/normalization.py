@@ -43,6 +43,8 @@ class _Normalization(Layer):
         """(num_features,) as it is."""
         if shape != (self.num_features,):
             hint = "; put Flatten() in front of it" if len(shape) > 1 else ""
+            if len(shape) == 3 and isinstance(self, BatchNorm1d):
+                hint = f"; for images there is BatchNorm2d({shape[2]})"
             raise ValueError(
                 f"{self!r} takes rows of {self.num_features} numbers, not of shape {shape}{hint}"
             )

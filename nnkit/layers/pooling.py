@@ -191,6 +191,9 @@ class Upsample2d(Layer):
     def __init__(self, scale: int | tuple[int, int]) -> None:
         self.scale = scale
 
+    def __repr__(self) -> str:
+        return short(self)
+
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height, width, channels) to (scale height, scale width, channels)."""
         height, width = _image(self, shape)

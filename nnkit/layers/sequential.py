@@ -468,16 +468,20 @@ class Sequential(Layer):
         model.inputs = make(Inputs, inputs)
         return model
 
-    def summary(self) -> str:
-        """Table of layers, output shapes and parameter counts, as text to print."""
-        rows = self._table()
+    def summary(self, shape: tuple[int, ...] | None = None) -> str:
+        """Table of layers, output shapes and parameter counts, as text to print.
+
+        `shape` is that of one input, for a model whose layers do not determine it: (32, 32, 3).
+        Raises ValueError where it does not fit, naming the layer.
+        """
+        rows = self._table(shape)
         first, second, third = (max(len(row[i]) for row in rows) for i in range(3))
         lines = [f"{a:<{first}}  {b:<{second}}  {c:>{third}}" for a, b, c in rows]
         return "\n".join([*lines, self._place()])
 
-    def _table(self) -> list[tuple[str, str, str]]:
+    def _table(self, inputs: tuple[int, ...] | None = None) -> list[tuple[str, str, str]]:
         rows = [("layer", "output", "parameters")]
-        for name, layer, shape in self.shapes(None):
+        for name, layer, shape in self.shapes(inputs):
             output = "(n, ...)" if shape is None else f"({', '.join(map(str, ('n', *shape)))})"
             count = sum(p.size for p in layer.own_parameters().values())
             rows.append((f"{name}: {layer.title}", output, f"{count:,}"))

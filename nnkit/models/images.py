@@ -10,13 +10,15 @@ from nnkit.given.options import integer, shown
 from nnkit.layers import Layer
 
 Shape = tuple[int, int, int]
+MOST_CHANNELS = 4
+"""Channels of an ordinary image: more are rows of one whose channels come first."""
 
 
 def checked(network: str, image: Any, classes: Any, least: int) -> Shape:
     """Return (height, width, channels) of an image, whose channel may have been left out.
 
-    Raises TypeError or ValueError for what is none, for sides of fewer than `least` pixels, and
-    for what is no number of classes.
+    Raises TypeError or ValueError for what is none, for one that seems to have its channels first,
+    for sides of fewer than `least` pixels, and for what is no number of classes.
     """
     at_least_one = integer(least=1)
     at_least_one.checked(f"{network}: classes", classes)
@@ -26,6 +28,11 @@ def checked(network: str, image: Any, classes: Any, least: int) -> Shape:
         )
     sizes = zip(("height", "width", "channels"), (*image, 1), strict=False)
     height, width, channels = (at_least_one.checked(f"{network}: {n}", size) for n, size in sizes)
+    if height in (1, 3) and channels > MOST_CHANNELS:
+        raise ValueError(
+            f"{network}: image {(height, width, channels)} has its channels first: write "
+            f"{(width, channels, height)}, and give images as x.transpose(0, 2, 3, 1)"
+        )
     if min(height, width) < least:
         raise ValueError(
             f"{network} takes images of at least {least}x{least} pixels, not {height}x{width}: "
