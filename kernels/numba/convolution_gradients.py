@@ -28,7 +28,7 @@ from nnkit.kernels.numba.geometry import (
 from nnkit.kernels.numba.geometry import PADDED as PADDED_SIZE
 from nnkit.kernels.numba.products import transpose
 from nnkit.kernels.numba.runtime.memory import ME
-from nnkit.kernels.numba.runtime.tasks import share
+from nnkit.kernels.numba.runtime.tasks import MAX_TASKS, share
 from nnkit.kernels.numba.runtime.team import barrier, my_chunk, my_range
 from nnkit.kernels.numba.tiles import fold_tile, tile_width
 
@@ -36,6 +36,14 @@ WINDOW_NUMBERS = 1 << 14
 """Numbers of windows' gradients that are computed before they are added to the images."""
 TASK_ROWS = 1024
 """Places worth a task, whose sums are as many numbers as the weights."""
+LARGE_TASKS, SUMS = 8, 1 << 22
+"""Tasks where the weights are many: the sums of more would have more numbers than that."""
+
+
+def task_count(images: int, places: int, weights: int) -> int:
+    """Give the number of tasks for images of so many places in all, at least 1."""
+    most = min(MAX_TASKS, max(LARGE_TASKS, SUMS // max(1, weights)))
+    return max(1, min(images, places // TASK_ROWS, most))
 
 
 @inline

@@ -6,7 +6,7 @@ arrays. What is said of one image holds for all that lie behind it, in groups of
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ Table = np.ndarray[Any, np.dtype[np.int64]]
 
 DEEP = 512
 """Places of a group of images: the depth of a product that gives the weights' gradient."""
+SHAPES = 256
+"""Geometries whose tables are kept."""
 BLOCK = 4096
 """Numbers of the output that are computed before anything is done with them: they stay in the
 first-level cache."""
@@ -114,7 +116,7 @@ def _order(shape: Shape, block: int) -> tuple[Table, Table]:
     )
 
 
-@cache
+@lru_cache(maxsize=SHAPES)
 def tables(shape: Shape) -> Tables:
     """Make the tables of a convolution."""
     (height, width), c, o = shape.image, shape.channels, shape.outputs

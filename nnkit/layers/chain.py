@@ -33,14 +33,14 @@ class Chain:
         last: Step | None = None
         trained = False
         for path, layer in links:
-            fused = last.fused_with(layer) if fuse and last is not None else None
+            fused = last.fused_with(layer) if last is not None and _is_own(layer) else None
             if fused is not None:
                 self.steps[-1] = fused
                 self._places[-1] += f" + {path}: {layer!r}"
             else:
                 self.steps.append(layer)
                 self._places.append(f"{path}: {layer!r}")
-            last = self.steps[-1]
+            last = self.steps[-1] if fuse and _is_own(layer) else None
             if not trained:
                 self._first_trained = len(self.steps) - 1
                 trained = bool(layer.parameters())
@@ -78,6 +78,12 @@ class Chain:
         finally:
             first.input_gradient = True
         return dy if input_gradient else None
+
+
+def _is_own(layer: Layer) -> bool:
+    """Whether both passes are nnkit's: one that somebody has overridden is carried out itself."""
+    passes = type(layer).forward, type(layer).backward
+    return all(each.__module__.partition(".")[0] == "nnkit" for each in passes)
 
 
 def named(error: ValueError, path: str) -> ValueError:

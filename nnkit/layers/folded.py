@@ -29,7 +29,6 @@ class ConvolutionNorm(Fused):
     ) -> None:
         super().__init__(convolution)
         self.convolution, self.norm, self.behind = convolution, norm, behind
-        self._x: Array = None
 
     def fused_with(self, behind: Layer) -> Step | None:
         """Take a ReLU along."""
@@ -39,11 +38,10 @@ class ConvolutionNorm(Fused):
         return None
 
     def forward(self, x: Array) -> Array:
-        """In evaluation by the folded weights."""
-        if self.norm.training:
-            self._x = None
+        """In evaluation by the folded weights; not where the normalisation alone is in it."""
+        self.norm.folded_x = None if self.norm.training or self.convolution.training else x
+        if self.norm.folded_x is None:
             return self.behind.forward(self.convolution.forward(x))
-        self._x = x
         layer, norm = self.convolution, self.norm
         x = layer.given(x)
         y = norm.new("folded", (len(x), *layer.output_shape(x.shape[1:])))
@@ -70,7 +68,8 @@ class ConvolutionNorm(Fused):
         return weight, bias
 
     def backward(self, dy: Array) -> Array:
-        """As in training; what evaluation did without is computed first."""
-        if self._x is not None:
-            self.behind.forward(self.convolution.forward(self._x))
+        """As without folding; what evaluation did without is computed first."""
+        if self.norm.folded_x is not None:
+            with self.norm.in_mode(training=False):
+                self.behind.forward(self.convolution.forward(self.norm.folded_x))
         return self.convolution.backward(self.behind.backward(dy))

@@ -25,7 +25,7 @@ def fused(convolution: Conv2d, behind: Layer) -> Step | None:
     if isinstance(behind, BatchNorm):
         return ConvolutionNorm(convolution, behind, behind)
     if isinstance(behind, MaxPool2d) and _goes_with(convolution, behind):
-        return ConvolutionPooling(convolution, "identity", behind)
+        return ConvolutionPooling(convolution, convolution, "identity", behind)
     return None
 
 
@@ -54,7 +54,7 @@ class ConvolutionActivation(Fused):
         if not isinstance(behind, MaxPool2d) or not _goes_with(self.convolution, behind):
             return None
         if kind in FUSED_WITH_CONVOLUTION:
-            return ConvolutionPooling(self.convolution, kind, behind)
+            return ConvolutionPooling(self, self.convolution, kind, behind)
         return None
 
     def forward(self, x: Array) -> Array:
@@ -82,28 +82,35 @@ class ConvolutionActivation(Fused):
 
 
 class ConvolutionPooling(Fused):
-    """``y = the largest of each window of f(x * W + b)``: the convolution's output is not kept."""
+    """``y = the largest of each window of f(x * W + b)``: the convolution's output is not kept.
 
-    def __init__(self, convolution: Conv2d, kind: str, pool: MaxPool2d) -> None:
+    `before` is the step without pooling, which is taken where the pooling has been changed since to
+    one that does not go with it. What the backward pass needs is kept by the layers.
+    """
+
+    def __init__(self, before: Step, convolution: Conv2d, kind: str, pool: MaxPool2d) -> None:
         super().__init__(convolution)
-        self.convolution, self.kind, self.pool = convolution, kind, pool
+        self.before, self.convolution, self.kind, self.pool = before, convolution, kind, pool
 
     def forward(self, x: Array) -> Array:
         """y, and the place within its window that each of its numbers is from."""
         layer, pool = self.convolution, self.pool
+        pool.largest = None
+        if not _goes_with(layer, pool):
+            return pool.forward(self.before.forward(x))
         x = layer.given(x)
         there = layer.output_shape(x.shape[1:])
         shape = (len(x), *pool.output_shape(there))
-        self.y, self.place = layer.new("y", shape), layer.new("place", shape, pool.place_dtype)
+        y, place = layer.new("y", shape), layer.new("place", shape, pool.place_dtype)
+        pool.largest, pool.place = y, place
         bias = None if layer.b is None else layer.b.value
         own = layer.window, layer.groups
-        layer.backend.convolution(
-            self.kind, x, layer.W.value, bias, *own, pool.window, self.y, self.place
-        )
-        return self.y
+        layer.backend.convolution(self.kind, x, layer.W.value, bias, *own, pool.window, y, place)
+        return y
 
     def backward(self, dy: Array) -> Array:
         """The gradients of W, b and x, from those of the largest alone."""
-        return self.convolution.gradients(
-            self.kind, dy, self.y, pool=self.pool.window, place=self.place
-        )
+        pool = self.pool
+        if pool.largest is None:
+            return self.before.backward(pool.backward(dy))
+        return self.convolution.gradients(self.kind, dy, pool.largest, pool.window, pool.place)

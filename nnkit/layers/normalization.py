@@ -66,6 +66,9 @@ class BatchNorm(_Normalization):
     single: ClassVar[str]
     """What a batch that has no variance is of."""
 
+    folded_x: Array = None
+    """The last input of the convolution in front, where evaluation folded this layer into it."""
+
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__(num_features, eps)
         self.momentum = momentum

@@ -88,19 +88,21 @@ class MaxPool2d(_Pooling):
     """
 
     capturable = True
+    largest: Array = None
+    """The last output, where the layer was one operation with a convolution."""
 
     def forward(self, x: Array) -> Array:
         """y = the largest of each window."""
         self._shape = x.shape
         shape = (len(x), *self.output_shape(x.shape[1:]))
-        y, self._place = self.new("y", shape), self.new("place", shape, self.place_dtype)
-        self.backend.max_pool(x, self.window, y, self._place)
+        y, self.place = self.new("y", shape), self.new("place", shape, self.place_dtype)
+        self.backend.max_pool(x, self.window, y, self.place)
         return y
 
     def backward(self, dy: Array) -> Array:
         """dx = dy where the largest was, elsewhere 0."""
         dx = self.new("dx", self._shape)
-        self.backend.max_pool_backward(dy, self._place, self.window, dx)
+        self.backend.max_pool_backward(dy, self.place, self.window, dx)
         return dx
 
     @property

@@ -29,7 +29,6 @@ from nnkit.kernels.numba import (
     pooling as pools,
 )
 from nnkit.kernels.numba.lines import Table, seen_by_pixels, seen_by_places
-from nnkit.kernels.numba.runtime.tasks import MAX_TASKS
 
 
 def _shape(
@@ -117,7 +116,7 @@ def convolution_backward(
     rows = dy.size // weight.shape[3] * (prod(pool.size) if pool is not None else 1)
     where = _nothing("uint8") if place is None else place
     wanted = [_nothing(x.dtype) if array is None else array for array in (dweight, dbias, dx)]
-    tasks = max(1, min(len(x), rows // convolution_gradients.TASK_ROWS, MAX_TASKS))
+    tasks = convolution_gradients.task_count(len(x), rows, weight.size)
     if _is_depthwise(weight, groups, pool):
         arrays = (array.reshape(-1) for array in (dy, x, weight, y, *wanted))
         arguments = *arrays, *tables[:3], len(x), _run(window, dy), kind == "relu"
