@@ -27,6 +27,7 @@ from nnkit import (
     Sequential,
     Upsample2d,
 )
+from nnkit.backends import choosing
 
 
 def host(model, array):
@@ -152,8 +153,9 @@ WAYS = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_goes_on_in_a_copy(backend, rng, tmp_path, way):
+def test_a_run_goes_on_in_a_copy(backend, rng, tmp_path, monkeypatch, way):
     x, t = data(rng)
+    monkeypatch.setitem(choosing._loaded, backend.name, backend)  # a simulated one, for the pickle
     trainer = nnkit.Trainer(network(backend))
     trainer.fit(x, t, 2, 4)
     other = WAYS[way](trainer, tmp_path / "run.safetensors")
