@@ -83,7 +83,8 @@ class Chain:
 def _is_own(layer: Layer) -> bool:
     """Whether both passes are nnkit's: one that somebody has overridden is carried out itself."""
     passes = type(layer).forward, type(layer).backward
-    return all(each.__module__.partition(".")[0] == "nnkit" for each in passes)
+    modules = (getattr(each, "__module__", None) or "" for each in passes)
+    return all(module.partition(".")[0] == "nnkit" for module in modules)
 
 
 def named(error: ValueError, path: str) -> ValueError:
