@@ -80,7 +80,7 @@ __device__ __forceinline__ REAL changed(const STORE* x, const Shape& shape, cons
 }
 
 // A block takes a part of every gridDim.y-th picture: its first thread draws, the others wait.
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, 4)
 augment(const STORE* x, int shift, double flip, double turn, double scale, int cutout,
         unsigned key0, unsigned key1, const long long* counters, STORE* out, long long pictures,
         int height, int width, int channels) {
