@@ -311,4 +311,4 @@ def test_make_finds_the_programs_where_this_system_puts_them(tmp_path, system, f
 def test_ci_runs_make_test():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().endswith("make test\nmake test-large\nexec make stress SHARE=0.25\n")
+    assert script.read_text().endswith("make test\nmake test-large\nexec make stress SHARE=0.1\n")
