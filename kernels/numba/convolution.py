@@ -35,21 +35,27 @@ GRAIN = 1 << 17
 
 
 @inline
-def _finish(z: Any, biases: Any, floor: Any, y: Any) -> None:
-    """``y = max(z + bias, floor)``, NaN where z is NaN."""
+def _finish(y: Any, biases: Any, floor: Any) -> None:
+    """``y = max(y + bias, floor)``, NaN where y is NaN."""
     for first in range(0, y.size, biases.size):
-        last = min(first + biases.size, y.size)
-        part, out = z[first:last], y[first:last]
+        out = y[first : first + biases.size]
         for i in range(out.size):
-            value = part[i] + biases[i]
+            value = out[i] + biases[i]
             out[i] = floor if value < floor else value
 
 
 @inline
 def _begin_largest(z: Any, y: Any, place: Any) -> None:
+    """Places are numbers of y's type, so that both fit the same vectors."""
     for i in range(y.size):
         y[i] = z[i]
         place[i] = 0
+
+
+@inline
+def _narrow(place: Any, out: Any) -> None:
+    for i in range(out.size):
+        out[i] = np.uint8(np.int32(place[i]))
 
 
 @inline
@@ -88,6 +94,7 @@ def convolution(
     padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
     block = numbers[BLOCK_WINDOWS]
     largest = np.empty(block * elements * outputs if elements > 1 else 0, x.dtype)
+    places = np.empty(block * outputs if elements > 1 else 0, x.dtype)
     biases = np.empty(tile_width(block * outputs, outputs), x.dtype)
     repeat_row(bias, biases)
     low = x.dtype.type(floor)
@@ -115,13 +122,13 @@ def convolution(
                 size = now * outputs
                 out = y[target : target + size]
                 if elements > 1:
-                    where = place[target : target + size]
+                    where = places[:size]
                     _begin_largest(z[:size], out, where)
                     for e in range(1, elements):
-                        part = z[e * size : (e + 1) * size]
-                        _larger(part, place.dtype.type(e), out, where)
+                        _larger(z[e * size : (e + 1) * size], x.dtype.type(e), out, where)
+                    _narrow(where, place[target : target + size])
                 elif place.size > 0:
                     clear(place[target : target + size])
-                _finish(out, biases, low, out)
+                _finish(out, biases, low)
                 row, target = row + now * elements, target + size
     restore_denormals(state)
