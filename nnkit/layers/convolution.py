@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.backends.contract import Window
 from nnkit.given.meanings import ANY
@@ -12,11 +11,12 @@ from nnkit.given.options import flag, integer, pair
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_convolution import fused
 from nnkit.layers.images import as_image
+from nnkit.layers.weighted import Weighted
 from nnkit.layers.windows import places, same, short
 from nnkit.parameters import Parameter
 
 
-class Conv2d(Layer):
+class Conv2d(Weighted):
     """Convolution of images: ``y = x * W + b``, W sliding over x (as texts do: not mirrored).
 
     x is (n, height, width, in_channels), y (n, oh, ow, out_channels), with
@@ -111,20 +111,6 @@ class Conv2d(Layer):
 
     def __repr__(self) -> str:
         return short(self)
-
-    def own_parameters(self) -> dict[str, Parameter]:
-        """Return W as "weight" and b as "bias"."""
-        return {"weight": self.W} if self.b is None else {"weight": self.W, "bias": self.b}
-
-    @property
-    def weight(self) -> Parameter:
-        """The parameter W."""
-        return self.W
-
-    def suit(self, behind: Layer) -> None:
-        """Take the initialiser that suits an activation, if none was chosen."""
-        if self.default_init and behind.suits is not None and self.W.value is None:
-            self.W.init = initializers.get(behind.suits)
 
     def fused_with(self, behind: Layer) -> Step | None:
         """Be one operation with the activation, pooling or normalisation behind."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.given.meanings import ANY
 from nnkit.given.options import flag, integer
@@ -12,10 +11,11 @@ from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused import LinearActivation
+from nnkit.layers.weighted import Weighted
 from nnkit.parameters import Parameter
 
 
-class Linear(Layer):
+class Linear(Weighted):
     """``y = x @ W + b`` with x (n, in_features), W (in_features, out_features), b (out_features,).
 
     Parameters
@@ -54,24 +54,10 @@ class Linear(Layer):
         )
         self.b = Parameter((self.out_features,), "zeros") if self.bias else None
 
-    def own_parameters(self) -> dict[str, Parameter]:
-        """Return W as "weight" and b as "bias"."""
-        return {"weight": self.W} if self.b is None else {"weight": self.W, "bias": self.b}
-
-    @property
-    def weight(self) -> Parameter:
-        """The parameter W."""
-        return self.W
-
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(in_features,)."""
         return (self.in_features,)
-
-    def suit(self, behind: Layer) -> None:
-        """Take the initialiser that suits an activation, if none was chosen."""
-        if self.default_init and behind.suits is not None and self.W.value is None:
-            self.W.init = initializers.get(behind.suits)
 
     def fused_with(self, behind: Layer) -> Step | None:
         """Be one operation with an activation that can be trained."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit import initializers
 from nnkit.backends import Array
 from nnkit.backends.contract import Window
 from nnkit.given.meanings import ANY
@@ -18,11 +17,12 @@ from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_transposed import TransposedActivation
 from nnkit.layers.images import as_image
+from nnkit.layers.weighted import Weighted
 from nnkit.layers.windows import short
 from nnkit.parameters import Parameter
 
 
-class ConvTranspose2d(Layer):
+class ConvTranspose2d(Weighted):
     """Transposed convolution: each pixel of x puts a kernel, times its numbers, onto y.
 
     x is (n, height, width, in_channels), y (n, oh, ow, out_channels), with
@@ -101,25 +101,16 @@ class ConvTranspose2d(Layer):
             )
         self.default_init = init is None
         shape = (*self.kernel_size, self.out_channels, self.in_channels)
-        self.W = Parameter(shape, _initializer("xavier" if init is None else init))
+        self.W = Parameter(shape, self.initializer("xavier" if init is None else init))
         self.b = Parameter((self.out_channels,), "zeros") if self.bias else None
 
     def __repr__(self) -> str:
         return short(self)
 
-    def own_parameters(self) -> dict[str, Parameter]:
-        """Return W as "weight" and b as "bias"."""
-        return {"weight": self.W} if self.b is None else {"weight": self.W, "bias": self.b}
-
-    @property
-    def weight(self) -> Parameter:
-        """The parameter W."""
-        return self.W
-
-    def suit(self, behind: Layer) -> None:
-        """Take the initialiser that suits an activation, if none was chosen."""
-        if self.default_init and behind.suits is not None and self.W.value is None:
-            self.W.init = _initializer(behind.suits)
+    def initializer(self, init: Any) -> Initializer:
+        """Have a named one draw as for a layer from in to out channels, not the other way round."""
+        found = super().initializer(init)
+        return partial(_turned, found) if isinstance(init, str) else found
 
     @property
     def window(self) -> Window:
@@ -183,12 +174,6 @@ class ConvTranspose2d(Layer):
         dx = self.new("dx", x.shape)
         self.backend.convolution("identity", dy, self.W.value, None, self.window, 1, None, dx, None)
         return dx.reshape(self._shape)
-
-
-def _initializer(init: Any) -> Initializer:
-    """Have a named one draw as for a layer from in to out channels, not the other way round."""
-    found = initializers.get(init)
-    return partial(_turned, found) if isinstance(init, str) else found
 
 
 def _turned(draw: Initializer, rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
