@@ -72,9 +72,9 @@ def implemented() -> dict[str, dict]:
     """For each backend the functions that carry out its operations."""
     found = {"numpy": numpy.FORMULAS, "cupy": KERNELS}
     try:
-        from nnkit.backends.numba import calls, images
+        from nnkit.backends.numba import calls, convolutions, images
 
-        found["numba"] = contract.implementations(calls, images)
+        found["numba"] = contract.implementations(calls, convolutions, images)
     except ModuleNotFoundError:
         pass
     return found

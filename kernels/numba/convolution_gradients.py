@@ -53,7 +53,7 @@ def _masked(dy: Any, y: Any, out: Any) -> None:
 
 
 @inline
-def _before(dy: Any, y: Any, at: int, scratch: Any) -> Any:
+def before(dy: Any, y: Any, at: int, scratch: Any) -> Any:
     """The gradient before ReLU, in the scratch if there is some; else there is no ReLU."""
     if scratch.size == 0:
         return dy
@@ -68,7 +68,8 @@ def _chosen(dy: Any, place: Any, number: Any, out: Any) -> None:
 
 
 @inline
-def _add_up(d: Any, total: Any) -> None:
+def add_up(d: Any, total: Any) -> None:
+    """Add rows to a tile of some, which stays in the cache."""
     for first in range(0, d.size, total.size):
         part = d[first : first + total.size]
         for i in range(part.size):
@@ -180,8 +181,8 @@ def _input_gradient(
             now, first = min(rows, places - begin), image * places + begin
             for group in range(groups):
                 multiply_rows(
-                    *(dz, first * outputs + group * columns, outputs, images * now, columns),
-                    *(kernels[group * columns * row :], row, windows, size, width),
+                    *(dz, first * outputs + group * columns, outputs, 1, images * now, columns),
+                    *(kernels, group * columns * row, row, windows, 0, size, width, False),
                 )
                 for i in range(images):
                     here = positions, first + i * places, strips, group * channels
@@ -215,6 +216,16 @@ def _add_all(sums: Any, at: int, first: int, last: int, out: Any) -> None:
     for t in range(1, len(sums)):
         for j in range(first, last):
             out[j] += sums[t, at + j]
+
+
+@inline
+def add_tasks(sums: Any, dweight: Any, dbias: Any, team: Any) -> None:
+    """Add up what the tasks of all members have summed: weights', then biases' gradients."""
+    barrier(team)
+    first, last = my_chunk(dweight.size, team)
+    _add_all(sums, 0, first, last, dweight)
+    if team[ME] == 0:
+        _add_all(sums, dweight.size, 0, dbias.size, dbias)
 
 
 @shared(GRAIN)
@@ -269,9 +280,9 @@ def convolution_backward(
         for image in range(first, last, together):
             count = min(together, last - image)
             at, size = image * windows * outputs, count * windows * outputs
-            d = _before(dy[at : at + size], y, at, masks)
+            d = before(dy[at : at + size], y, at, masks)
             if dbias.size:
-                _add_up(d, total)
+                add_up(d, total)
             dz = d
             if apart:
                 dz = dense
@@ -293,9 +304,5 @@ def convolution_backward(
                     unpad(inputs, numbers, image, count, dx)
         if dbias.size:
             fold_tile(total, partial[dweight.size :])
-    barrier(team)
-    first, last = my_chunk(dweight.size, team)
-    _add_all(sums, 0, first, last, dweight)
-    if team[ME] == 0:
-        _add_all(sums, dweight.size, 0, dbias.size, dbias)
+    add_tasks(sums, dweight, dbias, team)
     restore_denormals(state)

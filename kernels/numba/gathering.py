@@ -71,15 +71,19 @@ def multiply_rows(
     a: Any,
     a_at: int,
     a_row: int,
+    a_column: int,
     count: int,
     depth: int,
     b: Any,
+    b_at: int,
     b_row: int,
     c: Any,
+    c_at: int,
     m: int,
     width: int,
+    add: bool,
 ) -> None:
-    """``c = a @ b`` for `count` rows of a, that many of c, each of m numbers."""
+    """``c = a @ b``, or ``c += a @ b``, for `count` rows, those of c of m numbers; see `tile`."""
     lanes = REGISTER_BYTES // a.itemsize
     vectors = (m + lanes - 1) // lanes
     for k in range(0, depth, DEPTH):
@@ -87,11 +91,13 @@ def multiply_rows(
             now = min(width, vectors - j)
             column = j * lanes
             last = min(now * lanes, m - column) - (now - 1) * lanes
-            deep = min(DEPTH, depth - k)
+            deep, more = min(DEPTH, depth - k), add | (k > 0)
             for i in range(0, count, HEIGHTS[now]):
                 tile(
-                    *(now, a, a_at + i * a_row + k, a_row, 1, b, k * b_row + column, b_row),
-                    *(c, i * m + column, m, deep, min(HEIGHTS[now], count - i), last, k > 0),
+                    *(now, a, a_at + i * a_row + k * a_column, a_row, a_column),
+                    *(b, b_at + k * b_row + column, b_row),
+                    *(c, c_at + i * m + column, m),
+                    *(deep, min(HEIGHTS[now], count - i), last, more),
                 )
 
 

@@ -91,8 +91,17 @@ CASES = {
     "many channels, pooled": Case((4, 6, 70), SAME, 130, pool=HALVES, kind="identity", n=1),
     "many channels in groups": Case((4, 4, 70), SAME, 130, groups=2, n=1),
     "many images": Case((6, 6, 3), SAME, 7, pool=HALVES, n=40),
+    "tiles": Case((6, 8, 16), SAME, 16, kind="identity", n=5),
+    "tiles at the edge": Case((7, 9, 16), SAME, 32, n=3),
+    "tiles without a border": Case((10, 11, 32), Window((3, 3)), 16, has_bias=False),
+    "tiles in a wide border": Case((8, 7, 16), Window((3, 3), padding=(2, 3)), 16),
+    "tiles, pooled": Case((8, 6, 16), SAME, 48, pool=HALVES),
+    "tiles, pooled, left over": Case((9, 7, 32), SAME, 16, pool=HALVES, kind="identity"),
+    "tiles of many images": Case((6, 6, 16), SAME, 16, n=60),
+    "no tiles": Case((6, 6, 16), SAME, 16, n=0),
 }
 BATCHES = ["same", "LeNet", "uneven", "two groups", "each channel", "many channels", "many images"]
+BATCHES += ["tiles", "tiles at the edge", "tiles, pooled"]
 """Cases for comparing an image alone with the same among others."""
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 

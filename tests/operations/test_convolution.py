@@ -69,6 +69,23 @@ def test_convolution_at_extremes(check, rng, pool, value, where, kind):
         check(forward(case), inputs, {"y": case.y, **chosen(case)}, ulps=0)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_the_tiles_that_see_it(backend, dtype, rng, value):
+    """Minimal filtering spreads it, from the places that see it to their neighbours only."""
+    case = Case((10, 10, 16), SAME, 16, kind="identity", n=1)
+    inputs = {name: array.astype(dtype) for name, array in given(case, rng).items()}
+    inputs["x"][0, 3, 6, 5] = value
+    y = backend.empty(case.y, dtype)
+    own = case.window, case.groups, case.pool
+    arrays = (backend.asarray(inputs[name]) for name in ("x", "weight", "bias"))
+    with np.errstate(invalid="ignore"):
+        backend.convolution(case.kind, *arrays, *own, y, None)
+    lost = ~np.isfinite(backend.to_numpy(y)).all(axis=(0, 3))
+    assert lost[2:5, 5:8].all()
+    lost[2:6, 4:8] = False
+    assert not lost.any()
+
+
 def test_a_pooled_nan_is_the_largest(check):
     """In a window with NaN, its place is that of the first."""
     x = np.arange(16.0).reshape(1, 4, 4, 1)

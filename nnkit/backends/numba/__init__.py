@@ -49,10 +49,12 @@ class NumbaBackend(NumpyBackend):
 
         self.threads = threads.count()
         threads.limit_blas()
-        from nnkit.backends.numba import calls, images
+        from nnkit.backends.numba import calls, convolutions, images
         from nnkit.kernels.numba.runtime import memory, tape
 
-        self._calls: dict[str, Callable[..., Call | None]] = implementations(calls, images)
+        self._calls: dict[str, Callable[..., Call | None]] = implementations(
+            calls, convolutions, images
+        )
         self._tape = tape
         self._alone = memory.ALONE
         self._thread = _Thread()

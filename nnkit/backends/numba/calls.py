@@ -1,6 +1,6 @@
 """For each operation the call of a kernel: which one, and how its arguments are arranged.
 
-Those on images are in images.py.
+Those on images are in convolutions.py and images.py.
 
 Only C-contiguous arrays come here, but for those declared as views: reshaping copies nothing.
 A function returns None where there is no kernel for its arguments.
