@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
+from nnkit.kernels.numba.codegen.windows import largest_along
 from nnkit.kernels.numba.gathering import clear, multiply, pad, readable
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
@@ -44,30 +45,6 @@ def _finish(y: Any, biases: Any, floor: Any) -> None:
             out[i] = floor if value < floor else value
 
 
-@inline
-def _begin_largest(z: Any, y: Any, place: Any) -> None:
-    """Places are numbers of y's type, so that both fit the same vectors."""
-    for i in range(y.size):
-        y[i] = z[i]
-        place[i] = 0
-
-
-@inline
-def _narrow(place: Any, out: Any) -> None:
-    for i in range(out.size):
-        out[i] = np.uint8(np.int32(place[i]))
-
-
-@inline
-def _larger(z: Any, number: Any, y: Any, place: Any) -> None:
-    """Note where z is larger than y, or the first NaN."""
-    for i in range(y.size):
-        value, best = z[i], y[i]
-        larger = (not value <= best) & (best == best)  # noqa: PLR0124
-        y[i] = value if larger else best
-        place[i] = number if larger else place[i]
-
-
 @shared(GRAIN)
 def convolution(
     x: Any,
@@ -94,7 +71,6 @@ def convolution(
     padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
     block = numbers[BLOCK_WINDOWS]
     largest = np.empty(block * elements * outputs if elements > 1 else 0, x.dtype)
-    places = np.empty(block * outputs if elements > 1 else 0, x.dtype)
     biases = np.empty(tile_width(block * outputs, outputs), x.dtype)
     repeat_row(bias, biases)
     low = x.dtype.type(floor)
@@ -122,11 +98,8 @@ def convolution(
                 size = now * outputs
                 out = y[target : target + size]
                 if elements > 1:
-                    where = places[:size]
-                    _begin_largest(z[:size], out, where)
-                    for e in range(1, elements):
-                        _larger(z[e * size : (e + 1) * size], x.dtype.type(e), out, where)
-                    _narrow(where, place[target : target + size])
+                    run, taps_of = (size, 1, 0, 0), (elements, size, 1, 1, 0, 0, 0)
+                    largest_along((z,), 0, (y, place), target, (), run, taps_of)
                 elif place.size > 0:
                     clear(place[target : target + size])
                 _finish(out, biases, low)

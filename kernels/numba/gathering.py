@@ -6,12 +6,20 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.jit import inline
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
-from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, gathered_tile, tile
+from nnkit.kernels.numba.codegen.tile import (
+    CHOOSING_ROWS,
+    PADDED,
+    TILE_ROWS,
+    choosing_tile,
+    gathered_tile,
+    tile,
+)
 from nnkit.kernels.numba.geometry import FIRST, HEIGHT, IMAGE, PADDED_HEIGHT, PADDED_ROW, ROW
 from nnkit.kernels.numba.geometry import PADDED as PADDED_SIZE
 from nnkit.kernels.numba.products import DEPTH
 
 HEIGHTS = (0, *TILE_ROWS.values())
+CHOOSING_HEIGHTS = (0, *CHOOSING_ROWS.values())
 """Rows of a tile, by its width in vectors."""
 
 
@@ -67,6 +75,37 @@ def multiply(
 
 
 @inline
+def add_chosen(
+    a: Any,
+    a_at: int,
+    rows: Any,
+    columns: Any,
+    depth: int,
+    b: Any,
+    b_at: int,
+    b_row: int,
+    apart: int,
+    c: Any,
+    c_at: int,
+    places: Any,
+    m: int,
+) -> None:
+    """Add a choosing product, a row of m numbers for each of `rows`; see `choosing_tile`."""
+    lanes = REGISTER_BYTES // a.itemsize
+    vectors = (m + lanes - 1) // lanes
+    most = len(CHOOSING_HEIGHTS) - 1
+    for j in range(0, vectors, most):
+        now = min(most, vectors - j)
+        column = j * lanes
+        for i in range(0, rows.size, CHOOSING_HEIGHTS[now]):
+            choosing_tile(
+                *(now, a, a_at, rows, i, columns, 0, b, b_at + column, b_row),
+                *(c, c_at + column, places, i, depth, min(CHOOSING_HEIGHTS[now], rows.size - i)),
+                *(min(now * lanes, m - column) - (now - 1) * lanes, True, apart),
+            )
+
+
+@inline
 def multiply_rows(
     a: Any,
     a_at: int,
@@ -103,7 +142,7 @@ def multiply_rows(
 
 @inline
 def copy(x: Any, out: Any) -> None:
-    """``out = x`` for flat arrays."""
+    """``out = x`` for flat arrays, of any types."""
     for i in range(out.size):
         out[i] = x[i]
 

@@ -57,6 +57,8 @@ class Tables(NamedTuple):
     """Where the rows of the output begin, and those of the weights' matrix."""
     strips: Table
     """For each strip of a window, how far behind its first number it begins."""
+    firsts: Table
+    """For each pooling window of a group of images, where its first element's window begins."""
 
 
 (
@@ -78,12 +80,15 @@ class Tables(NamedTuple):
     WINDOW,
     STRIP,
     STEP,
-) = range(18)
+    DOWN,
+    RIGHT,
+) = range(20)
 """`Tables.numbers`: an image's rows and the length of one; its size; rows of a padded image,
 the length of one and its size; where in it the first pixel is; whether it is another than the image
 itself; pooling windows of an image, elements of a window, windows of a block; images of a group;
 channels, outputs, groups of channels; numbers of a window in one group of channels, and of each of
-its strips, which lie together in an image; the distance of places whose windows share no pixel."""
+its strips, which lie together in an image; the distance of places whose windows share no pixel; how
+far apart the windows of a place and of those below and beside it are, if 2x2 are pooled, else 0."""
 
 
 def _all(*axes: Any) -> Table:
@@ -142,6 +147,11 @@ def tables(shape: Shape) -> Tables:
     strip = shape.size[1] * c if whole else c // shape.groups
     reach = (shape.size[1] - 1) * shape.dilation[1] // shape.stride[1] + 1
     numbers += [block, together, c, o, shape.groups, depth, strip, reach]
+    down, right = shape.stride[0] * columns * c, shape.stride[1] * c
+    numbers += [down, right] if shape.pool == (2, 2) else [0, 0]
+    first = [
+        np.arange(n) * step for n, step in zip(_windows(shape), shape.pool_stride, strict=True)
+    ]
     return Tables(
         np.array(numbers, np.int64),
         _all(np.arange(together) * size, place),
@@ -155,6 +165,7 @@ def tables(shape: Shape) -> Tables:
             np.arange(shape.size[0]) * shape.dilation[0] * columns * c,
             0 if whole else np.arange(shape.size[1]) * shape.dilation[1] * c,
         ),
+        _all(np.arange(together) * size, first[0] * down, first[1] * right),
     )
 
 

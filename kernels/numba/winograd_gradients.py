@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.kernels.numba.backward import add_tasks, add_up, before
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
@@ -14,7 +15,6 @@ from nnkit.kernels.numba.codegen.winograd import (
     tile_to_kernel,
 )
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.convolution_gradients import add_tasks, add_up, before
 from nnkit.kernels.numba.gathering import clear, multiply_rows, pad, unpad
 from nnkit.kernels.numba.geometry import CHANNELS, COPIED, IMAGE, OUTPUTS, PADDED, PADDED_ROW
 from nnkit.kernels.numba.products import transpose

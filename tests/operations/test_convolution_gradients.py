@@ -55,15 +55,47 @@ def test_random_numbers(check, rng, case):
     check(backward(case), gradient_inputs(case, rng, rounded), shapes(case), ulps=8, scale=scale)
 
 
-@pytest.mark.parametrize("pool", [None, HALVES])
+WHERE = [(where, pool) for where in ("weight", "dy", "y") for pool in (None, HALVES)]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-@pytest.mark.parametrize("where", ["x", "weight", "dy", "y"])
+@pytest.mark.parametrize(("where", "pool"), [("x", None), *WHERE])
 def test_convolution_backward_at_extremes(check, rng, pool, value, where):
     case = Case((6, 5, 3), SAME, 4, pool=pool)
     inputs = gradient_inputs(case, rng)
     inputs[where].flat[inputs[where].size // 2] = value
     with np.errstate(invalid="ignore"):
         check(backward(case), inputs, shapes(case), ulps=0)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_pixel_counts_where_places_that_see_it_were_chosen(backend, dtype, rng, value):
+    """With places that were not, its product is with zero, which backends may leave out."""
+    case = Case((6, 5, 3), SAME, 4, pool=HALVES, kind="identity")
+    inputs = gradient_inputs(case, rng)
+    inputs["dy"] = np.ones(case.y)
+    inputs["x"][1, 2, 3, 1] = value
+    dz = plain_windows.max_pool_backward(
+        *(inputs["dy"], inputs["place"], HALVES, (case.n, *case.places, case.outputs))
+    )
+    seen = (~np.isfinite(inputs["x"])).astype(float)
+    by_chosen, by_any = (
+        plain_windows.convolution_backward(d, seen, inputs["weight"], SAME, 1)[0] > 0
+        for d in (dz, np.ones_like(dz))
+    )
+    arrays = {
+        name: backend.asarray(array if name == "place" else array.astype(dtype))
+        for name, array in inputs.items()
+    }
+    dweight = backend.empty(case.weight, dtype)
+    own = case.window, case.groups, case.pool, arrays["y"], arrays["place"]
+    with np.errstate(invalid="ignore"):
+        backend.convolution_backward(
+            case.kind, *(arrays[n] for n in ("dy", "x", "weight")), *own, dweight, None, None
+        )
+    lost = ~np.isfinite(backend.to_numpy(dweight))
+    assert lost[by_chosen].all()
+    assert not lost[~by_any].any()
 
 
 @pytest.mark.parametrize("name", BATCHES)

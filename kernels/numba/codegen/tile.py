@@ -10,6 +10,9 @@ In a product of matrices a lies regularly, at distances of `a_row` and `a_column
 tables say where each of its rows and columns begins, ``a[rows[i] + columns[k]]``, and each row of
 the result: so a convolution is a product without copies of what its windows see (the indirect
 convolution of Dukhan 2019).
+
+In a choosing one, which is gathered, a has four numbers in each place, and each element of b says
+by which of them it is multiplied.
 """
 
 from __future__ import annotations
@@ -28,51 +31,72 @@ if X86 and REGISTER_BYTES < 64:
     TILE_ROWS = {1: 8, 2: 6, 3: 4}
 """For each width of a tile, in vectors, its rows: as many as 32 or 16 vector registers hold."""
 
+CHOOSING_ROWS = {1: 13, 2: 9}
+if X86 and REGISTER_BYTES < 64:
+    CHOOSING_ROWS = {1: 8}
+"""The same for tiles whose factors are chosen."""
+
 PADDED = REGISTER_BYTES == 16
 """Whether tiles read whole vectors of b only, which must be copied to longer rows for that: small
 registers come without instructions for parts of them."""
 
 _BIT = ir.IntType(1)
+PLAIN, GATHERED, CHOOSING = "plain", "gathered", "choosing"
 
 
-def _tile_function(context: Any, module: Any, kind: Any, vectors: int, gathered: bool) -> Any:
+def _tile_function(context: Any, module: Any, kind: Any, vectors: int, how: str) -> Any:
     """Write, or find, the function that computes a tile so many vectors wide.
 
     It is not merged into its callers, where LLVM would not keep all sums in registers.
     """
-    name = f"nnkit_{'gathered_' if gathered else ''}tile_{kind.dtype}_{vectors}"
+    name = f"nnkit_{how}_tile_{kind.dtype}_{vectors}"
     if name in module.globals:
         return module.globals[name]
     real = context.get_data_type(kind.dtype).as_pointer()
-    place = I64.as_pointer() if gathered else I64
+    place = I64 if how == PLAIN else I64.as_pointer()
     arguments = [real, place, place, real, I64, real, place, I64, I64, I64, _BIT]
+    arguments += [I64] if how == CHOOSING else []
     function = ir.Function(module, ir.FunctionType(ir.VoidType(), arguments), name)
     function.linkage = "internal"
     function.attributes.add("noinline")
     builder = ir.IRBuilder(function.append_basic_block())
-    _write_tile(builder, context, kind, vectors, gathered)
+    _write_tile(builder, context, kind, vectors, how)
     builder.ret_void()
     return function
 
 
-def _places(builder: Any, numbers: list[Any], where: Any, gathered: bool) -> list[Any]:
+def _places(builder: Any, numbers: list[Any], where: Any, how: str) -> list[Any]:
     """Where these rows begin: as a table says, or all at one distance."""
-    if gathered:
-        return [builder.load(builder.gep(where, [number])) for number in numbers]
-    return [builder.mul(number, where) for number in numbers]
+    if how == PLAIN:
+        return [builder.mul(number, where) for number in numbers]
+    return [builder.load(builder.gep(where, [number])) for number in numbers]
 
 
-def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, gathered: bool) -> None:
-    a_first, a_row, a_column, b_first, b_row, c, c_row, depth, rows, columns, add = (
+def _factors(vector: Vectors, a: Any, offset: Any, choices: list[Any]) -> list[Any]:
+    """By what vectors of b are multiplied: a number of a, or a choice of four for each element."""
+    builder = vector.builder
+    place = builder.gep(a, [offset])
+    if choices[0] is None:
+        return [vector.spread(builder.load(place))] * len(choices)
+    quad = builder.load(builder.bitcast(place, ir.VectorType(vector.real, 4).as_pointer()))
+    quad.align = vector.size
+    return [vector.choose(quad, choice) for choice in choices]
+
+
+def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, how: str) -> None:
+    a_first, a_row, a_column, b_first, b_row, c, c_row, depth, rows, columns, add, *apart = (
         builder.function.args
     )
     vector = Vectors(context, builder, kind, columns)
-    height = TILE_ROWS[vectors]
+    height = (CHOOSING_ROWS if how == CHOOSING else TILE_ROWS)[vectors]
     places = [(i, j) for i in range(height) for j in range(vectors)]
     masked = [j == vectors - 1 for j in range(vectors)]
     numbers = first_rows(builder, height, rows)
-    a_rows = [builder.gep(a_first, [at]) for at in _places(builder, numbers, a_row, gathered)]
-    c_rows = [builder.gep(c, [at]) for at in _places(builder, numbers, c_row, gathered)]
+    ahead = _places(builder, numbers, a_row, how)
+    if how == CHOOSING:
+        ahead = [builder.mul(at, I64(4)) for at in ahead]
+    a_rows = [builder.gep(a_first, [at]) for at in ahead]
+    c_rows = [builder.gep(c, [at]) for at in _places(builder, numbers, c_row, how)]
     start = builder.block
     read, begin, loop, end = (
         builder.append_basic_block(name) for name in ("read", "begin", "loop", "end")
@@ -93,18 +117,22 @@ def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, gathered: b
     builder.position_at_end(loop)
     left, column, b = builder.phi(I64), builder.phi(a_column.type), builder.phi(b_first.type)
     sums = {place: builder.phi(vector.kind) for place in places}
-    row = [vector.load(b, j, masked[j] and not PADDED) for j in range(vectors)]
+    whole = PADDED or how == CHOOSING
+    row = [vector.load(b, j, masked[j] and not whole) for j in range(vectors)]
     after = {}
-    offset = builder.load(column) if gathered else column
+    offset, choices = column if how == PLAIN else builder.load(column), [None] * vectors
+    if how == CHOOSING:
+        offset = builder.mul(offset, I64(4))
+        numbers = [vector.load(builder.gep(b, apart), j, False) for j in range(vectors)]
+        choices = [vector.whole(number) for number in numbers]
     for i, a in enumerate(a_rows):
-        factor = vector.spread(builder.load(builder.gep(a, [offset])))
-        for j in range(vectors):
+        for j, factor in enumerate(_factors(vector, a, offset, choices)):
             after[i, j] = vector.multiply_add(factor, row[j], sums[i, j])
     less = builder.sub(left, I64(1))
-    if gathered:
-        first_column, next_column = a_column, builder.gep(column, [I64(1)])
-    else:
+    if how == PLAIN:
         first_column, next_column = I64(0), builder.add(column, a_column)
+    else:
+        first_column, next_column = a_column, builder.gep(column, [I64(1)])
     for value, at_first, next_time in (
         (left, depth, less),
         (column, first_column, next_column),
@@ -151,7 +179,7 @@ def tile(
         kinds = signature.args
         a, b, c = (pointer(context, builder, kinds[i], args[i], args[i + 1]) for i in (1, 5, 8))
         arguments = [a, *args[3:5], b, args[7], c, *args[10:]]
-        _call_tile(context, builder, kinds[1], args[0], arguments, gathered=False)
+        _call_tile(context, builder, kinds[1], args[0], arguments, PLAIN)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -193,7 +221,7 @@ def gathered_tile(
             pointer(context, builder, kinds[i], args[i], args[i + 1]) for i in (1, 3, 5, 7, 10, 12)
         )
         arguments = [a, rows, columns, b, args[9], c, places, *args[14:]]
-        _call_tile(context, builder, kinds[1], args[0], arguments, gathered=True)
+        _call_tile(context, builder, kinds[1], args[0], arguments, GATHERED)
         return context.get_dummy_value()
 
     whole = types.int64
@@ -201,17 +229,60 @@ def gathered_tile(
     return types.void(whole, *tables, whole, whole, whole, types.boolean), generate
 
 
+@intrinsic
+def choosing_tile(
+    _context: Any,
+    vectors: Any,
+    a: Any,
+    a_at: Any,
+    rows: Any,
+    rows_at: Any,
+    columns: Any,
+    columns_at: Any,
+    b: Any,
+    b_at: Any,
+    b_row: Any,
+    c: Any,
+    c_at: Any,
+    places: Any,
+    places_at: Any,
+    depth: Any,
+    count: Any,
+    last: Any,
+    add: Any,
+    apart: Any,
+) -> Any:
+    """Do as `gathered_tile`, with four numbers in each place of a, of which elements of b choose.
+
+    Tables count places. An element's choice, a number 0 to 3, is `apart` from it. All of the last
+    vector of b is read.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        a, rows, columns, b, c, places = (
+            pointer(context, builder, kinds[i], args[i], args[i + 1]) for i in (1, 3, 5, 7, 10, 12)
+        )
+        arguments = [a, rows, columns, b, args[9], c, places, *args[14:]]
+        _call_tile(context, builder, kinds[1], args[0], arguments, CHOOSING)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    tables = a, whole, rows, whole, columns, whole, b, whole, whole, c, whole, places, whole
+    return types.void(whole, *tables, whole, whole, whole, types.boolean, whole), generate
+
+
 def _call_tile(
-    context: Any, builder: Any, kind: Any, vectors: Any, arguments: list[Any], gathered: bool
+    context: Any, builder: Any, kind: Any, vectors: Any, arguments: list[Any], how: str
 ) -> None:
     """Call the function of a tile that is so many vectors wide."""
     done = builder.append_basic_block("done")
     choice = builder.switch(vectors, done)
-    for width in TILE_ROWS:
+    for width in CHOOSING_ROWS if how == CHOOSING else TILE_ROWS:
         block = builder.append_basic_block(f"tile{width}")
         choice.add_case(I64(width), block)
         builder.position_at_end(block)
-        function = _tile_function(context, builder.module, kind, width, gathered)
+        function = _tile_function(context, builder.module, kind, width, how)
         builder.call(function, arguments)
         builder.branch(done)
     builder.position_at_end(done)

@@ -6,9 +6,13 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
-from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES, X86
 
 _I32, I64 = ir.IntType(32), ir.IntType(64)
+
+
+_CHOOSE = {16: "llvm.x86.avx512.vpermilvar.ps.512", 8: "llvm.x86.avx.vpermilvar.ps.256"}
+"""Instructions that choose one of four reals for each lane, by lanes."""
 
 
 class Vectors:
@@ -39,6 +43,27 @@ class Vectors:
         pairs = ((first + i, self.lanes + first + i) for i in range(self.lanes // 2))
         order = ir.Constant(ir.VectorType(_I32, self.lanes), [i for pair in pairs for i in pair])
         return self.builder.shuffle_vector(a, b, order)
+
+    def whole(self, vector: Any) -> Any:
+        """Integers of the numbers of a vector, which are whole."""
+        return self.builder.fptosi(vector, ir.VectorType(ir.IntType(8 * self.size), self.lanes))
+
+    def choose(self, quad: Any, numbers: Any) -> Any:
+        """For each lane one of four reals, by integers 0 to 3."""
+        builder = self.builder
+        order = [i % 4 for i in range(self.lanes)]
+        if X86 and self.size == 4 and self.lanes > 4:
+            name = _CHOOSE[self.lanes]
+            lanes = ir.Constant(ir.VectorType(_I32, self.lanes), order)
+            quads = builder.shuffle_vector(quad, ir.Constant(quad.type, ir.Undefined), lanes)
+            kind = ir.FunctionType(self.kind, [self.kind, numbers.type])
+            function = cgutils.get_or_insert_function(builder.module, kind, name)
+            return builder.call(function, [quads, numbers])
+        first, *others = (self.spread(builder.extract_element(quad, _I32(i))) for i in range(4))
+        for i, value in enumerate(others, 1):
+            here = ir.Constant(numbers.type, [i] * self.lanes)
+            first = builder.select(builder.icmp_signed("==", numbers, here), value, first)
+        return first
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``, rounded once by processors that can."""

@@ -19,6 +19,7 @@ from nnkit.kernels.numba import (
     winograd,
     winograd_gradients,
 )
+from nnkit.kernels.numba.backward import task_count
 from nnkit.kernels.numba.geometry import Shape, tables
 from nnkit.kernels.numba.products import best_width
 from nnkit.kernels.numba.winograd_geometry import is_possible, tiles
@@ -93,7 +94,7 @@ def convolution(
         width = best_width(table.length, shape.outputs, x.itemsize)
         return winograd.winograd, work, (*arrays, *places, *table, len(x), floor, width), None
     width = best_width(rows, shape.outputs // groups, x.itemsize)
-    arguments = *arrays, *places, *tables(shape)[:-1], len(x), floor, width
+    arguments = *arrays, *places, *tables(shape)[:4], len(x), floor, width
     return gathered.convolution, work, arguments, None
 
 
@@ -117,7 +118,7 @@ def convolution_backward(
     wanted = _flat(dweight, dbias, dx, dtype=x.dtype)
     rows, depth, masked = len(x) * prod(shape.places), prod(weight.shape[:3]), kind == "relu"
     work = rows * weight.size * sum(array is not None for array in (dweight, dx))
-    tasks = convolution_gradients.task_count(len(x), rows, weight.size)
+    tasks = task_count(len(x), rows, weight.size)
     sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
     if _is_depthwise(shape):
         arguments = *arrays, *wanted, *tables(shape)[:3], len(x), _run(shape), masked
