@@ -7,7 +7,7 @@ from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import MAX_TASKS
 from nnkit.kernels.numba.runtime.team import barrier, my_chunk
 
-TASK_ROWS = 1024
+TASK_ROWS = 512
 """Places worth a task, whose sums are as many numbers as the weights."""
 LARGE_TASKS, SUMS = 8, 1 << 22
 """Tasks where the weights are many: the sums of more would have more numbers than that."""

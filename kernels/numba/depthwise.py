@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.kernels.numba.backward import before
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.gathering import clear, copy, pad, unpad
@@ -92,13 +93,6 @@ def depthwise(
 
 
 @inline
-def _before(dy: Any, y: Any, masked: bool, out: Any) -> None:
-    """The gradient before ReLU, if there is one."""
-    for i in range(out.size):
-        out[i] = dy.dtype.type(0) if masked and not y[i] > 0 else dy[i]
-
-
-@inline
 def _fold(runs: Any, row: Any) -> None:
     """Add up the places of a run."""
     clear(row)
@@ -135,7 +129,7 @@ def depthwise_backward(
     padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
     inputs = np.empty(together * numbers[PADDED] if copied and wanted else 0, x.dtype)
     kernels = _repeated(weight, channels, length)
-    totals, dz = np.empty((taps.size + 1, length), x.dtype), np.empty(length, x.dtype)
+    totals, masks = np.empty((taps.size + 1, length), x.dtype), np.empty(length * masked, x.dtype)
     ones = np.ones(length, x.dtype)
     begin, end = my_range(len(sums), team)
     for task in range(begin, end):
@@ -151,7 +145,7 @@ def depthwise_backward(
             clear(gradients[at : at + count * numbers[PADDED] if wanted else at])
             for i in range(count * windows // run):
                 there = (image * windows // run + i) * length
-                _before(dy[there : there + length], y[there : there + length], masked, dz)
+                dz = before(dy[there : there + length], y, there, masks)
                 _multiply_add(dz, ones, totals[taps.size])
                 for k in range(taps.size):
                     place = at + positions[i * run] + taps[k]

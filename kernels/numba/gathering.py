@@ -155,11 +155,17 @@ def clear(out: Any) -> None:
 
 
 @inline
-def pad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
-    """Copy images into padded ones, whose borders are zeros already."""
+def _inner(numbers: Any) -> Any:
+    """Rows of an image that a padded one has, and how many numbers of each."""
     height = min(numbers[HEIGHT], numbers[PADDED_HEIGHT] - numbers[FIRST] // numbers[PADDED_ROW])
     left = numbers[FIRST] % numbers[PADDED_ROW]
-    row = min(numbers[ROW], numbers[PADDED_ROW] - left)
+    return height, min(numbers[ROW], numbers[PADDED_ROW] - left)
+
+
+@inline
+def pad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
+    """Copy images into padded ones, whose borders are zeros already."""
+    height, row = _inner(numbers)
     for i in range(count):
         source, target = (first + i) * numbers[IMAGE], i * numbers[PADDED_SIZE] + numbers[FIRST]
         for _ in range(height):
@@ -170,9 +176,7 @@ def pad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
 @inline
 def unpad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
     """Copy padded images, without their borders, to where images are; what they lack is zero."""
-    height = min(numbers[HEIGHT], numbers[PADDED_HEIGHT] - numbers[FIRST] // numbers[PADDED_ROW])
-    left = numbers[FIRST] % numbers[PADDED_ROW]
-    row = min(numbers[ROW], numbers[PADDED_ROW] - left)
+    height, row = _inner(numbers)
     clear(out[first * numbers[IMAGE] : (first + count) * numbers[IMAGE]])
     for i in range(count):
         source, target = i * numbers[PADDED_SIZE] + numbers[FIRST], (first + i) * numbers[IMAGE]

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import augment as augmentation
+from nnkit.augment import Augment
 from nnkit.backends import Array, get_backend
-from nnkit.backends.contract import Changes
 from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.layers.base import as_reals
@@ -97,7 +98,7 @@ def as_input(model: Sequential, batch: Array) -> Array:
     return model.backend.asarray(real)
 
 
-def picture_shape(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...]:
+def _picture(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of an example as a picture: rows of pixels are what an `Image` in front makes."""
     wanted = model.input_shape
     rows_of_pixels = wanted is not None and len(wanted) == 3 and shape == (prod(wanted),)
@@ -108,7 +109,7 @@ class Batch:
     """The arrays that a mini-batch is gathered into, and the gradient of its outputs.
 
     Examples that are on the host come through a `feed`, whose blocks hold some batches `together`.
-    With `changes`, pictures are changed on the way, at random by a `key`.
+    Pictures are changed on the way as `augment` says, at random by a `seed`.
     """
 
     def __init__(
@@ -117,16 +118,18 @@ class Batch:
         data: Data,
         size: int,
         together: int = 1,
-        changes: Changes | None = None,
-        key: int = 0,
+        augment: Augment = (),
+        seed: int = 0,
     ) -> None:
         backend = model.backend
         self.data, self.size, self.backend = data, size, backend
         self.feed = Feed(backend, data.x, size * together) if data.on_host else None
-        self.changes, self.key = changes, key
-        self.picture = picture_shape(model, data.x.shape[1:])
-        self.x = backend.empty((size, *data.x.shape[1:]), model.dtype)
-        self.changed = self.x if changes is None else backend.empty(self.x.shape, model.dtype)
+        self.key, self.changes = augmentation.key(seed), None
+        self.picture = _picture(model, data.x.shape[1:])
+        self.x = self.changed = backend.empty((size, *data.x.shape[1:]), model.dtype)
+        if augment:
+            self.changes = augmentation.changes(augment, (len(data), *self.picture))
+            self.changed = backend.empty(self.x.shape, model.dtype)
         self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
         self.gradient = backend.empty((size, *data.outputs), model.dtype)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import augment as augmentation
 from nnkit.augment import Augment
 from nnkit.backends import Array
 from nnkit.backends.contract import STEP, CaptureError
@@ -18,7 +17,7 @@ from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
 from nnkit.showing.warning import warn
 from nnkit.training.configuration import Configuration, configuration
-from nnkit.training.data import Batch, Data, picture_shape
+from nnkit.training.data import Batch, Data
 from nnkit.training.indices import check_log, check_step
 
 STRETCH, MOST_ROWS = 1024, 2**20
@@ -52,10 +51,7 @@ class Steps:
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace, self.augment = workspace, augment
         _check_least_rows(model, len(data), batch_size)
-        pictures = len(data), *picture_shape(model, data.x.shape[1:])
-        changes = augmentation.changes(augment, pictures) if augment else None
-        key = augmentation.key(seed)
-        self.batch = Batch(model, data, batch_size, accumulate, changes, key)
+        self.batch = Batch(model, data, batch_size, accumulate, augment, seed)
         self._draws = int(bool(augment))
         """Random forwards that a batch counts in the optimizer's counters."""
         steps = -(-len(data) // batch_size)
