@@ -34,6 +34,9 @@ __all__ = [
     "SoftmaxCrossEntropy",
 ]
 
+TO_ROWS = "put Flatten() behind the last layer, or GlobalAvgPool2d() for the mean of each channel"
+"""What is to be done with a model whose outputs are images."""
+
 
 class Loss(Configured):
     """The mean loss of predictions against targets, and its gradient.
@@ -69,7 +72,8 @@ class Loss(Configured):
         if y.dtype not in (np.float32, np.float64):
             y = backend.asarray(y, np.float32)
         if y.ndim != 2:
-            raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}")
+            remedy = f": {TO_ROWS}" if y.ndim > 2 else ""
+            raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}{remedy}")
         t = self.prepare(backend, target, y.shape, y.dtype)
         self._gradient = gradient = backend.empty(y.shape, y.dtype)
         log, counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
