@@ -32,6 +32,7 @@ def feature_maps(
     *,
     layer: str | int | None = None,
     count: int = 16,
+    ink: bool | None = None,
     title: str = "What the filters show",
 ) -> Figure:
     """Draw an image and below it what each filter of a model's convolutions shows of it.
@@ -49,6 +50,9 @@ def feature_maps(
         The path of one convolution, such as 1 or "3.1", as `summary` names it; None: all.
     count
         How many maps of each convolution to draw at most, the first ones.
+    ink
+        Whether high values of a gray image are drawn dark, as digits are, and not light, as
+        photographs are. None: whether half of the pixels at the border have the lowest value.
     title
         Headline of the picture.
 
@@ -75,7 +79,7 @@ def feature_maps(
         max(5, CELL * across + 0.4), CELL * sum(heights) + LINE * len(heights) + 0.7, title
     )
     rows = figure.subplots(len(heights), gridspec_kw={"height_ratios": heights})
-    draw_image(rows[0], image)
+    draw_image(rows[0], image, ink)
     rows[0].set_anchor("W")
     _name(rows[0], f"the image, {'x'.join(map(str, image.shape))}")
     for axes, headline, grid, maps in zip(rows[1:], headlines, grids, drawn, strict=True):
