@@ -25,6 +25,12 @@ CELL = 0.85
 LINE = 0.35
 """Inches for what is written above the maps of a layer."""
 
+WRITTEN = 6.8
+"""Inches that it takes across."""
+
+TALL = 1.5
+"""How many times as tall as wide a picture may be, unless it has one layer beside the other."""
+
 
 def feature_maps(
     model: Sequential,
@@ -38,7 +44,8 @@ def feature_maps(
     """Draw an image and below it what each filter of a model's convolutions shows of it.
 
     They are drawn as they are behind the activation, red where positive and blue where negative; 0
-    is white, and all maps of a layer have one scale.
+    is white, and all maps of a layer have one scale. Those of deep networks are in several columns,
+    to be read downwards.
 
     Parameters
     ----------
@@ -74,19 +81,32 @@ def feature_maps(
         grids.append(Grid(n, min(n, COLUMNS), width / height, (0.08 * width / height, 0.08)))
         drawn.append(maps[:count])
     across = max(grid.size()[0] for grid in grids)
-    heights = [1.2, *(grid.size()[1] for grid in grids)]
-    figure = new_figure(
-        max(5, CELL * across + 0.4), CELL * sum(heights) + LINE * len(heights) + 0.7, title
-    )
-    rows = figure.subplots(len(heights), gridspec_kw={"height_ratios": heights})
-    draw_image(rows[0], image, ink)
-    rows[0].set_anchor("W")
-    _name(rows[0], f"the image, {'x'.join(map(str, image.shape))}")
-    for axes, headline, grid, maps in zip(rows[1:], headlines, grids, drawn, strict=True):
+    width, columns, rows = _arranged([grid.size()[1] for grid in grids], across)
+    heights = [1.2, *rows]
+    figure = new_figure(width + 0.4, CELL * sum(heights) + LINE * len(heights) + 0.7, title)
+    places = figure.add_gridspec(len(heights), columns, height_ratios=heights)
+    first = figure.add_subplot(places[0, 0])
+    draw_image(first, image, ink)
+    first.set_anchor("W")
+    _name(first, f"the image, {'x'.join(map(str, image.shape))}")
+    for i, (headline, grid, maps) in enumerate(zip(headlines, grids, drawn, strict=True)):
+        column, row = divmod(i, len(rows))
+        axes = figure.add_subplot(places[1 + row, column])
         _draw(axes, grid, maps)
         axes.set_xlim(-0.05, across)
         _name(axes, headline)
     return figure
+
+
+def _arranged(heights: list[float], across: float) -> tuple[float, int, list[float]]:
+    """Width in inches, columns and heights of the rows, for layers of such heights downwards."""
+    width, columns, rows = max(4.6, CELL * across), 1, heights
+    while len(rows) > 1 and CELL * sum(rows) + LINE * len(rows) > TALL * width:
+        columns += 1
+        n = -(-len(heights) // columns)
+        rows = [max(heights[i::n]) for i in range(n)]
+        width = columns * max(WRITTEN, CELL * across)
+    return width, columns, rows
 
 
 def _described(maps: Maps, count: int) -> str:
