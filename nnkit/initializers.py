@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from nnkit.backends import get_backend
 from nnkit.given import names
+from nnkit.given.missing import missing
 from nnkit.given.options import number, shown
 
 
@@ -144,3 +145,10 @@ def _given(
     if values.shape != shape:
         raise ValueError(f"initial values of shape {values.shape} for a parameter of {shape}")
     return values
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, INITIALIZERS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nnkit.given.meanings import (
     PROBABILITIES,
     Meaning,
 )
+from nnkit.given.missing import missing
 from nnkit.given.options import number
 from nnkit.kernels.table import LOSSES
 from nnkit.targets import as_numbers, labels
@@ -419,3 +420,10 @@ def get(loss: str | Loss) -> Loss:
     if isinstance(loss, str):
         return names.find(loss, _NAMED | _ALIASES, "loss", _NAMED)()
     raise names.refuse('the loss must be one such as MeanSquaredError() or "mse"', loss, Loss)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, __all__)

@@ -20,6 +20,11 @@ COMMANDS = [
 ]
 
 
+def test_the_command_is_the_name_of_a_function():
+    functions = {getattr(plotting, name) for name in plotting.__all__}
+    assert {getattr(plotting, command.replace("-", "_")) for command in COMMANDS} == functions
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """Work in an empty folder, on NumPy, with no data set at hand but digits."""

@@ -123,6 +123,8 @@ def test_names_that_are_none(call, message):
         "DepthwiseConv2D": r"write Conv2d\(\.\.\., groups=in_channels\)",
         "LSTM": "nnkit has no layers for sequences",
         "RandomCrop": "pictures are changed where they are trained on: fit",
+        "ResNet18": r"did you mean nnkit\.models\.resnet20\?",
+        "StepLR": r"did you mean nnkit\.schedules\.StepDecay\?",
     }.items(),
 )
 def test_attributes(name, meant):
@@ -131,6 +133,66 @@ def test_attributes(name, meant):
     assert not hasattr(nnkit, name)
     with pytest.raises(ImportError, match=f"^cannot import name '{name}' from 'nnkit': {meant}"):
         exec(f"from nnkit import {name}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        ("activations", "Relu", "did you mean nnkit.activations.relu?"),
+        ("augment", "RandomHorizontalFlip", "pictures are changed where they are trained on: "
+         "fit(x, t, augment=nnkit.augment.Flip())"),
+        ("augment", "flip", "did you mean nnkit.augment.Flip?"),
+        ("augment", "Compose", "write several in a list, fit(x, t, augment=[Shift(2), Flip()])"),
+        ("data", "load_mnist", "did you mean nnkit.data.load?"),
+        ("initializers", "kaiming_uniform", "did you mean nnkit.initializers.he?"),
+        ("losses", "CrossEntropyLoss", "did you mean nnkit.losses.SoftmaxCrossEntropy?"),
+        ("models", "resnet18", "did you mean nnkit.models.resnet20?"),
+        ("models", "LeNet", "did you mean nnkit.models.lenet?"),
+        ("optimizers", "RMSprop", "did you mean nnkit.optimizers.RMSProp?"),
+        ("plotting", "plot_confusion", "did you mean nnkit.plotting.confusion_matrix?"),
+        ("schedules", "CosineAnnealingLR", "did you mean nnkit.schedules.Cosine?"),
+    ],
+)  # fmt: skip
+def test_attributes_of_modules(module, name, meant):
+    with pytest.raises(AttributeError) as error:
+        getattr(getattr(nnkit, module), name)
+    assert str(error.value) == f"module 'nnkit.{module}' has no attribute '{name}': {meant}"
+    with pytest.raises(AttributeError, match=r"has no attribute 'zzzzz'$"):
+        _ = getattr(nnkit, module).zzzzz
+    with pytest.raises(ImportError, match=f"^cannot import name '{name}' from 'nnkit.{module}'"):
+        exec(f"from nnkit.{module} import {name}")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (network(), "fit", "a trainer does that, nnkit.Trainer(model, loss).fit(x, t, epochs=5)"),
+        (nnkit.Linear(1, 2), "predict", "a trainer does that, nnkit.Trainer(model, "
+         "loss).predict(x); model(x) gives the outputs"),
+        (network(), "state_dict", "a copy of all values is model.state()"),
+        (network(), "cuda", "write model.to('cupy')"),
+        (nnkit.Adam(), "zero_grad", "gradients are overwritten by backward: there is nothing to "
+         "set to zero"),
+    ],
+)  # fmt: skip
+def test_attributes_of_objects(owner, name, meant):
+    with pytest.raises(AttributeError) as error:
+        getattr(owner, name)
+    cls = type(owner).__name__
+    assert str(error.value) == f"'{cls}' object has no attribute '{name}': {meant}"
+    assert not hasattr(owner, name)
+    with pytest.raises(AttributeError, match=f"^'{cls}' object has no attribute 'zzz'$"):
+        _ = owner.zzz
+
+
+def test_a_property_says_by_itself_what_it_lacks():
+    class Own(nnkit.Layer):
+        @property
+        def fit(self):
+            return self.inner
+
+    with pytest.raises(AttributeError, match=r"^'Own' object has no attribute 'inner'$"):
+        _ = Own().fit
 
 
 def test_names_that_nobody_knows():
@@ -144,7 +206,9 @@ def test_the_tables_lead_to_what_there_is():
     known = {plain(name) for name in [*nnkit.__all__, *nnkit.initializers.INITIALIZERS]}
     for word, ours in THINGS.items():
         assert word == plain(word)
-        assert " " in ours or plain(ours) in known, word
+        module, _, last = ours.rpartition(".")
+        if " " not in ours:
+            assert hasattr(getattr(nnkit, module), last) if module else plain(ours) in known, word
     classes = [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
     classes += [*optimizers.OPTIMIZERS.values(), *schedules.SCHEDULES.values()]
     taken = {name for cls in classes for name in inspect.signature(cls).parameters}
