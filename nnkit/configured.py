@@ -25,6 +25,10 @@ class Configured:
         if "__init__" in cls.__dict__:
             cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
 
+    @explained
+    def __init__(self) -> None:
+        """Take no arguments, unless a subclass does."""
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

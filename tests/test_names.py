@@ -211,6 +211,7 @@ def test_the_tables_lead_to_what_there_is():
             assert hasattr(getattr(nnkit, module), last) if module else plain(ours) in known, word
     classes = [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
     classes += [*optimizers.OPTIMIZERS.values(), *schedules.SCHEDULES.values()]
+    classes += nnkit.models.MODELS.values()
     taken = {name for cls in classes for name in inspect.signature(cls).parameters}
     for word, known_as in KEYWORDS.items():
         assert all(" " in ours or ours in taken for ours in known_as), word
@@ -237,6 +238,28 @@ def test_the_tables_lead_to_what_there_is():
         (lambda: nnkit.AvgPool2d(kernel_size=2), r"did you mean size\?$"),
         (lambda: nnkit.MaxPool2d(2, ceil_mode=True), "windows that reach over the edge are left"),
         (lambda: nnkit.Upsample2d(size=2), r"did you mean scale\?$"),
+        (lambda: nnkit.Upsample2d(2, mode="bilinear"), r"scale\): each pixel is repeated, as the "
+         r"nearest neighbour; there is nothing in between$"),
+        (lambda: nnkit.ReLU(inplace=True), r"^ReLU got an unexpected keyword argument 'inplace' "
+         r"\(it takes none\): leave it out; fit has the memory of all layers ready beforehand$"),
+        (lambda: nnkit.Linear(2, 3, input_shape=(2,)), r"did you mean in_features\?$"),
+        (lambda: nnkit.Conv2d(2, 3, 3, input_shape=(8, 8, 2)), r": the first layer's in_channels "
+         r"or in_features says what it takes; rows of pixels become images in Image\(height, width"
+         r", channels\)$"),
+        (lambda: nnkit.BatchNorm2d(3, affine=False), r": gamma and beta are always there; "
+         r"layer\.frozen = True keeps them as they are$"),
+        (lambda: nnkit.BatchNorm1d(3, track_running_stats=True), ": running averages are always "
+         "kept$"),
+        (lambda: nnkit.ConvTranspose2d(2, 2, 3, groups=2), ": of the convolutions only Conv2d has "
+         "groups and dilation$"),
+        (lambda: nnkit.ConvTranspose2d(2, 2, 3, dilation=2), "only Conv2d has groups and dilation"),
+        (lambda: nnkit.Residual("relu", downsample="relu"), r"did you mean shortcut\?$"),
+        (lambda: nnkit.models.resnet20(num_classes=3), r"^resnet20 got an unexpected keyword "
+         r"argument 'num_classes' \(it takes image, classes, seed, dtype, backend, fuse\): did you "
+         r"mean classes\?$"),
+        (lambda: nnkit.models.lenet(input_shape=(28, 28)), r"did you mean image\?$"),
+        (lambda: nnkit.models.vgg(device="cuda"), r"did you mean backend\?$"),
+        (lambda: nnkit.models.vgg(weights="imagenet"), "nnkit has no networks that are trained"),
         (lambda: nnkit.Dropout(rate=0.1), r"did you mean p\?$"),
         (lambda: nnkit.LeakyReLU(negative_slope=0.1), r"did you mean alpha\?$"),
         (lambda: nnkit.SGD(zzz=1), r"SGD got an unexpected keyword argument 'zzz' \(.*\)$"),
@@ -248,6 +271,28 @@ def test_the_tables_lead_to_what_there_is():
 def test_keywords(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nnkit.Conv2d(32, 3), "Conv2d lacks kernel_size: write Conv2d(in_channels, "
+         "out_channels, kernel_size); in_channels, which Keras finds by itself, is the first"),
+        (lambda: nnkit.Linear(10), "Linear lacks out_features: write Linear(in_features, "
+         "out_features); in_features, which Keras finds by itself, is the first"),
+        (lambda: nnkit.Linear(out_features=10), "Linear lacks in_features: write Linear("
+         "in_features, out_features); in_features, which Keras finds by itself, is the first"),
+        (nnkit.Maxout, "Maxout lacks in_features and out_features: write Maxout("
+         "in_features, out_features)"),
+        (nnkit.MaxPool2d, "MaxPool2d lacks size: write MaxPool2d(size)"),
+        (lambda: nnkit.ReLU(0.1), "ReLU takes no arguments"),
+        (lambda: nnkit.Dropout(0.5, 1), "Dropout takes p, but was given 2 arguments"),
+    ],
+)  # fmt: skip
+def test_too_few_arguments_and_too_many(call, message):
+    with pytest.raises(TypeError) as error:
+        call()
+    assert str(error.value) == message
 
 
 def test_constructors_look_as_they_were_written():

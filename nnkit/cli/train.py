@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from nnkit.activations import HIDDEN
 from nnkit.cli.augmenting import augment_option
-from nnkit.cli.command import Command, backend_option, debug_option
+from nnkit.cli.command import Command, Name, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.photographs import photograph_options
 from nnkit.cli.runs import resume, start
@@ -64,7 +64,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--model",
-    type=click.Choice(list(MODELS)),
+    type=Name(list(MODELS)),
     help="A convolutional network by its name.  "
     "[default: hidden layers, as --hidden, --activation and --dropout say]",
 )
@@ -78,14 +78,14 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--activation",
-    type=click.Choice(HIDDEN),
+    type=Name(HIDDEN),
     default="relu",
     show_default=True,
     help="Behind each hidden layer.",
 )
 @click.option(
     "--optimizer",
-    type=click.Choice(list(RATES)),
+    type=Name(list(RATES)),
     default="adam",
     show_default=True,
     help="How weights follow gradients; momentum is sgd with momentum 0.9.",
@@ -97,7 +97,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--schedule",
-    type=click.Choice(["cosine", "constant"]),
+    type=Name(["cosine", "constant"]),
     default="cosine",
     show_default=True,
     help="With cosine the learning rate falls from step to step, almost to 0.",
@@ -117,7 +117,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 @augment_option
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "float64"]),
+    type=Name(["float32", "float64"]),
     default="float32",
     show_default=True,
     help="What to compute in.",

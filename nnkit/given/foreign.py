@@ -132,6 +132,19 @@ _KEYWORDS = {
     "updates": "warmup warmup_steps warmup_updates",
     "rise": "pct_start",
     "divide": "div_factor",
+    "classes": "num_classes n_classes nb_classes num_labels",
+    "image": "input_shape image_shape img_shape input_size image_size img_size",
+    "shortcut": "downsample projection skip",
+    "nnkit has no networks that are trained already: train one, and save it": "pretrained weights",
+    "the first layer's in_channels or in_features says what it takes; rows of pixels become images "
+    "in Image(height, width, channels)": "input_shape input_dim batch_input_shape",
+    "leave it out; fit has the memory of all layers ready beforehand": "inplace",
+    "gamma and beta are always there; layer.frozen = True keeps them as they are": "affine center "
+    "scale elementwise_affine",
+    "running averages are always kept": "track_running_stats",
+    "of the convolutions only Conv2d has groups and dilation": "groups dilation dilation_rate",
+    "each pixel is repeated, as the nearest neighbour; there is nothing in between": "mode "
+    "interpolation align_corners",
     "final_divide": "final_div_factor",
     "seed": "random_state random_seed",
     "backend": "device",

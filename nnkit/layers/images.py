@@ -34,6 +34,8 @@ def as_image(layer: Layer, shape: tuple[int, ...], channels: int) -> tuple[int, 
         square = side and shape[0] == side * side * channels
         size = f"{side}, {side}" if square else "height, width"
         hint = f"; put Image({size}, {channels}) in front"
+        if channels == 1 and not square:
+            hint += ", or give a single image as x[None]"
     raise ValueError(f"{layer!r} takes (height, width, {channels}), not shape {shape}{hint}")
 
 
@@ -71,6 +73,8 @@ class Image(Layer):
             hint = ""
             if shape == (self.channels, self.height, self.width):
                 hint = "; put ChannelsLast() in its place"
+            elif shape in ((self.width,), (self.width, self.channels)):
+                hint = "; a single image is x[None]"
             raise ValueError(
                 f"{self!r} takes {prod(image)} numbers or shape {image}, not shape {shape}{hint}"
             )

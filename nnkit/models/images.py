@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from nnkit.given.keywords import passing_on
 from nnkit.given.options import integer, shown
 from nnkit.layers import Layer
 from nnkit.layers.inputs import channels_first
 
 Shape = tuple[int, int, int]
+
+network = passing_on("seed", "dtype", "backend", "fuse")
+"""Makes the functions of networks explain keywords that neither they nor `Sequential` have."""
 
 
 def checked(network: str, image: Any, classes: Any, least: int) -> Shape:

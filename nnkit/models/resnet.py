@@ -24,6 +24,7 @@ BLOCKS = 3
 """Blocks a stage: with two layers each, the first and the last one, 6 * 3 + 2 = 20 layers."""
 
 
+@images.network
 def resnet20(image: tuple[int, ...] = (32, 32, 3), classes: int = 10, **options: Any) -> Sequential:
     """ResNet-20: nine residual blocks of two convolutions 3x3, and the mean of each channel.
 
