@@ -126,8 +126,8 @@ def test_the_smallest_images(name):
         (lambda: models.lenet(pooling="mean"), ValueError,
          "unknown pooling 'mean': choose one of max, average"),
         (lambda: models.lenet(sed=1), TypeError,
-         "Sequential got an unexpected keyword argument 'sed' (it takes seed, dtype, backend, fuse)"
-         ": did you mean seed?"),
+         "lenet got an unexpected keyword argument 'sed' (it takes image, classes, activation, "
+         "pooling, seed, dtype, backend, fuse): did you mean seed?"),
     ],
 )  # fmt: skip
 def test_what_is_refused(call, kind, message):

@@ -10,6 +10,7 @@ from nnkit.layers.base import Layer
 from nnkit.layers.chain import Chain
 from nnkit.layers.named import as_layer
 from nnkit.layers.shapes import is_open, last, named, through
+from nnkit.showing.words import block, in_a_line
 
 
 class Residual(Layer):
@@ -68,8 +69,8 @@ class Residual(Layer):
         behind = last(ways, shape)
         if behind != around:
             raise ValueError(
-                f"{self!r} cannot add x of shape {around} to f(x) of shape {behind}: give it a "
-                f"shortcut= layer from the one to the other{_such_as(around, behind)}"
+                f"{in_a_line(self)} cannot add x of shape {around} to f(x) of shape {behind}: give "
+                f"it a shortcut= layer from the one to the other{_such_as(around, behind)}"
             )
         return behind
 
@@ -114,7 +115,7 @@ class Residual(Layer):
         parts = [repr(layer) for layer in self.layers]
         if self.shortcut is not None:
             parts.append(f"shortcut={self.shortcut!r}")
-        return f"Residual({', '.join(parts)})"
+        return _joined("Residual", parts, self)
 
 
 class Concat(Layer):
@@ -171,7 +172,7 @@ class Concat(Layer):
                 raise named(error, name) from None
         if any(each[:-1] != shapes[0][:-1] for each in shapes) or not all(shapes):
             raise ValueError(
-                f"{self!r} joins along the last axis, but its branches' outputs of shapes "
+                f"{in_a_line(self)} joins along the last axis, but its branches' outputs of shapes "
                 f"{', '.join(map(str, shapes))} differ in another one"
             )
         return (*shapes[0][:-1], sum(each[-1] for each in shapes))
@@ -223,7 +224,13 @@ class Concat(Layer):
         return cls(*arguments.pop("branches"), **arguments)
 
     def __repr__(self) -> str:
-        return f"Concat({', '.join(map(repr, self.branches))})"
+        return _joined("Concat", [*map(repr, self.branches)], self)
+
+
+def _joined(name: str, parts: list[str], layer: Layer) -> str:
+    """The repr: in one line, or where something inside has several in as many."""
+    inside = ", ".join(parts)
+    return block(name, layer.children()) if "\n" in inside else f"{name}({inside})"
 
 
 def _as_layers(owner: Layer, given: tuple[Layer | str, ...]) -> tuple[Layer, ...]:

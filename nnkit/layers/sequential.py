@@ -25,6 +25,7 @@ from nnkit.layers.shapes import last, named, through
 from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
 from nnkit.showing import html
+from nnkit.showing.words import block
 
 NEXT_KEY = 0x9E3779B97F4A7C15
 """What the keys of two stochastic layers, one behind the other, differ by: 2^64 over the golden
@@ -511,5 +512,4 @@ class Sequential(Layer):
         self.inputs = inputs
 
     def __repr__(self) -> str:
-        inner = "".join(f"  {i}: {layer!r}\n" for i, layer in enumerate(self._layers))
-        return f"Sequential(\n{inner})"
+        return block("Sequential", self.children())

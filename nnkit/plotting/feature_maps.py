@@ -11,6 +11,7 @@ from nnkit.plotting.convolutions import Maps, activated, chosen, outputs
 from nnkit.plotting.images import Grid
 from nnkit.plotting.pixels import batch_of, draw_image
 from nnkit.plotting.style import new_figure
+from nnkit.showing.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,9 +112,9 @@ def _arranged(heights: list[float], across: float) -> tuple[float, int, list[flo
 
 def _described(maps: Maps, count: int) -> str:
     n, height, width = maps.shape
-    some = f"{count} of {n}" if count < n else str(n)
+    some = f"{count} of {counted(n, 'map')}" if count < n else counted(n, "map")
     low, high = maps[:count].min(), maps[:count].max()
-    return f"{some} maps of {height}x{width}, from {low:.3g} to {high:.3g}"
+    return f"{some} of {height}x{width}, from {low:.3g} to {high:.3g}"
 
 
 def _draw(axes: Axes, grid: Grid, maps: Maps) -> None:
