@@ -27,7 +27,7 @@ from nnkit.given.frozen import frozen
 from nnkit.given.missing import missing
 from nnkit.given.options import integer, number
 from nnkit.layers.base import as_reals
-from nnkit.layers.inputs import BYTE, channels_first
+from nnkit.layers.inputs import BYTE
 
 __all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Scale", "Shift", "apply"]
 
@@ -146,11 +146,6 @@ def changes(augment: Augment, shape: tuple[int, ...]) -> Changes:
             "augment takes images, (n, height, width) or (n, height, width, channels), but x has "
             f"shape {shape}: give x.reshape(-1, {example}), to a model that begins with Flatten(), "
             f"or have it begin with Image({example})"
-        )
-    if channels_first(shape[1:]):
-        raise ValueError(
-            f"augment takes images with their channels last, but x has shape {shape}: give "
-            "x.transpose(0, 2, 3, 1), to a model without ChannelsLast()"
         )
     side = min(shape[1:3])
     for each in augment:

@@ -311,18 +311,6 @@ def test_what_is_no_image(shape, example):
     )
 
 
-def test_images_whose_channels_come_first():
-    """Rows of pixels would be taken for pixels, and flipped one by one."""
-    layers = nnkit.ChannelsLast(), nnkit.Conv2d(3, 2, 3), nnkit.GlobalAvgPool2d()
-    trainer = nnkit.Trainer(nnkit.Sequential(*layers, backend="numpy"))
-    with pytest.raises(ValueError) as caught:
-        trainer.fit(np.zeros((4, 3, 8, 8)), np.zeros(4, int), augment=Flip())
-    assert str(caught.value) == (
-        "augment takes images with their channels last, but x has shape (4, 3, 8, 8): give "
-        "x.transpose(0, 2, 3, 1), to a model without ChannelsLast()"
-    )
-
-
 def test_rows_of_pixels_before_an_image_layer(backend):
     x, t = np.random.default_rng(0).random((8, 36), np.float32), np.arange(8) % 2
     seen = []
