@@ -156,6 +156,8 @@ def test_layers_of_others_end_the_check():
         pass
 
     Sequential(one(1, 3), Doubled(), one(6, 2), backend="numpy")
+    with pytest.raises(ValueError, match=r"that f has$"):  # and not whose the shape is
+        Sequential(one(1, 3), Doubled(), Residual(one(6, 2)), backend="numpy")
     with pytest.raises(ValueError, match=r"layer 2: Conv2d\(6, 2"):
         Sequential(one(1, 3), Kept(), one(6, 2), backend="numpy")
 

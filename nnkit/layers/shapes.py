@@ -52,7 +52,7 @@ class Open(int):
         return self.name
 
 
-HEIGHT, WIDTH, CHANNELS, NUMBERS = map(Open, ("height", "width", "channels", "numbers"))
+HEIGHT, WIDTH, NUMBERS = map(Open, ("height", "width", "numbers"))
 
 
 def is_open(shape: Shape) -> bool:
@@ -70,6 +70,7 @@ def through(
     """
     giver: tuple[str, Layer] | None = None
     for name, layer in layers:
+        giver = None if shape is None else giver
         given = layer.pattern if shape is None else shape
         if given is not None and is_open(given) and not _knows_open_sizes(layer):
             given = None
