@@ -30,7 +30,7 @@ print(f"a block: x + {' > '.join(type(layer).__name__ for layer in block.layers)
 print("network   parameters  loss of each epoch        training    test")
 for name, model in NETWORKS.items():
     trainer = nnkit.Trainer(model, optimizer=nnkit.Adam(lr=0.003))
-    history = trainer.fit(x, t, epochs=4, batch_size=20)
+    history = trainer.fit(x, t, epochs=4, batch_size=20, schedule=nnkit.schedules.Cosine())
     losses = " ".join(f"{loss:5.2f}" for loss in history.loss)
     seen = trainer.evaluate(x, t)["accuracy"]
     unseen = trainer.evaluate(digits.x_test, digits.t_test)["accuracy"]

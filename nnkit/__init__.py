@@ -14,6 +14,7 @@ from nnkit.backends import (
     set_precision,
     use_backend,
 )
+from nnkit.given.missing import missing
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.layers import *
 from nnkit.layers.activations import *
@@ -70,22 +71,4 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"nnkit.{places[name]}"), name)
     if name in ("augment", "checkpoint", "data", "models", "plotting", "schedules"):
         return import_module(f"nnkit.{name}")
-    raise _missing(name)
-
-
-def _missing(name: str) -> Exception:
-    """Return the error for a name that is not there, with what other libraries call so.
-
-    ``from nnkit import Dense`` asks whether there is one first, and would hide the text of an
-    AttributeError: it gets an ImportError.
-    """
-    from sys import _getframe
-
-    from nnkit.given.foreign import plain, thing
-
-    public = {plain(public): f"nnkit.{public}" for public in __all__}
-    meant = "" if name.startswith("_") else thing(name, public)
-    if meant and _getframe(2).f_code.co_name == "_handle_fromlist":
-        return ImportError(f"cannot import name {name!r} from {__name__!r}: {meant}", name=name)
-    text = f"module {__name__!r} has no attribute {name!r}"
-    return AttributeError(f"{text}: {meant}" if meant else text)
+    raise missing(__name__, name, __all__)

@@ -22,6 +22,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.dtypes import is_number
+from nnkit.given.missing import missing
 from nnkit.given.names import find
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.layers import Identity, Layer
@@ -212,7 +213,7 @@ linear, swish = identity, silu
 def __getattr__(name: str) -> Callable[..., Array]:
     """Make the function of an activation that is declared, but not written out above."""
     if name not in ELEMENTWISE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise missing(__name__, name, NAMES)
     cls = ELEMENTWISE[name]
 
     def function(x: Any, *options: Any, **named: Any) -> Array:

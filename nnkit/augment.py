@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from nnkit.files import plain
 from nnkit.files.checking import make
 from nnkit.given import names
 from nnkit.given.frozen import frozen
+from nnkit.given.missing import missing
 from nnkit.given.options import integer, number
 from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE
@@ -199,3 +200,10 @@ def build(described: Any) -> Augment:
     if found := plain.difference(described, config(augment), "augment"):
         raise ValueError(found)
     return augment
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, __all__)

@@ -22,6 +22,7 @@ from nnkit.kernels.cores import usable_cores
 from nnkit.layers import Layer, Linear, ReLU, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.optimizers import SGD, Adam, Optimizer
+from nnkit.showing.words import counted
 from nnkit.training import Trainer
 
 PASSES = 16
@@ -137,7 +138,7 @@ def format_results(results: dict[str, Any]) -> str:
         for row in results["kernels"]
     ]
     note = (
-        f"{threads} CPU thread{'s' if threads > 1 else ''}. x products: how many times as long as "
+        f"{counted(threads, 'CPU thread')}. x products: how many times as long as "
         "the step's matrix products alone.\n"
         "of a copy: the kernel's bytes per second over those of a copy in as much memory."
     )

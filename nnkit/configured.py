@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nnkit.given.keywords import explained
+from nnkit.given.missing import attribute
 
 
 class Configured:
@@ -23,6 +24,16 @@ class Configured:
             cls.capturable = False
         if "__init__" in cls.__dict__:
             cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
+
+    @explained
+    def __init__(self) -> None:
+        """Take no arguments, unless a subclass does."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what does here what an attribute that is not there does elsewhere."""
+            raise attribute(self, name)
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""

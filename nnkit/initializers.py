@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import permutations
 from math import prod
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from nnkit.backends import get_backend
 from nnkit.given import names
+from nnkit.given.missing import missing
 from nnkit.given.options import number, shown
 
 
@@ -142,5 +144,29 @@ def _given(
     values: np.ndarray[Any, Any], rng: np.random.Generator, shape: tuple[int, ...]
 ) -> np.ndarray[Any, Any]:
     if values.shape != shape:
-        raise ValueError(f"initial values of shape {values.shape} for a parameter of {shape}")
+        hint = turned(values.shape, shape)
+        raise ValueError(f"initial values of shape {values.shape} for a parameter of {shape}{hint}")
     return values
+
+
+def turned(given: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Say, for an error, how to turn an array of one shape into one of the other; "" if none is so.
+
+    PyTorch has the axes of a weight the other way round, but for height and width of a kernel.
+    """
+    if sorted(given) != sorted(wanted):
+        return ""
+    if len(given) == 2:
+        return "; give it as x.T"
+    theirs = [(2, 3, 1, 0)] if len(given) == 4 else []
+    orders = [*theirs, *permutations(range(len(given)))]
+    order = next(each for each in orders if tuple(given[i] for i in each) == wanted)
+    whose = ", as PyTorch's weights are turned" if order in theirs else ""
+    return f"; give it as x.transpose{order}{whose}"
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, INITIALIZERS)

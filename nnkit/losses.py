@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from nnkit.given.meanings import (
     PROBABILITIES,
     Meaning,
 )
+from nnkit.given.missing import missing
 from nnkit.given.options import number
 from nnkit.kernels.table import LOSSES
 from nnkit.targets import as_numbers, labels
@@ -33,6 +34,9 @@ __all__ = [
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
 ]
+
+TO_ROWS = "put Flatten() behind the last layer, or GlobalAvgPool2d() for the mean of each channel"
+"""What is to be done with a model whose outputs are images."""
 
 
 class Loss(Configured):
@@ -69,7 +73,8 @@ class Loss(Configured):
         if y.dtype not in (np.float32, np.float64):
             y = backend.asarray(y, np.float32)
         if y.ndim != 2:
-            raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}")
+            remedy = f": {TO_ROWS}" if y.ndim > 2 else ""
+            raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}{remedy}")
         t = self.prepare(backend, target, y.shape, y.dtype)
         self._gradient = gradient = backend.empty(y.shape, y.dtype)
         log, counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
@@ -415,3 +420,10 @@ def get(loss: str | Loss) -> Loss:
     if isinstance(loss, str):
         return names.find(loss, _NAMED | _ALIASES, "loss", _NAMED)()
     raise names.refuse('the loss must be one such as MeanSquaredError() or "mse"', loss, Loss)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, __all__)

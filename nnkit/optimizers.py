@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from nnkit.backends.contract import Update
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
 from nnkit.given import names
+from nnkit.given.missing import missing
 from nnkit.given.options import flag, number
 from nnkit.layers import Layer, Sequential
 from nnkit.parameters import Parameter, Run, find_runs, total_room, views
@@ -451,3 +452,10 @@ def get(optimizer: str | Optimizer) -> Optimizer:
         return names.find(optimizer, _NAMED, "optimizer")()
     wanted = 'the optimizer must be one such as Adam(lr=0.001) or "adam"'
     raise names.refuse(wanted, optimizer, Optimizer)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, __all__)

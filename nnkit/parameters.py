@@ -107,7 +107,10 @@ class Parameter:
             raise RuntimeError("put the layer into a Sequential before setting its parameters")
         array = self.memory.backend.asarray(new, self._value.dtype)
         if array.shape != self.shape:
-            raise ValueError(f"a value of shape {array.shape} for a parameter of {self.shape}")
+            raise ValueError(
+                f"a value of shape {array.shape} for a parameter of {self.shape}"
+                f"{initializers.turned(array.shape, self.shape)}"
+            )
         self._value[...] = array
 
     def to_numpy(self) -> np.ndarray[Any, Any]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, exp, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnkit.files import plain
 from nnkit.files.checking import make
 from nnkit.given.frozen import frozen
+from nnkit.given.missing import missing
 from nnkit.given.options import integer, number, shown
 
 Schedule = Callable[[int, int], float]
@@ -161,3 +162,10 @@ def build(config: dict[str, Any]) -> Schedule:
 def difference(asked: dict[str, Any], made: Schedule) -> str | None:
     """Say the first thing in which a schedule is not what a file asked for."""
     return plain.difference(asked, plain.plain(config(made), "schedule"), "schedule")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, SCHEDULES)

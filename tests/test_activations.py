@@ -288,7 +288,7 @@ def test_prelu_with_one_slope(backend, rng):
 def test_prelu_errors():
     with pytest.raises(ValueError, match="PReLU: features must be an integer of at least 1"):
         nnkit.PReLU(0)
-    with pytest.raises(ValueError, match=r"layer 1: PReLU\(features=2.*rows of 2 numbers, not"):
+    with pytest.raises(ValueError, match=r"layer 1: PReLU\(features=2.*pixels of 2 numbers, not"):
         nnkit.Sequential(nnkit.Linear(4, 3), nnkit.PReLU(2), backend="numpy")
 
 

@@ -183,7 +183,7 @@ def test_a_batch_of_one_pixel(backend):
 @pytest.mark.parametrize(
     ("shape", "message"),
     [
-        ((2, 4, 4, 5), r"takes \(height, width, 3\), not shape \(4, 4, 5\)$"),
+        ((2, 4, 4, 5), r"\(height, width, 3\), not shape \(4, 4, 5\); write BatchNorm2d\(5\)$"),
         (
             (2, 3, 4, 4),
             r"shape \(3, 4, 4\); put ChannelsLast\(\) in front for shape \(3, ",

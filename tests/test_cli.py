@@ -439,6 +439,11 @@ SIGNALS += [(signal.SIGHUP, 129)] if hasattr(signal, "SIGHUP") else []
 RUN = ("--epochs", 3, "--batch-size", 16, "--hidden", "8", "--dropout", 0.3, "--seed", 5)
 
 
+def test_one_epoch_is_no_epochs(tiny):
+    text = nnkit_ok("train", tiny, "--epochs", 1, "--batch-size", 16)
+    assert ", 1 epoch of 3 steps, batch 16, " in text
+
+
 @pytest.mark.parametrize(("signum", "code"), SIGNALS)
 @pytest.mark.parametrize(
     ("epoch", "step", "where"),

@@ -172,8 +172,18 @@ def test_a_run_keeps_its_network():
 def test_names_that_are_none():
     listed = ", ".join(f"'{name}'" for name in MODELS)
     assert error("train", "digits", "--model", "alexnet", code=2) == (
-        f"Invalid value for '--model': 'alexnet' is not one of {listed}. (see nnkit train --help)"
+        f"Invalid value for '--model': 'alexnet' is not one of {listed} (did you mean "
+        "lenet?) (see nnkit train --help)"
     )
+    assert error("train", "digits", "--model", "zzz", code=2) == (
+        f"Invalid value for '--model': 'zzz' is not one of {listed}. (see nnkit train --help)"
+    )
+
+
+def test_names_in_any_case():
+    out = "--epochs", 1, "--quiet", "--out", "run"
+    ok("train", "digits", "--model", "LeNet", "--optimizer", "SGD", *out)
+    assert nnkit.Trainer.load("run/model.safetensors").extra["network"] == "lenet"
 
 
 def test_images_that_are_too_small():

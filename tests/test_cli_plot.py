@@ -20,6 +20,11 @@ COMMANDS = [
 ]
 
 
+def test_the_command_is_the_name_of_a_function():
+    functions = {getattr(plotting, name) for name in plotting.__all__}
+    assert {getattr(plotting, command.replace("-", "_")) for command in COMMANDS} == functions
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """Work in an empty folder, on NumPy, with no data set at hand but digits."""
@@ -222,7 +227,50 @@ def test_augmentation_of_several_images(checkpoint, drawn):
             np.testing.assert_allclose(images[4 * i], data["x_train"][i] / 255, atol=1e-6)
     assert len(images) == 8
     given = nnkit.augment.Shift(1), nnkit.augment.Scale(0.2)
-    assert (figure.args[1], figure.options) == (given, {"ways": 3, "seed": 4})
+    assert figure.args[1] == given
+    assert figure.options == {"ways": 3, "seed": 4, "ink": None}
+
+
+@pytest.fixture
+def photographs(folder):
+    """Eight image files of 6x4 pixels in colour, half of them nearly black, in two classes."""
+    pillow = pytest.importorskip("PIL.Image")
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        pixels = np.zeros((6, 4, 3), np.uint8) if i % 2 else rng.integers(0, 256, (6, 4, 3))
+        pixels[2:4, 1:3] = 200
+        path = folder / "photos" / "ab"[i // 4] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pillow.fromarray(pixels.astype(np.uint8)).save(path)
+    return "photos"
+
+
+def colours_of(figure):
+    return {image.get_cmap().name for image in figure.axes.images}
+
+
+def test_augmentation_of_photographs(photographs, drawn):
+    """They are no negatives, though they be dark, as digits are."""
+    figure = drawn("augmented_images")
+    plot("augmentation", photographs)
+    assert {image.get_array().shape for image in figure.axes.images} == {(6, 4)}
+    assert colours_of(figure) == {"gray"}
+    plot("augmentation", photographs, "--image-size", "9x7", "--color", "--augment", "flip")
+    assert {image.get_array().shape for image in figure.axes.images} == {(9, 7, 3)}
+    plot("augmentation", "digits")
+    assert colours_of(figure) == {"gray_r"}
+
+
+def test_answers_to_photographs_and_where_they_come_from(photographs, drawn):
+    ok("train", photographs, "--model", "lenet", "--epochs", 1, "--quiet")
+    checkpoint = "runs/photos/model.safetensors"
+    figure = drawn("predicted_images")
+    plot("digits", checkpoint)
+    assert colours_of(figure) == {"gray"}
+    for command, name in [("saliency", "saliency_map"), ("feature-maps", "feature_maps")]:
+        figure = drawn(name)
+        plot(command, checkpoint, 0)
+        assert colours_of(figure) == {"gray"}
 
 
 def test_each_augmentation_alone(checkpoint, drawn):

@@ -144,3 +144,22 @@ def test_an_error_inside_is_placed(rng):
     with pytest.raises(RuntimeError, match="broken") as caught:
         model(np.ones((1, 2)))
     assert caught.value.__notes__ == ["layer 1.1: Broken()"]
+
+
+def test_what_is_inside_is_indented():
+    nested = nnkit.Sequential(nnkit.Flatten(), "relu", backend="numpy")
+    layers = nnkit.Residual("tanh", shortcut=nested), nnkit.Concat("relu", "tanh")
+    assert repr(nnkit.Sequential(*layers, backend="numpy")) == (
+        "Sequential(\n"
+        "  0: Residual(\n"
+        "    0: Tanh()\n"
+        "    shortcut: Sequential(\n"
+        "      0: Flatten()\n"
+        "      1: ReLU()\n"
+        "    )\n"
+        "  )\n"
+        "  1: Concat(ReLU(), Tanh())\n"
+        ")"
+    )
+    with pytest.raises(ValueError, match=r"^Residual\( 0: Tanh\(\) shortcut: Sequential\( "):
+        layers[0].output_shape((2, 2))

@@ -213,8 +213,8 @@ ERRORS = [
     ),
     (
         lambda: Conv2d(1, 1, 3, padding="full"),
-        "Conv2d: padding must be an integer of at least 0, a pair of them (height, width), 'same', "
-        "'valid', not 'full'",
+        "Conv2d: padding must be an integer of at least 0, a pair of them (height, width), 'same' "
+        "or 'valid', not 'full'",
     ),
     (
         lambda: Conv2d(3, 4, 3).output_shape((3, 28, 28)),
@@ -224,6 +224,11 @@ ERRORS = [
     (
         lambda: Conv2d(1, 4, 3).output_shape((784,)),
         "Conv2d(1, 4, 3) takes (height, width, 1), not shape (784,); put Image(28, 28, 1) in front",
+    ),
+    (
+        lambda: Conv2d(1, 4, 3).output_shape((28,)),
+        "Conv2d(1, 4, 3) takes (height, width, 1), not shape (28,); put Image(height, width, 1) in "
+        "front, or give a single image as x[None]",
     ),
     (
         lambda: Conv2d(3, 4, 3).output_shape((28, 28)),

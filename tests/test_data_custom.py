@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import nnkit
 from nnkit.data import DataError, load
 from nnkit.data.labels import MAX_CLASSES
 from nnkit.files import memory
@@ -142,6 +143,20 @@ def test_image_shapes(tmp_path, shape, image_shape):
         expected = example(shape=(*shape, 1)[:3])
         np.testing.assert_array_equal(dataset.as_images().x_train, expected["x_train"])
         np.testing.assert_array_equal(dataset.as_images().x_test, expected["x_test"])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_that_come_first_are_told_of(tmp_path, channels):
+    np.savez(tmp_path / "f.npz", **example(shape=(channels, 6, 5)))
+    with pytest.warns(nnkit.DataWarning) as caught:
+        load(tmp_path / "f.npz")
+    (warning,) = caught
+    assert warning.filename == __file__
+    assert str(warning.message) == (
+        f"{tmp_path / 'f.npz'}: x_train: images of shape (6, {channels}, 6, 5) are taken for "
+        f"{channels}x6 pixels of 5 channels, but seem to have their channels first: save "
+        f"x.transpose(0, 2, 3, 1), of shape (6, 6, 5, {channels})"
+    )
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])

@@ -61,6 +61,16 @@ ERRORS = [
         "(783,)",
     ),
     (
+        lambda: Image(28, 28).output_shape((28,)),
+        "Image(height=28, width=28, channels=1) takes 784 numbers or shape (28, 28, 1), not shape "
+        "(28,); a single image is x[None]",
+    ),
+    (
+        lambda: Image(8, 6, 3).output_shape((6, 3)),
+        "Image(height=8, width=6, channels=3) takes 144 numbers or shape (8, 6, 3), not shape "
+        "(6, 3); a single image is x[None]",
+    ),
+    (
         lambda: Image(8, 6, 3).output_shape((3, 8, 6)),
         "Image(height=8, width=6, channels=3) takes 144 numbers or shape (8, 6, 3), not shape "
         "(3, 8, 6); put ChannelsLast() in its place",

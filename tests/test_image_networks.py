@@ -185,7 +185,7 @@ def test_editing(rng):
     model[3] = "leaky_relu"
     assert model(x).shape == (10, 3)
     np.testing.assert_array_equal(model[1].W.to_numpy(), kept)
-    message = r"layer 2: Conv2d\(3, 4, 3\) takes \(height, width, 3\), not shape \(8, 8, 4\)$"
+    message = r"layer 2: Conv2d\(3, 4, 3\) takes \(height, width, 3\), not shape \(8, 8, 4\); "
     with pytest.raises(ValueError, match=message):
         model.insert(2, Conv2d(3, 4, 3))
     assert len(model) == 12
@@ -241,13 +241,15 @@ LENET = Conv2d(3, 6, 5), ReLU(), MaxPool2d(2), Flatten(), Linear(6 * 14 * 14, 10
             LENET,
             (28, 28, 3),
             "layer 4: Linear(in_features=1176, out_features=10, bias=True) takes rows of 1176 "
-            "numbers, not of shape (864,); write Linear(864, 10)",
+            "numbers, not of shape (864,); write Linear(864, 10) (layer 3, Flatten(), gives shape "
+            "(864,))",
         ),
         (
-            (Conv2d(3, 6, 5), Linear(6, 10)),
+            (MaxPool2d(4), Linear(6, 10)),
             (32, 32, 3),
             "layer 1: Linear(in_features=6, out_features=10, bias=True) takes rows of 6 numbers, "
-            "not of shape (28, 28, 6); put Flatten() in front of it",
+            "not of shape (8, 8, 3); put Flatten() in front of it (layer 0, MaxPool2d(4), gives "
+            "shape (8, 8, 3))",
         ),
         (
             (MaxPool2d(2),),
@@ -264,22 +266,22 @@ LENET = Conv2d(3, 6, 5), ReLU(), MaxPool2d(2), Flatten(), Linear(6 * 14 * 14, 10
         (
             (PReLU(4),),
             (5, 5, 3),
-            "layer 0: PReLU(features=4, alpha=0.25) takes rows of 4 numbers, not of shape "
-            "(5, 5, 3)",
+            "layer 0: PReLU(features=4, alpha=0.25) takes rows or pixels of 4 numbers, not of "
+            "shape (5, 5, 3); write PReLU(3), or PReLU() for one slope",
         ),
         (
-            (Residual(Conv2d(3, 8, 3, padding=1)),),
+            (Residual(MaxPool2d(1), Conv2d(3, 8, 3, padding=1)),),
             (9, 9, 3),
-            "layer 0: Residual(Conv2d(3, 8, 3, padding=1)) cannot add x of shape (9, 9, 3) to f(x) "
-            "of shape (9, 9, 8): give it a shortcut= layer from the one to the other, such as "
-            "Conv2d(3, 8, 1)",
+            "layer 0: Residual(MaxPool2d(1), Conv2d(3, 8, 3, padding=1)) cannot add x of shape "
+            "(9, 9, 3) to f(x) of shape (9, 9, 8): give it a shortcut= layer from the one to the "
+            "other, such as Conv2d(3, 8, 1)",
         ),
         (
-            (Residual(Conv2d(3, 8, 3, padding=1, stride=2)),),
+            (Residual(MaxPool2d(1), Conv2d(3, 8, 3, padding=1, stride=2)),),
             (9, 9, 3),
-            "layer 0: Residual(Conv2d(3, 8, 3, stride=2, padding=1)) cannot add x of shape "
-            "(9, 9, 3) to f(x) of shape (5, 5, 8): give it a shortcut= layer from the one to the "
-            "other, such as Conv2d(3, 8, 1, 2)",
+            "layer 0: Residual(MaxPool2d(1), Conv2d(3, 8, 3, stride=2, padding=1)) cannot add x of "
+            "shape (9, 9, 3) to f(x) of shape (5, 5, 8): give it a shortcut= layer from the one to "
+            "the other, such as Conv2d(3, 8, 1, 2)",
         ),
         (
             (Residual(Conv2d(3, 3, 3)),),
@@ -325,7 +327,7 @@ def test_outputs_that_are_images(rng):
         nnkit.Trainer(model, "mse").fit(x, x)
     assert str(caught.value) == (
         "the model's outputs must be rows of numbers, not of shape (6, 6, 2): put Flatten() behind "
-        "its last layer, or GlobalAvgPool2d() for the mean of each channel"
+        "the last layer, or GlobalAvgPool2d() for the mean of each channel"
     )
     model.append(Flatten())
     t = rng.random((4, 6, 6, 2))
@@ -353,14 +355,15 @@ def test_what_a_last_layer_gives_is_seen_through_the_layers_of_images():
 
 
 def test_a_summary_for_a_shape_that_no_layer_determines():
-    model = nnkit.Sequential(Conv2d(3, 6, 5), MaxPool2d(2), backend="numpy")
-    assert "(n, ...)" in model.summary()
+    model = nnkit.Sequential(Conv2d(3, 6, 5), MaxPool2d(2), Flatten(), backend="numpy")
+    assert "(n, height, width, 6)" in model.summary()
+    assert "(n, numbers)" in model.summary()
+    assert "(n, ...)" in nnkit.Sequential(MaxPool2d(2), backend="numpy").summary()
     assert "(n, 14, 14, 6)" in model.summary((32, 32, 3))
     with pytest.raises(ValueError, match=r"layer 0: Conv2d\(3, 6, 5\) takes .* not shape \(9,\)"):
         model.summary((9,))
 
 
 def test_batch_norm_of_images_is_another_layer():
-    model = nnkit.Sequential(Conv2d(3, 6, 5), nnkit.BatchNorm1d(6), backend="numpy")
-    with pytest.raises(ValueError, match=r"; for images there is BatchNorm2d\(6\)$"):
-        model(np.zeros((2, 8, 8, 3)))
+    with pytest.raises(ValueError, match=r"; for images there is BatchNorm2d\(6\) \(layer 0, "):
+        nnkit.Sequential(Conv2d(3, 6, 5), nnkit.BatchNorm1d(6), backend="numpy")

@@ -164,6 +164,31 @@ def test_setting_a_parameter_of_another_shape():
         model[0].W.value = [[1.0, 2.0]]
 
 
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (nnkit.Linear(2, 3), (3, 2), "shape (3, 2) for a parameter of (2, 3); give it as x.T"),
+        (nnkit.Conv2d(2, 8, 3), (8, 2, 3, 3), "shape (8, 2, 3, 3) for a parameter of (3, 3, 2, 8); "
+         "give it as x.transpose(2, 3, 1, 0), as PyTorch's weights are turned"),
+        (nnkit.ConvTranspose2d(2, 8, 3), (2, 8, 3, 3), "shape (2, 8, 3, 3) for a parameter of "
+         "(3, 3, 8, 2); give it as x.transpose(2, 3, 1, 0), as PyTorch's weights are turned"),
+        (nnkit.Conv2d(2, 8, 3), (2, 8, 3, 3), "shape (2, 8, 3, 3) for a parameter of (3, 3, 2, 8); "
+         "give it as x.transpose(2, 3, 0, 1)"),
+        (nnkit.Conv2d(2, 8, 3), (3, 3, 8), "shape (3, 3, 8) for a parameter of (3, 3, 2, 8)"),
+    ],
+)  # fmt: skip
+def test_weights_whose_axes_are_in_another_order(layer, shape, message):
+    model = nnkit.Sequential(layer, backend="numpy", seed=0)
+    with pytest.raises(ValueError) as error:
+        model[0].W.value = np.zeros(shape)
+    assert str(error.value) == f"a value of {message}"
+    layer.W.init = nnkit.initializers.get(np.zeros(shape))
+    layer.W.forget()
+    with pytest.raises(ValueError) as error:
+        nnkit.Sequential(layer, backend="numpy")
+    assert str(error.value) == f"initial values of {message}"
+
+
 @pytest.mark.parametrize("x", [["a"], [[1j]], [[None]]])
 def test_input_that_is_no_numbers(x):
     model = nnkit.Sequential(nnkit.Linear(1, 1), backend="numpy", seed=0)

@@ -250,6 +250,51 @@ def test_gradcheck_finds_a_wrong_gradient(rng):
     assert "DO NOT agree" in str(check)
 
 
+def test_gradcheck_of_a_float32_model_at_kinks(backend, rng):
+    """Blank pixels and biases of 0 are at the kinks of ReLU, ties those of max-pooling."""
+    model = nnkit.models.lenet((12, 12), 4, dtype="float32", backend=backend, seed=0)
+    x = rng.uniform(size=(3, 12, 12)).astype("f")
+    x[:, :6] = 0
+    before = model.state()
+    with nnkit.use_backend(backend):
+        check = nnkit.gradcheck(model, "cross_entropy", x, [0, 1, 3], samples=8)
+    assert check.ok, str(check)
+    assert check.tolerance == 1e-5
+    assert model.dtype == np.float32
+    assert all((before[name] == value).all() for name, value in model.state().items())
+
+
+def test_gradcheck_finds_a_wrong_gradient_at_a_kink():
+    class Steeper(nnkit.ReLU):
+        def backward(self, dy):
+            return 1.01 * super().backward(dy)
+
+    model = nnkit.Sequential(nnkit.Linear(3, 2), Steeper(), backend="numpy", seed=0)
+    x = np.array([[0, 0, 0], [0.5, -1, 2]])
+    assert not nnkit.gradcheck(model, "mse", x, np.ones((2, 2)))
+
+
+def test_gradcheck_of_a_model_that_was_fitted_with_a_scale(rng):
+    model = nnkit.Sequential(nnkit.Linear(4, 2), backend="numpy", seed=0)
+    x, t = rng.uniform(0, 1000, (6, 4)), rng.normal(size=(6, 2))
+    nnkit.Trainer(model, "mse").fit(x, t, epochs=1, batch_size=3, scale=0.001)
+    assert nnkit.gradcheck(model, "mse", x, t)
+
+
+def test_gradcheck_of_an_autoencoder_of_images(rng):
+    layers = nnkit.Conv2d(1, 2, 3, padding=1), nnkit.ReLU(), nnkit.ConvTranspose2d(2, 1, 1)
+    images = nnkit.Sequential(*layers, backend="numpy", seed=0)
+    x = rng.uniform(size=(2, 4, 4))
+    with pytest.raises(ValueError) as error:
+        nnkit.gradcheck(images, "mse", x, x)
+    assert str(error.value) == (
+        "predictions must have shape (n, outputs), not (2, 4, 4, 1): put Flatten() behind the last "
+        "layer, or GlobalAvgPool2d() for the mean of each channel"
+    )
+    rows = nnkit.Sequential(*layers, nnkit.Flatten(), backend="numpy", seed=0)
+    assert nnkit.gradcheck(rows, "mse", x, x.reshape(2, -1))
+
+
 def test_gradcheck_aligns_long_names():
     errors = {"input": 1e-9, "4.shortcut.weight": 2e-9}
     first, second, _ = str(nnkit.GradientCheck(errors, 1e-5)).splitlines()

@@ -75,6 +75,19 @@ def test_small_vgg_by_hand():
     assert models.small_vgg((8, 8), backend="numpy")[-1].in_features == 2 * 2 * 64
 
 
+@pytest.mark.parametrize("seed", [0, 7])
+def test_no_two_weights_begin_with_the_same_random_numbers(seed):
+    model = models.resnet20(backend="numpy", seed=seed)
+    again = models.resnet20(backend="numpy", seed=np.int64(seed))
+    weights = [p.value.ravel() for _, p in model.named_parameters() if len(p.shape) > 1]
+    beginnings = np.array([w[:100] / w[:100].std() for w in weights])
+    alike = abs(beginnings @ beginnings.T / 100 - np.eye(len(weights)))
+    assert len(weights) == 22
+    assert alike.max() < 0.5
+    for name, values in model.state().items():
+        np.testing.assert_array_equal(again.state()[name], values)
+
+
 def test_resnet20_has_the_paper_s_size():
     """Table 6 of He et al.: 20 layers, 0.27 million parameters."""
     model = models.resnet20(backend="numpy")
@@ -126,8 +139,8 @@ def test_the_smallest_images(name):
         (lambda: models.lenet(pooling="mean"), ValueError,
          "unknown pooling 'mean': choose one of max, average"),
         (lambda: models.lenet(sed=1), TypeError,
-         "Sequential got an unexpected keyword argument 'sed' (it takes seed, dtype, backend, fuse)"
-         ": did you mean seed?"),
+         "lenet got an unexpected keyword argument 'sed' (it takes image, classes, activation, "
+         "pooling, seed, dtype, backend, fuse): did you mean seed?"),
     ],
 )  # fmt: skip
 def test_what_is_refused(call, kind, message):

@@ -123,6 +123,8 @@ def test_names_that_are_none(call, message):
         "DepthwiseConv2D": r"write Conv2d\(\.\.\., groups=in_channels\)",
         "LSTM": "nnkit has no layers for sequences",
         "RandomCrop": "pictures are changed where they are trained on: fit",
+        "ResNet18": r"did you mean nnkit\.models\.resnet20\?",
+        "StepLR": r"did you mean nnkit\.schedules\.StepDecay\?",
     }.items(),
 )
 def test_attributes(name, meant):
@@ -131,6 +133,66 @@ def test_attributes(name, meant):
     assert not hasattr(nnkit, name)
     with pytest.raises(ImportError, match=f"^cannot import name '{name}' from 'nnkit': {meant}"):
         exec(f"from nnkit import {name}")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "meant"),
+    [
+        ("activations", "Relu", "did you mean nnkit.activations.relu?"),
+        ("augment", "RandomHorizontalFlip", "pictures are changed where they are trained on: "
+         "fit(x, t, augment=nnkit.augment.Flip())"),
+        ("augment", "flip", "did you mean nnkit.augment.Flip?"),
+        ("augment", "Compose", "write several in a list, fit(x, t, augment=[Shift(2), Flip()])"),
+        ("data", "load_mnist", "did you mean nnkit.data.load?"),
+        ("initializers", "kaiming_uniform", "did you mean nnkit.initializers.he?"),
+        ("losses", "CrossEntropyLoss", "did you mean nnkit.losses.SoftmaxCrossEntropy?"),
+        ("models", "resnet18", "did you mean nnkit.models.resnet20?"),
+        ("models", "LeNet", "did you mean nnkit.models.lenet?"),
+        ("optimizers", "RMSprop", "did you mean nnkit.optimizers.RMSProp?"),
+        ("plotting", "plot_confusion", "did you mean nnkit.plotting.confusion_matrix?"),
+        ("schedules", "CosineAnnealingLR", "did you mean nnkit.schedules.Cosine?"),
+    ],
+)  # fmt: skip
+def test_attributes_of_modules(module, name, meant):
+    with pytest.raises(AttributeError) as error:
+        getattr(getattr(nnkit, module), name)
+    assert str(error.value) == f"module 'nnkit.{module}' has no attribute '{name}': {meant}"
+    with pytest.raises(AttributeError, match=r"has no attribute 'zzzzz'$"):
+        _ = getattr(nnkit, module).zzzzz
+    with pytest.raises(ImportError, match=f"^cannot import name '{name}' from 'nnkit.{module}'"):
+        exec(f"from nnkit.{module} import {name}")
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (network(), "fit", "a trainer does that, nnkit.Trainer(model, loss).fit(x, t, epochs=5)"),
+        (nnkit.Linear(1, 2), "predict", "a trainer does that, nnkit.Trainer(model, "
+         "loss).predict(x); model(x) gives the outputs"),
+        (network(), "state_dict", "a copy of all values is model.state()"),
+        (network(), "cuda", "write model.to('cupy')"),
+        (nnkit.Adam(), "zero_grad", "gradients are overwritten by backward: there is nothing to "
+         "set to zero"),
+    ],
+)  # fmt: skip
+def test_attributes_of_objects(owner, name, meant):
+    with pytest.raises(AttributeError) as error:
+        getattr(owner, name)
+    cls = type(owner).__name__
+    assert str(error.value) == f"'{cls}' object has no attribute '{name}': {meant}"
+    assert not hasattr(owner, name)
+    with pytest.raises(AttributeError, match=f"^'{cls}' object has no attribute 'zzz'$"):
+        _ = owner.zzz
+
+
+def test_a_property_says_by_itself_what_it_lacks():
+    class Own(nnkit.Layer):
+        @property
+        def fit(self):
+            return self.inner
+
+    with pytest.raises(AttributeError, match=r"^'Own' object has no attribute 'inner'$"):
+        _ = Own().fit
 
 
 def test_names_that_nobody_knows():
@@ -144,9 +206,12 @@ def test_the_tables_lead_to_what_there_is():
     known = {plain(name) for name in [*nnkit.__all__, *nnkit.initializers.INITIALIZERS]}
     for word, ours in THINGS.items():
         assert word == plain(word)
-        assert " " in ours or plain(ours) in known, word
+        module, _, last = ours.rpartition(".")
+        if " " not in ours:
+            assert hasattr(getattr(nnkit, module), last) if module else plain(ours) in known, word
     classes = [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
     classes += [*optimizers.OPTIMIZERS.values(), *schedules.SCHEDULES.values()]
+    classes += nnkit.models.MODELS.values()
     taken = {name for cls in classes for name in inspect.signature(cls).parameters}
     for word, known_as in KEYWORDS.items():
         assert all(" " in ours or ours in taken for ours in known_as), word
@@ -173,6 +238,28 @@ def test_the_tables_lead_to_what_there_is():
         (lambda: nnkit.AvgPool2d(kernel_size=2), r"did you mean size\?$"),
         (lambda: nnkit.MaxPool2d(2, ceil_mode=True), "windows that reach over the edge are left"),
         (lambda: nnkit.Upsample2d(size=2), r"did you mean scale\?$"),
+        (lambda: nnkit.Upsample2d(2, mode="bilinear"), r"scale\): each pixel is repeated, as the "
+         r"nearest neighbour; there is nothing in between$"),
+        (lambda: nnkit.ReLU(inplace=True), r"^ReLU got an unexpected keyword argument 'inplace' "
+         r"\(it takes none\): leave it out; fit has the memory of all layers ready beforehand$"),
+        (lambda: nnkit.Linear(2, 3, input_shape=(2,)), r"did you mean in_features\?$"),
+        (lambda: nnkit.Conv2d(2, 3, 3, input_shape=(8, 8, 2)), r": the first layer's in_channels "
+         r"or in_features says what it takes; rows of pixels become images in Image\(height, width"
+         r", channels\)$"),
+        (lambda: nnkit.BatchNorm2d(3, affine=False), r": gamma and beta are always there; "
+         r"layer\.frozen = True keeps them as they are$"),
+        (lambda: nnkit.BatchNorm1d(3, track_running_stats=True), ": running averages are always "
+         "kept$"),
+        (lambda: nnkit.ConvTranspose2d(2, 2, 3, groups=2), ": of the convolutions only Conv2d has "
+         "groups and dilation$"),
+        (lambda: nnkit.ConvTranspose2d(2, 2, 3, dilation=2), "only Conv2d has groups and dilation"),
+        (lambda: nnkit.Residual("relu", downsample="relu"), r"did you mean shortcut\?$"),
+        (lambda: nnkit.models.resnet20(num_classes=3), r"^resnet20 got an unexpected keyword "
+         r"argument 'num_classes' \(it takes image, classes, seed, dtype, backend, fuse\): did you "
+         r"mean classes\?$"),
+        (lambda: nnkit.models.lenet(input_shape=(28, 28)), r"did you mean image\?$"),
+        (lambda: nnkit.models.vgg(device="cuda"), r"did you mean backend\?$"),
+        (lambda: nnkit.models.vgg(weights="imagenet"), "nnkit has no networks that are trained"),
         (lambda: nnkit.Dropout(rate=0.1), r"did you mean p\?$"),
         (lambda: nnkit.LeakyReLU(negative_slope=0.1), r"did you mean alpha\?$"),
         (lambda: nnkit.SGD(zzz=1), r"SGD got an unexpected keyword argument 'zzz' \(.*\)$"),
@@ -184,6 +271,28 @@ def test_the_tables_lead_to_what_there_is():
 def test_keywords(call, message):
     with pytest.raises(TypeError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: nnkit.Conv2d(32, 3), "Conv2d lacks kernel_size: write Conv2d(in_channels, "
+         "out_channels, kernel_size); in_channels, which Keras finds by itself, is the first"),
+        (lambda: nnkit.Linear(10), "Linear lacks out_features: write Linear(in_features, "
+         "out_features); in_features, which Keras finds by itself, is the first"),
+        (lambda: nnkit.Linear(out_features=10), "Linear lacks in_features: write Linear("
+         "in_features, out_features); in_features, which Keras finds by itself, is the first"),
+        (nnkit.Maxout, "Maxout lacks in_features and out_features: write Maxout("
+         "in_features, out_features)"),
+        (nnkit.MaxPool2d, "MaxPool2d lacks size: write MaxPool2d(size)"),
+        (lambda: nnkit.ReLU(0.1), "ReLU takes no arguments"),
+        (lambda: nnkit.Dropout(0.5, 1), "Dropout takes p, but was given 2 arguments"),
+    ],
+)  # fmt: skip
+def test_too_few_arguments_and_too_many(call, message):
+    with pytest.raises(TypeError) as error:
+        call()
+    assert str(error.value) == message
 
 
 def test_constructors_look_as_they_were_written():

@@ -105,8 +105,12 @@ def test_changed_ones_are_checked_and_plain():
         (number(above=0, most=1), 1.5, "above 0 and at most 1, not 1.5"),
         (number(above=0, hint=(str, "no text")), "a", "a positive number, not 'a'; no text"),
         (flag(), 1, "True or False, not 1"),
-        (pair(least=1), "3", "an integer of at least 1, a pair of them (height, width), not '3'"),
-        (pair(least=1), True, "an integer of at least 1, a pair of them (height, width), not True"),
+        (pair(least=1), "3", "an integer of at least 1 or a pair of them (height, width), not '3'"),
+        (
+            pair(least=1),
+            True,
+            "an integer of at least 1 or a pair of them (height, width), not True",
+        ),
         (pair(least=1), 0, "an integer of at least 1, not 0"),
         (pair(least=1), 1.5, "an integer of at least 1, not 1.5"),
         (pair(least=1), (2, 0), "an integer of at least 1, not 0"),
@@ -114,14 +118,18 @@ def test_changed_ones_are_checked_and_plain():
         (
             pair(least=0, words=("same",)),
             (1, 2, 3),
-            "an integer of at least 0, a pair of them (height, width), 'same', not (1, 2, 3)",
+            "an integer of at least 0, a pair of them (height, width) or 'same', not (1, 2, 3)",
         ),
         (
             pair(least=0, words=("same",)),
             "Same",
-            "an integer of at least 0, a pair of them (height, width), 'same', not 'Same'",
+            "an integer of at least 0, a pair of them (height, width) or 'same', not 'Same'",
         ),
-        (pair(least=0), None, "an integer of at least 0, a pair of them (height, width), not None"),
+        (
+            pair(least=0),
+            None,
+            "an integer of at least 0 or a pair of them (height, width), not None",
+        ),
         (number(), np.ones((20, 9)), "a number, not array([[1., 1., 1., 1., 1., 1., 1., 1., 1."),
     ],
 )
@@ -170,7 +178,7 @@ def test_schedules_are_values():
         one.updates = 5
     with pytest.raises(TypeError, match=r"Warmup: then is the class Cosine: write Cosine\("):
         schedules.Warmup(3, schedules.Cosine)
-    with pytest.raises(TypeError, match="missing 1 required positional argument: 'every'"):
+    with pytest.raises(TypeError, match=r"^StepDecay lacks every: write StepDecay\(every\)$"):
         schedules.StepDecay()
 
 

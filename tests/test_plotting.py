@@ -390,6 +390,22 @@ def test_coloured_images_stay_so():
     assert [image.get_array().shape for image in axes.images] == [(4, 5, 3)] * 2
 
 
+@pytest.mark.parametrize(("ink", "colours"), [(None, "gray_r"), (True, "gray_r"), (False, "gray")])
+def test_digits_are_drawn_dark_and_photographs_as_they_are(ink, colours):
+    """Half of the border is empty where somebody has written something."""
+    photograph = np.random.default_rng(0).integers(0, 256, (2, 6, 4), np.uint8)
+    digit = np.where(np.indices((2, 6, 4)).sum(axis=0) % 6 == 3, photograph, 0).astype(np.uint8)
+    for draw in (
+        lambda images: augmented_images(images, Flip(), ink=ink),
+        lambda images: predicted_images(images, np.zeros(2, int), np.zeros(2, int), ink=ink),
+    ):
+        (axes,) = draw(digit).get_axes()
+        assert {image.get_cmap().name for image in axes.images} == {colours}
+        (axes,) = draw(photograph).get_axes()
+        expected = "gray_r" if ink else "gray"
+        assert {image.get_cmap().name for image in axes.images} == {expected}
+
+
 def test_no_images_to_change():
     with pytest.raises(ValueError, match=r"^no images$"):
         augmented_images(np.zeros((0, 4, 4)), Flip())

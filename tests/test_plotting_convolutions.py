@@ -130,6 +130,19 @@ def test_maps_of_one_layer_and_no_more_than_asked(model, image):
     assert figure.get_suptitle() == "one"
 
 
+@pytest.mark.parametrize(("count", "columns"), [(16, 3), (8, 2)])
+def test_maps_of_a_deep_network_are_in_columns(count, columns):
+    deep = nnkit.Sequential(nnkit.Conv2d(1, 16, 1), *(nnkit.Conv2d(16, 16, 1) for _ in range(20)))
+    figure = feature_maps(deep, np.eye(4), count=count)
+    width, height = figure.get_size_inches()
+    assert 0.5 < height / width < 1.5
+    places = [axes.get_subplotspec() for axes in figure.get_axes()[1:]]
+    rows = -(-21 // columns)
+    assert [(place.colspan.start, place.rowspan.start - 1) for place in places] == [
+        divmod(i, rows) for i in range(21)
+    ]
+
+
 def test_a_convolution_is_shown_by_itself_where_no_activation_is_right_behind():
     model = nnkit.Sequential(
         nnkit.Conv2d(1, 2, 3, padding="same"),

@@ -139,7 +139,7 @@ ERRORS = [
     ),
     (
         lambda: MaxPool2d("big"),
-        "MaxPool2d: size must be an integer of at least 1, a pair of them (height, width), not "
+        "MaxPool2d: size must be an integer of at least 1 or a pair of them (height, width), not "
         "'big'",
     ),
 ]

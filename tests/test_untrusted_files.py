@@ -109,6 +109,8 @@ CONVOLUTION = {
     "dilation": [1, 1],
 }
 
+POOLING = {"class": "MaxPool2d", "size": [2, 2], "stride": [2, 2], "padding": [0, 0]}
+
 
 def convolution(class_="Conv2d", **changed):
     """Put a convolution, with options changed, in the place of the first layer."""
@@ -165,7 +167,7 @@ CONFIGURATIONS = [
     (put(*LAYER, "bias", 7), "Linear: bias must be True or False, not 7"),
     (put(*LAYER, "bias", False), "the model has no 0.bias"),
     (put(*LAYER, "in_features", 5), r"its 0.weight has shape \(4, 3\), but the model's has"),
-    (convolution(kernel_size="5"), "Conv2d: kernel_size must be an integer of at least 1, a pair"),
+    (convolution(kernel_size="5"), "kernel_size must be an integer of at least 1 or a pair"),
     (convolution(kernel_size=[5, 5, 5]), r"kernel_size must be .*, not \[5, 5, 5\]"),
     (convolution(kernel_size=[[5], 5]), r"kernel_size must be .*, not \[5\]"),
     (
@@ -174,7 +176,7 @@ CONFIGURATIONS = [
     ),
     (convolution(kernel_size=[1e400, 1]), "kernel_size must be .*finite, not inf"),
     (convolution(stride=0), "Conv2d: stride must be an integer of at least 1, not 0"),
-    (convolution(stride=2), r"its model.layers\[0\].stride cannot be 2"),
+    (put(*LAYER, POOLING | {"stride": 2}), r"its model.layers\[0\].stride cannot be 2"),
     (convolution(padding="full"), "padding must be .*, not 'full'"),
     (convolution(groups=3), r"groups must divide in_channels and out_channels"),
     (convolution(class_="ConvTranspose2d"), "ConvTranspose2d.* unexpected keyword argument"),

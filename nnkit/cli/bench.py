@@ -7,7 +7,7 @@ import json
 import click
 
 from nnkit.backends import NAMES
-from nnkit.cli.command import Command, debug_option
+from nnkit.cli.command import Command, Name, debug_option
 
 EXAMPLES = """
 nnkit bench
@@ -21,7 +21,7 @@ nnkit bench --json > mine.json
     "--backend",
     "backends",
     multiple=True,
-    type=click.Choice(NAMES),
+    type=Name(NAMES),
     help="Measure this backend; may be given again.  [default: all that work]",
 )
 @click.option(

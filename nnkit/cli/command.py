@@ -88,6 +88,23 @@ class Nnkit(Command, click.Group):
             raise Failure(explain(error)) from error
 
 
+class Name(click.Choice[str]):
+    """One of some names, whatever its case, hyphens and underscores; else the nearest is told."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name as it is written here."""
+        from nnkit.given.foreign import near, plain
+
+        known = {plain(name): name for name in self.choices}
+        try:
+            return super().convert(known.get(plain(value), value), param, ctx)
+        except click.BadParameter as error:
+            if not (meant := near(plain(value), known)):
+                raise
+            text = f"{error.message.rstrip('.')} (did you mean {meant}?)"
+            raise click.BadParameter(text, ctx=ctx, param=param) from None
+
+
 def debug_option(function: Decorated) -> Decorated:
     """Add --debug, which is understood before and behind a command's name."""
 
@@ -107,7 +124,7 @@ def backend_option(function: Decorated) -> Decorated:
     """Add --backend."""
     return click.option(
         "--backend",
-        type=click.Choice([*NAMES, "auto"]),
+        type=Name([*NAMES, "auto"]),
         help="What to compute with.  [default: $NNKIT_BACKEND, else auto, the best that works]",
     )(function)
 

@@ -26,6 +26,7 @@ from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
 from nnkit.progress import ProgressBar
 from nnkit.reasons import printable
+from nnkit.showing.words import counted
 from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
@@ -128,7 +129,7 @@ def _say_how_to_resume(run: Run) -> None:
     assert progress is not None
     notice(
         f"stopped in epoch {progress.epoch + 1} of {progress.epochs}, after {progress.step} of "
-        f"{progress.steps} steps; saved {run.checkpoint}"
+        f"{counted(progress.steps, 'step')}; saved {run.checkpoint}"
     )
     notice(f"to continue: nnkit train --resume {shlex.quote(str(run.checkpoint))}")
 
@@ -150,12 +151,12 @@ def describe(run: Run) -> str:
         "network": f"{networks.describe(model, run.about['network'])}, "
         f"{model.n_parameters:,} parameters, {model.dtype.name}",
         "training": f"{type(optimizer).__name__}, learning rate {optimizer.lr:g} "
-        f"({schedule}), {run.epochs} epochs of {steps:,} steps, "
+        f"({schedule}), {counted(run.epochs, 'epoch')} of {counted(steps, 'step')}, "
         f"batch {run.batch_size}, seed {model.seed}",
         "results": f"{run.checkpoint.parent}{os.sep}",
     }
     if (progress := trainer.progress) is not None:
-        rows["continued"] = f"in epoch {progress.epoch + 1}, after {progress.step} steps"
+        rows["continued"] = f"in epoch {progress.epoch + 1}, after {counted(progress.step, 'step')}"
     return "\n".join(f"{name:<9}  {printable(text)}" for name, text in rows.items() if text)
 
 
@@ -182,4 +183,4 @@ def _device(backend: Backend) -> str:
 
         return str(runtime.getDeviceProperties(runtime.getDevice())["name"].decode())
     threads = thread_count()
-    return f"{threads} CPU thread{'s' * (threads > 1)}"
+    return counted(threads, "CPU thread")

@@ -11,8 +11,9 @@ from click.core import ParameterSource
 
 from nnkit.activations import HIDDEN
 from nnkit.cli.augmenting import augment_option
-from nnkit.cli.command import Command, backend_option, debug_option
+from nnkit.cli.command import Command, Name, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
+from nnkit.cli.photographs import photograph_options
 from nnkit.cli.runs import resume, start
 from nnkit.cli.settings import RATES, RATES_OF_MODELS, Settings
 from nnkit.files.paths import expand
@@ -44,19 +45,6 @@ def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int,
     return tuple(map(int, widths))
 
 
-def _size(_: click.Context, option: click.Parameter, value: str | None) -> tuple[int, int] | None:
-    """Read a size: "28", or "24x32" for height and width."""
-    if value is None:
-        return None
-    sides = value.split("x")
-    if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) for s in sides):
-        raise click.BadParameter(
-            f"{value!r} is neither a size such as 28 nor height and width such as 24x32",
-            param=option,
-        )
-    return int(sides[0]), int(sides[-1])
-
-
 def _listed(rates: dict[str, float]) -> str:
     return ", ".join(f"{rate} for {name}" for name, rate in rates.items())
 
@@ -76,7 +64,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--model",
-    type=click.Choice(list(MODELS)),
+    type=Name(list(MODELS)),
     help="A convolutional network by its name.  "
     "[default: hidden layers, as --hidden, --activation and --dropout say]",
 )
@@ -90,14 +78,14 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--activation",
-    type=click.Choice(HIDDEN),
+    type=Name(HIDDEN),
     default="relu",
     show_default=True,
     help="Behind each hidden layer.",
 )
 @click.option(
     "--optimizer",
-    type=click.Choice(list(RATES)),
+    type=Name(list(RATES)),
     default="adam",
     show_default=True,
     help="How weights follow gradients; momentum is sgd with momentum 0.9.",
@@ -109,7 +97,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 )
 @click.option(
     "--schedule",
-    type=click.Choice(["cosine", "constant"]),
+    type=Name(["cosine", "constant"]),
     default="cosine",
     show_default=True,
     help="With cosine the learning rate falls from step to step, almost to 0.",
@@ -129,7 +117,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 @augment_option
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "float64"]),
+    type=Name(["float32", "float64"]),
     default="float32",
     show_default=True,
     help="What to compute in.",
@@ -142,14 +130,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     help="Of initial weights, order of images, dropout and --augment: the same seed gives the same "
     "run.",
 )
-@click.option(
-    "--image-size",
-    metavar="SIZE",
-    callback=_size,
-    help="Scale image files to it: 28, or 24x32 for height and width.  "
-    "[default: their own, if it is small and the same for all, else 28]",
-)
-@click.option("--color", is_flag=True, help="Keep the colours of image files.")
+@photograph_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -10,6 +10,7 @@ from nnkit.data.image_arrays import (
     check_same_kind,
     check_same_length,
     image_shape,
+    warn_of_channels_first,
 )
 from nnkit.data.labels import Named, class_numbers
 from nnkit.data.splitting import NOTE, held_out
@@ -26,6 +27,7 @@ def assemble(path: Path, arrays: Mapping[str, Named], seed: int, note: str = "")
     t, class_names = class_numbers({part: arrays[f"t_{part}"] for part in parts})
     for part in parts:
         check_same_length(images[part], arrays[f"t_{part}"])
+    warn_of_channels_first(images["train"])
     x = {part: arranged(images[part].array) for part in parts}
     if parts == ["train"]:
         test = held_out(t["train"], seed, str(path))

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
 from nnkit.data.labels import Named
+from nnkit.layers.inputs import channels_first
+from nnkit.showing.warning import DataWarning, warn
 
 
 def check_images(named: Named) -> Named:
@@ -45,6 +47,19 @@ def _remedy(array: NDArray[Any]) -> str:
     if array.dtype == np.uint16:
         return 'convert 16 bits a pixel to 8 with (x // 257).astype("uint8")'
     return f'they reach from {array.min()} to {array.max()}: divide them, x.astype("float32") / ...'
+
+
+def warn_of_channels_first(images: Named) -> None:
+    """Warn, with the remedy, of images that seem to be (N, channels, height, width)."""
+    name, array = images
+    if channels_first(array.shape[1:]):
+        channels, height, width = array.shape[1:]
+        warn(
+            f"{name}: images of shape {array.shape} are taken for {channels}x{height} pixels of "
+            f"{width} channels, but seem to have their channels first: save "
+            f"x.transpose(0, 2, 3, 1), of shape {(len(array), height, width, channels)}",
+            DataWarning,
+        )
 
 
 def check_same_length(images: Named, labels: Named) -> None:

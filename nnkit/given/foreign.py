@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
+_CHANGED = "pictures are changed where they are trained on: fit(x, t, augment=nnkit.augment"
+
 _THINGS = {
     "Linear": "dense denselayer fullyconnected affine",
     "write BatchNorm1d(...) for rows of numbers, BatchNorm2d(...) for images": "batchnorm "
@@ -51,16 +53,50 @@ _THINGS = {
     "write SGD(momentum=0.9), with nesterov=True if you like": "momentum nesterov nag",
     "nnkit computes with NumPy and CuPy arrays themselves": "tensor astensor",
     "nothing is recorded here: gradients are computed where backward is called": "nograd",
-    "schedules are in nnkit.schedules, and go to Trainer.fit(schedule=...)": "steplr onecyclelr "
-    "exponentiallr cosineannealinglr lrscheduler",
+    "schedules.StepDecay": "steplr",
+    "schedules.ExponentialDecay": "exponentiallr",
+    "schedules.Cosine": "cosineannealinglr cosinedecay cosineannealing",
+    "schedules.OneCycle": "onecyclelr",
+    "schedules.Warmup": "linearlr linearwarmup",
+    "schedules are in nnkit.schedules, and go to Trainer.fit(schedule=...)": "lrscheduler",
     "write a Callback whose on_epoch_end does it; trainer.save(path) writes a checkpoint": ""
     "modelcheckpoint reducelronplateau learningratescheduler tensorboard",
-    "pictures are changed where they are trained on: fit(x, t, augment=nnkit.augment.Shift(2))": ""
-    "randomcrop randomrotation randomaffine randomerasing randomhorizontalflip randomflip "
-    "imagedatagenerator transforms",
+    f"{_CHANGED}.Flip())": "randomhorizontalflip randomflip horizontalflip fliplr",
+    f"{_CHANGED}.Crop(4))": "randomcrop",
+    f"{_CHANGED}.Rotate(10))": "randomrotation randomrotate",
+    f"{_CHANGED}.Scale(0.1))": "randomzoom randomresizedcrop randomscale",
+    f"{_CHANGED}.Shift(2))": "randomtranslation randomaffine imagedatagenerator transforms",
+    f"{_CHANGED}.Cutout(8))": "randomerasing coarsedropout",
+    "write several in a list, fit(x, t, augment=[Shift(2), Flip()])": "compose",
+    "models.lenet": "lenet5",
+    "models.simple_conv": "simpleconvnet",
+    "models.deep_conv": "deepconvnet",
+    "models.vgg": "vgg11 vgg13 vgg16 vgg19",
+    "models.resnet20": "resnet resnet18 resnet34 resnet50 resnet101 resnet152",
     "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
 }
-"""Our names, or a sentence, and what others call it, in small letters without underscores."""
+"""Our names, in nnkit or a module of it, or a sentence, and what others call it, as `plain`."""
+
+_METHODS = {
+    "a trainer does that, nnkit.Trainer(model, loss).fit(x, t, epochs=5)": "fit train_on_batch",
+    "a trainer does that, nnkit.Trainer(model, loss).predict(x); model(x) gives the outputs": ""
+    "predict predict_on_batch",
+    "a trainer does that, nnkit.Trainer(model, loss).predict_proba(x)": "predict_proba",
+    "a trainer does that, nnkit.Trainer(model, loss).evaluate(x, t)": "evaluate score",
+    "a trainer takes loss and optimizer, nnkit.Trainer(model, loss, optimizer)": "compile",
+    "write model.append(layer)": "add add_module",
+    "a copy of all values is model.state()": "state_dict get_weights",
+    "values are taken over by model.restore(state), those of a file by model.load_weights(path)": ""
+    "load_state_dict set_weights",
+    "write model.to('cupy')": "cuda gpu",
+    "write model.to('numba'), or model.to('numpy')": "cpu",
+    "write model.summary(), or model.n_parameters for their number": "count_params num_parameters",
+    "write layer.frozen = True, or False": "trainable requires_grad requires_grad_ freeze unfreeze",
+    "model.walk() goes through all layers inside, with their paths": "modules named_modules apply",
+    "gradients are overwritten by backward: there is nothing to set to zero": "zero_grad",
+    "write optimizer.lr; a schedule changes it, Trainer.fit(schedule=...)": "param_groups",
+}
+"""What does here what methods and attributes of others do."""
 
 _KEYWORDS = {
     "lr": "learning_rate learning_rate_init alpha eta",
@@ -96,6 +132,19 @@ _KEYWORDS = {
     "updates": "warmup warmup_steps warmup_updates",
     "rise": "pct_start",
     "divide": "div_factor",
+    "classes": "num_classes n_classes nb_classes num_labels",
+    "image": "input_shape image_shape img_shape input_size image_size img_size",
+    "shortcut": "downsample projection skip",
+    "nnkit has no networks that are trained already: train one, and save it": "pretrained weights",
+    "the first layer's in_channels or in_features says what it takes; rows of pixels become images "
+    "in Image(height, width, channels)": "input_shape input_dim batch_input_shape",
+    "leave it out; fit has the memory of all layers ready beforehand": "inplace",
+    "gamma and beta are always there; layer.frozen = True keeps them as they are": "affine center "
+    "scale elementwise_affine",
+    "running averages are always kept": "track_running_stats",
+    "of the convolutions only Conv2d has groups and dilation": "groups dilation dilation_rate",
+    "each pixel is repeated, as the nearest neighbour; there is nothing in between": "mode "
+    "interpolation align_corners",
     "final_divide": "final_div_factor",
     "seed": "random_state random_seed",
     "backend": "device",
@@ -112,6 +161,7 @@ _KEYWORDS = {
 """Our keyword arguments, or a sentence, and those of others; ours count where a class has them."""
 
 THINGS = {word: ours for ours, words in _THINGS.items() for word in words.split()}
+METHODS = {word: ours for ours, words in _METHODS.items() for word in words.split()}
 KEYWORDS = {
     word: [ours for ours, words in _KEYWORDS.items() if word in words.split()]
     for known in _KEYWORDS.values()
@@ -137,6 +187,8 @@ def thing(name: str, known: Mapping[str, str]) -> str:
     found = THINGS.get(key, "")
     if " " in found:
         return found
+    if "." in found:
+        return _meant(f"nnkit.{found}")
     meant = known.get(plain(found)) or known.get(key)
     if not meant and found[:1].isupper():  # a class that no name alone stands for
         return f"write {found}(...)"

@@ -172,8 +172,8 @@ class _Pair(Option):
         return number, number
 
     def _kind(self) -> str:
-        words = "".join(f", {word!r}" for word in self.words)
-        return f"{self.one._kind()}, a pair of them (height, width){words}"
+        kinds = [self.one._kind(), "a pair of them (height, width)", *map(repr, self.words)]
+        return f"{', '.join(kinds[:-1])} or {kinds[-1]}"
 
 
 def pair(*, least: int, words: tuple[str, ...] = (), none: bool = False) -> Any:

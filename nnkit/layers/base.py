@@ -100,6 +100,11 @@ class Layer(Configured):
         """Shape of one input example, where the layer determines it."""
         return None
 
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """As `input_shape`, also where the layer leaves some sizes `nnkit.layers.shapes.Open`."""
+        return self.input_shape
+
     def sublayers(self) -> Mapping[str, Layer] | Sequence[Layer]:
         """Layers inside this one, in order, by name or numbered.
 

@@ -87,13 +87,6 @@ def _is_own(layer: Layer) -> bool:
     return all(module.partition(".")[0] == "nnkit" for module in modules)
 
 
-def named(error: ValueError, path: str) -> ValueError:
-    """Say in which layer of ours an error of shapes is: "layer 1.0: ..."."""
-    text = str(error)
-    inner = text.removeprefix("layer ")
-    return ValueError(f"layer {path}: {text}" if inner == text else f"layer {path}.{inner}")
-
-
 def _add_place(error: Exception, place: str) -> None:
     """Note the layer that an error comes from; to one inside it, add where it is."""
     notes = getattr(error, "__notes__", [])

@@ -7,8 +7,10 @@ from typing import Any
 
 from nnkit.backends import Array
 from nnkit.layers.base import Layer
-from nnkit.layers.chain import Chain, named
+from nnkit.layers.chain import Chain
 from nnkit.layers.named import as_layer
+from nnkit.layers.shapes import is_open, last, named, through
+from nnkit.showing.words import block, in_a_line
 
 
 class Residual(Layer):
@@ -55,34 +57,32 @@ class Residual(Layer):
         """That of the first layer."""
         return self.layers[0].input_shape
 
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """That of the first layer."""
+        return self.layers[0].pattern
+
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The shape of f(x), which the shortcut's must be too."""
-        through = around = shape
-        for name, layer in self.children():
-            try:
-                if name == "shortcut":
-                    around = layer.output_shape(shape)
-                else:
-                    through = layer.output_shape(through)
-            except ValueError as error:
-                raise named(error, name) from None
-        if through != around:
+        ways = self.children()
+        around = shape if self.shortcut is None else last([ways.pop()], shape)
+        behind = last(ways, shape)
+        if behind != around:
             raise ValueError(
-                f"{self!r} cannot add x of shape {around} to f(x) of shape {through}: give it a "
-                f"shortcut= layer from the one to the other{_such_as(around, through)}"
+                f"{in_a_line(self)} cannot add x of shape {around} to f(x) of shape {behind}: give "
+                f"it a shortcut= layer from the one to the other{_such_as(around, behind)}"
             )
-        return through
+        return behind
 
     def shapes(
         self, shape: tuple[int, ...] | None, path: str = ""
     ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
         """Each layer of the walk with the shape of one output."""
         yield path, self, None if shape is None else self.output_shape(shape)
-        current = shape
-        for name, layer in self.children():
-            before = shape if name == "shortcut" else current
-            yield from layer.shapes(before, f"{path}.{name}" if path else name)
-            current = None if before is None else layer.output_shape(before)
+        ways = self.children()
+        around = [] if self.shortcut is None else [ways.pop()]
+        for name, layer, given, _ in (*through(ways, shape), *through(around, shape)):
+            yield from layer.shapes(given, f"{path}.{name}" if path else name)
 
     def forward(self, x: Array) -> Array:
         """y = f(x) + shortcut(x)."""
@@ -115,7 +115,7 @@ class Residual(Layer):
         parts = [repr(layer) for layer in self.layers]
         if self.shortcut is not None:
             parts.append(f"shortcut={self.shortcut!r}")
-        return f"Residual({', '.join(parts)})"
+        return _joined("Residual", parts, self)
 
 
 class Concat(Layer):
@@ -156,6 +156,12 @@ class Concat(Layer):
         shapes = (branch.input_shape for branch in self.branches)
         return next((shape for shape in shapes if shape is not None), None)
 
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """That of the first branch that has one."""
+        shapes = (branch.pattern for branch in self.branches)
+        return next((shape for shape in shapes if shape is not None), None)
+
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(..., the sum of the branches' last axes)."""
         shapes = []
@@ -164,9 +170,9 @@ class Concat(Layer):
                 shapes.append(branch.output_shape(shape))
             except ValueError as error:
                 raise named(error, name) from None
-        if len({each[:-1] for each in shapes}) > 1 or not all(shapes):
+        if any(each[:-1] != shapes[0][:-1] for each in shapes) or not all(shapes):
             raise ValueError(
-                f"{self!r} joins along the last axis, but its branches' outputs of shapes "
+                f"{in_a_line(self)} joins along the last axis, but its branches' outputs of shapes "
                 f"{', '.join(map(str, shapes))} differ in another one"
             )
         return (*shapes[0][:-1], sum(each[-1] for each in shapes))
@@ -218,7 +224,13 @@ class Concat(Layer):
         return cls(*arguments.pop("branches"), **arguments)
 
     def __repr__(self) -> str:
-        return f"Concat({', '.join(map(repr, self.branches))})"
+        return _joined("Concat", [*map(repr, self.branches)], self)
+
+
+def _joined(name: str, parts: list[str], layer: Layer) -> str:
+    """The repr: in one line, or where something inside has several in as many."""
+    inside = ", ".join(parts)
+    return block(name, layer.children()) if "\n" in inside else f"{name}({inside})"
 
 
 def _as_layers(owner: Layer, given: tuple[Layer | str, ...]) -> tuple[Layer, ...]:
@@ -234,6 +246,8 @@ def _such_as(before: tuple[int, ...], behind: tuple[int, ...]) -> str:
         return f", such as Linear({before[0]}, {behind[0]})"
     if len(before) != 3 or len(behind) != 3:
         return ""
+    if is_open(before) or is_open(behind):
+        return f", such as Conv2d({before[2]}, {behind[2]}, 1), with the stride that f has"
     rows, columns = (-(-before[i] // behind[i]) for i in (0, 1))
     if ((before[0] - 1) // rows + 1, (before[1] - 1) // columns + 1) != behind[:2]:
         return "; a convolution of stride 1 keeps the size with padding='same'"

@@ -11,6 +11,7 @@ from nnkit.given.options import flag, integer, pair
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_convolution import fused
 from nnkit.layers.images import as_image
+from nnkit.layers.shapes import HEIGHT, WIDTH
 from nnkit.layers.weighted import Weighted
 from nnkit.layers.windows import places, same, short
 from nnkit.parameters import Parameter
@@ -127,6 +128,11 @@ class Conv2d(Weighted):
             return same(self.kernel_size, self.dilation)
         padding = (0, 0) if isinstance(self.padding, str) else self.padding
         return padding, padding
+
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """(height, width, in_channels)."""
+        return (HEIGHT, WIDTH, self.in_channels)
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height, width, in_channels) to (oh, ow, out_channels)."""

@@ -9,6 +9,7 @@ from nnkit.backends import Array
 from nnkit.given.meanings import UNCHANGED
 from nnkit.given.options import integer
 from nnkit.layers.base import Layer
+from nnkit.layers.shapes import is_open
 
 
 def as_image(layer: Layer, shape: tuple[int, ...], channels: int) -> tuple[int, int, int]:
@@ -21,14 +22,20 @@ def as_image(layer: Layer, shape: tuple[int, ...], channels: int) -> tuple[int, 
     if len(shape) == 2 and channels == 1:
         return (*shape, 1)
     hint = ""
-    if len(shape) == 3 and shape[0] == channels:
-        hint = f"; put ChannelsLast() in front for shape ({channels}, height, width)"
+    if len(shape) == 3:
+        more = ", ..." if "out_channels" in layer.options else ""
+        hint = f"; write {type(layer).__name__}({shape[2]}{more})"
+        if shape[0] == channels and not is_open(shape):
+            hint = f"; put ChannelsLast() in front for shape ({channels}, height, width)"
     elif len(shape) == 2 and shape[1] == channels:
         hint = "; a single image is x[None]"
     elif len(shape) == 1:
-        side = isqrt(shape[0] // channels)
-        size = f"{side}, {side}" if shape[0] == side * side * channels else "height, width"
+        side = 0 if is_open(shape) else isqrt(shape[0] // channels)
+        square = side and shape[0] == side * side * channels
+        size = f"{side}, {side}" if square else "height, width"
         hint = f"; put Image({size}, {channels}) in front"
+        if channels == 1 and not square:
+            hint += ", or give a single image as x[None]"
     raise ValueError(f"{layer!r} takes (height, width, {channels}), not shape {shape}{hint}")
 
 
@@ -66,6 +73,8 @@ class Image(Layer):
             hint = ""
             if shape == (self.channels, self.height, self.width):
                 hint = "; put ChannelsLast() in its place"
+            elif shape in ((self.width,), (self.width, self.channels)):
+                hint = "; a single image is x[None]"
             raise ValueError(
                 f"{self!r} takes {prod(image)} numbers or shape {image}, not shape {shape}{hint}"
             )

@@ -16,6 +16,9 @@ BYTE = 1 / 255
 LEAST_PIXELS = 16
 """Numbers that a row must have to be taken for an image."""
 
+MOST_CHANNELS = 4
+"""Channels of an ordinary image: more are rows of one whose channels come first."""
+
 BLOCK_BYTES = 16 << 20
 """Arrays are looked at in blocks of this size, so that looking takes no more memory."""
 
@@ -96,6 +99,11 @@ class Inputs:
 def looks_like_images(shape: tuple[int, ...]) -> bool:
     """Whether examples of this shape (n, ...) may be images."""
     return len(shape) in (3, 4) or (len(shape) == 2 and shape[1] >= LEAST_PIXELS)
+
+
+def channels_first(image: tuple[int, ...]) -> bool:
+    """Whether an image's (height, width, channels) seem to be (channels, height, width)."""
+    return len(image) == 3 and image[0] in (1, 3) and image[2] > MOST_CHANNELS
 
 
 def exceeds(array: Array, limit: float) -> bool:

@@ -59,8 +59,9 @@ class Maxout(Layer):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(in_features,) to (out_features,)."""
         if shape != (self.in_features,):
+            hint = "; put Flatten() in front of it" if len(shape) > 1 else ""
             raise ValueError(
-                f"{self!r} takes rows of {self.in_features} numbers, not of shape {shape}"
+                f"{self!r} takes rows of {self.in_features} numbers, not of shape {shape}{hint}"
             )
         return (self.out_features,)
 

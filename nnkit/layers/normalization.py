@@ -14,6 +14,7 @@ from nnkit.given.options import integer, number
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_normalization import fused
 from nnkit.layers.images import as_image
+from nnkit.layers.shapes import HEIGHT, WIDTH
 from nnkit.parameters import Parameter
 
 
@@ -194,6 +195,11 @@ class BatchNorm2d(BatchNorm):
 
     capturable = True
     single = "pixel"
+
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """(height, width, num_features), unless an axis of one channel may be left out."""
+        return (HEIGHT, WIDTH, self.num_features) if self.num_features > 1 else None
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height, width, num_features) as it is."""

@@ -50,7 +50,8 @@ class PReLU(Layer):
         """The same shape, (..., features) where there are several slopes."""
         if self.features > 1 and shape[-1:] != (self.features,):
             raise ValueError(
-                f"{self!r} takes rows of {self.features} numbers, not of shape {shape}"
+                f"{self!r} takes rows or pixels of {self.features} numbers, not of shape {shape}; "
+                f"write PReLU({shape[-1]}), or PReLU() for one slope"
             )
         return shape
 

@@ -18,12 +18,14 @@ from nnkit.dtypes import of_network
 from nnkit.files.checking import make
 from nnkit.given.options import flag, integer
 from nnkit.layers.base import Layer, Step, fill
-from nnkit.layers.chain import Chain, named
+from nnkit.layers.chain import Chain
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.named import as_layer
+from nnkit.layers.shapes import last, named, through
 from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
 from nnkit.showing import html
+from nnkit.showing.words import block
 
 NEXT_KEY = 0x9E3779B97F4A7C15
 """What the keys of two stochastic layers, one behind the other, differ by: 2^64 over the golden
@@ -59,8 +61,8 @@ class Sequential(Layer):
     `debug` to True makes the forward pass name the first layer whose output is not finite. Threads
     may share a model: one waits while another computes with it.
 
-    Raises ValueError where the widths of neighbouring layers do not fit, and for an unknown name;
-    TypeError for what is no layer.
+    Raises ValueError where the widths or channels of neighbouring layers do not fit, and for an
+    unknown name; TypeError for what is no layer.
     """
 
     capturable = True
@@ -347,28 +349,25 @@ class Sequential(Layer):
         self, shape: tuple[int, ...] | None, path: str = ""
     ) -> Iterator[tuple[str, Layer, tuple[int, ...] | None]]:
         """The layers inside, with the shape of one output for an input of `shape`."""
-        for name, layer in self.children():
-            place = f"{path}.{name}" if path else name
-            shape = layer.input_shape if shape is None else shape
+        for name, layer, given, _ in through(self.children(), shape):
             try:
-                yield from layer.shapes(shape, place)
-                shape = None if shape is None else layer.output_shape(shape)
+                yield from layer.shapes(given, f"{path}.{name}" if path else name)
             except ValueError as error:
                 raise named(error, name) from None
 
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of one output for that of one input; raises ValueError naming the layer."""
-        for name, layer in self.children():
-            try:
-                shape = layer.output_shape(shape)
-            except ValueError as error:
-                raise named(error, name) from None
-        return shape
+        return last(self.children(), shape)
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
         """That of the first layer."""
         return self._layers[0].input_shape
+
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """That of the first layer."""
+        return self._layers[0].pattern
 
     # ------------------------------------------------------------------ memory
 
@@ -513,5 +512,4 @@ class Sequential(Layer):
         self.inputs = inputs
 
     def __repr__(self) -> str:
-        inner = "".join(f"  {i}: {layer!r}\n" for i, layer in enumerate(self._layers))
-        return f"Sequential(\n{inner})"
+        return block("Sequential", self.children())

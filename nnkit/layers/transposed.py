@@ -17,6 +17,7 @@ from nnkit.layers.activations import Activation
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_transposed import TransposedActivation
 from nnkit.layers.images import as_image
+from nnkit.layers.shapes import HEIGHT, WIDTH
 from nnkit.layers.weighted import Weighted
 from nnkit.layers.windows import short
 from nnkit.parameters import Parameter
@@ -117,6 +118,11 @@ class ConvTranspose2d(Weighted):
         """Where the kernels lie on y."""
         return Window(self.kernel_size, self.stride, self.padding)
 
+    @property
+    def pattern(self) -> tuple[int, ...] | None:
+        """(height, width, in_channels)."""
+        return (HEIGHT, WIDTH, self.in_channels)
+
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """(height, width, in_channels) to (oh, ow, out_channels)."""
         image = as_image(self, shape, self.in_channels)
@@ -131,7 +137,8 @@ class ConvTranspose2d(Weighted):
     def _large(self, size: int, axis: int) -> int:
         """Height (axis 0) or width (1) of y for that of x."""
         reach = (size - 1) * self.stride[axis] + self.kernel_size[axis]
-        return int(reach - 2 * self.padding[axis] + self.output_padding[axis])
+        large: int = reach - 2 * self.padding[axis] + self.output_padding[axis]
+        return large
 
     def fused_with(self, behind: Layer) -> Step | None:
         """Add the bias in one pass with the activation behind."""

@@ -13,6 +13,9 @@ Raises TypeError or ValueError for what is no image or number of classes, and Va
 that are too small.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from nnkit.given.missing import missing
 from nnkit.models.deep_conv import deep_conv
 from nnkit.models.lenet import lenet
 from nnkit.models.resnet import resnet20
@@ -24,3 +27,9 @@ __all__ = ["MODELS", "deep_conv", "lenet", "resnet20", "simple_conv", "small_vgg
 
 MODELS = {each.__name__: each for each in (lenet, simple_conv, deep_conv, small_vgg, vgg, resnet20)}
 """The functions by their names, from small to large: what ``nnkit train --model`` offers."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which name was meant by one that is not there."""
+        raise missing(__name__, name, __all__)

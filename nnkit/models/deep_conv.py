@@ -21,6 +21,7 @@ FRAME = 2
 """Padding of the fourth convolution: with it 14 pixels become 16, which are halved twice more."""
 
 
+@images.network
 def deep_conv(
     image: tuple[int, ...] = (28, 28, 1), classes: int = 10, dropout: float = 0.5, **options: Any
 ) -> Sequential:

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from nnkit.given.keywords import passing_on
 from nnkit.given.options import integer, shown
 from nnkit.layers import Layer
+from nnkit.layers.inputs import channels_first
 
 Shape = tuple[int, int, int]
-MOST_CHANNELS = 4
-"""Channels of an ordinary image: more are rows of one whose channels come first."""
+
+network = passing_on("seed", "dtype", "backend", "fuse")
+"""Makes the functions of networks explain keywords that neither they nor `Sequential` have."""
 
 
 def checked(network: str, image: Any, classes: Any, least: int) -> Shape:
@@ -28,7 +31,7 @@ def checked(network: str, image: Any, classes: Any, least: int) -> Shape:
         )
     sizes = zip(("height", "width", "channels"), (*image, 1), strict=False)
     height, width, channels = (at_least_one.checked(f"{network}: {n}", size) for n, size in sizes)
-    if height in (1, 3) and channels > MOST_CHANNELS:
+    if channels_first((height, width, channels)):
         raise ValueError(
             f"{network}: image {(height, width, channels)} has its channels first: write "
             f"{(width, channels, height)}, and give images as x.transpose(0, 2, 3, 1)"

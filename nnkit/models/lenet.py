@@ -25,6 +25,7 @@ ROOM = 12
 POOLINGS: dict[str, Callable[[int], Layer]] = {"max": MaxPool2d, "average": AvgPool2d}
 
 
+@images.network
 def lenet(
     image: tuple[int, ...] = (28, 28, 1),
     classes: int = 10,

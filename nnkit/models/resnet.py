@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnkit.given.options import integer
 from nnkit.layers import (
     BatchNorm2d,
     Conv2d,
@@ -24,6 +25,7 @@ BLOCKS = 3
 """Blocks a stage: with two layers each, the first and the last one, 6 * 3 + 2 = 20 layers."""
 
 
+@images.network
 def resnet20(image: tuple[int, ...] = (32, 32, 3), classes: int = 10, **options: Any) -> Sequential:
     """ResNet-20: nine residual blocks of two convolutions 3x3, and the mean of each channel.
 
@@ -68,14 +70,25 @@ def resnet20(image: tuple[int, ...] = (32, 32, 3), classes: int = 10, **options:
 def _block(channels: int, width: int, options: dict[str, Any]) -> list[Layer]:
     """``relu(f(x) + x)``; where the width grows, images of half the sides."""
     stride, shortcut = 1, None
-    if width != channels:  # what goes past has weights from the same seed
-        stride, shortcut = 2, Sequential(*_convolution(channels, width, 1, 2), **options)
+    if width != channels:
+        past = _convolution(channels, width, 1, 2)
+        stride, shortcut = 2, Sequential(*past, **_seeded(options, width))
     through = [
         *_convolution(channels, width, 3, stride),
         ReLU(),
         *_convolution(width, width),
     ]
     return [Residual(*through, shortcut=shortcut), ReLU()]
+
+
+def _seeded(options: dict[str, Any], width: int) -> dict[str, Any]:
+    """Options of a model inside: its weights are others than those that the same seed begins with.
+
+    Without a seed each model draws one of its own.
+    """
+    if options.get("seed") is None:
+        return options
+    return {**options, "seed": integer().checked("Sequential: seed", options["seed"]) + width}
 
 
 def _convolution(channels: int, width: int, size: int = 3, stride: int = 1) -> list[Layer]:

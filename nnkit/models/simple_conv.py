@@ -8,6 +8,7 @@ from nnkit.layers import Conv2d, Flatten, Image, Linear, MaxPool2d, ReLU, Sequen
 from nnkit.models import images
 
 
+@images.network
 def simple_conv(
     image: tuple[int, ...] = (28, 28, 1), classes: int = 10, **options: Any
 ) -> Sequential:

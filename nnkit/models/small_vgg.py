@@ -21,6 +21,7 @@ ROOM = 12
 """Pixels a side from which on the last convolution needs no frame."""
 
 
+@images.network
 def small_vgg(
     image: tuple[int, ...] = (28, 28, 1), classes: int = 10, **options: Any
 ) -> Sequential:

@@ -24,6 +24,7 @@ WIDTHS = 32, 64, 128
 HIDDEN = 128
 
 
+@images.network
 def vgg(
     image: tuple[int, ...] = (32, 32, 3), classes: int = 10, dropout: float = 0.5, **options: Any
 ) -> Sequential:

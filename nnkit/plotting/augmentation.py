@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nnkit.augment import Augmentation, apply
 from nnkit.plotting.images import Grid
 from nnkit.plotting.labels import literal
+from nnkit.plotting.pixels import gray_map
 from nnkit.plotting.style import GRAY, GRID, new_figure
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def augmented_images(
     *,
     ways: int = 8,
     seed: int = 0,
+    ink: bool | None = None,
     title: str = "Augmentation",
 ) -> Figure:
     """Draw each image as it is, and beside it changed in some ways at random.
@@ -33,14 +35,17 @@ def augmented_images(
     Parameters
     ----------
     images
-        (n, height, width), gray, with high values drawn dark, or (n, height, width, 3), coloured:
-        bytes, or real numbers, which are 0 to 1 where there are colours.
+        (n, height, width), gray, or (n, height, width, 3), coloured: bytes, or real numbers, which
+        are 0 to 1 where there are colours.
     augment
         What `Trainer.fit` takes; or several by name: then each has a row, of the first image.
     ways
         How often each is changed.
     seed
         Of the random numbers.
+    ink
+        Whether high values of gray images are drawn dark, as digits are, and not light, as
+        photographs are. None: whether half of the pixels at the border have the lowest value.
     title
         Headline of the picture.
 
@@ -61,7 +66,7 @@ def augmented_images(
     across, down = grid.size()
     figure = new_figure(max(5, 0.75 * (across + margin) + 0.3), 0.75 * down + 0.8, title)
     axes = figure.add_subplot()
-    grid.draw(axes, shown, cmap="gray_r", vmin=low, vmax=high)
+    grid.draw(axes, shown, cmap=gray_map(images, ink), vmin=low, vmax=high)
     _frame(axes, grid)
     axes.set_xlim(-margin - 0.1, across - 0.05)
     axes.set_ylim(down, -0.35)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nnkit.backends import Array
 from nnkit.layers import Activation, Conv2d, Layer, PReLU, Residual, Sequential
+from nnkit.layers.shapes import is_open
 
 Maps = NDArray[np.float64]
 
@@ -39,11 +40,11 @@ def activated(model: Sequential, shape: tuple[int, ...]) -> dict[str, str]:
     It is the activation behind the convolution, if there is one before the size changes, else the
     convolution. `shape` is that of an image.
     """
-    shapes = {path: there for path, _, there in model.shapes(shape)}
+    shapes = {path: there for path, _, there in model.shapes(shape) if there and not is_open(there)}
     ends = {path: path for path in convolutions(model)}
     for chain in _chains(model):
         for i, (path, layer) in enumerate(chain):
-            if not isinstance(layer, Conv2d) or shapes[path] is None:
+            if not isinstance(layer, Conv2d) or path not in shapes:
                 continue
             for end, behind in chain[i + 1 :]:
                 if isinstance(behind, Conv2d) or shapes.get(end) != shapes[path]:

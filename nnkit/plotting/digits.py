@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nnkit.plotting.images import Grid
 from nnkit.plotting.labels import class_numbers, named
+from nnkit.plotting.pixels import gray_map
 from nnkit.plotting.style import VERMILLION, new_figure
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def predicted_images(
     *,
     count: int = 40,
     only_wrong: bool = False,
+    ink: bool | None = None,
     title: str = "Answers",
 ) -> Figure:
     """Draw images with the answers below them; a wrong one is framed, with the truth below it.
@@ -32,8 +34,8 @@ def predicted_images(
     Parameters
     ----------
     images
-        (n, height, width), gray, where high values are drawn dark, or (n, height, width, 3), red,
-        green and blue: bytes, or real numbers of any scale.
+        (n, height, width), gray, or (n, height, width, 3), red, green and blue: bytes, or real
+        numbers of any scale.
     labels, answers
         What they are and what the network says, class numbers (n,).
     class_names
@@ -42,6 +44,9 @@ def predicted_images(
         How many images to draw at most, the first ones.
     only_wrong
         Whether to leave out images with a right answer.
+    ink
+        Whether high values of gray images are drawn dark, as digits are, and not light, as
+        photographs are. None: whether half of the pixels at the border have the lowest value.
     title
         Headline of the picture.
 
@@ -71,7 +76,7 @@ def predicted_images(
     low, high = (0, 255) if images.dtype == np.uint8 else (images.min(), images.max())
     if images.ndim == 4:  # imshow scales gray ones alone
         chosen = ((chosen - low) / ((high - low) or 1)).astype(np.float64)
-    grid.draw(axes, chosen, cmap="gray_r", vmin=low, vmax=high)
+    grid.draw(axes, chosen, cmap=gray_map(images, ink), vmin=low, vmax=high)
     for i, (label, answer) in enumerate(zip(labels[shown], answers[shown], strict=True)):
         truth = None if label == answer else names[label]
         _annotate(axes, grid.place(i), width, names[answer], truth)

@@ -12,6 +12,7 @@ from nnkit.plotting.convolutions import chosen
 from nnkit.plotting.images import Grid, even_columns
 from nnkit.plotting.pixels import COLOURS
 from nnkit.plotting.style import GRAY, new_figure
+from nnkit.showing.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,7 @@ def convolution_filters(
     filters = np.moveaxis(weights, 3, 0)[:count]
     n, total = len(filters), convolution.out_channels
     if title is None:
-        some = f"{n} of {total} filters" if n < total else f"{n} filter{'s' * (n > 1)}"
+        some = f"{n} of {total} filters" if n < total else counted(n, "filter")
         title = f"Layer {path}, {convolution!r}: {some}"
     largest = float(abs(filters).max()) or 1.0
     if filters.shape[3] == COLOURS:

@@ -47,8 +47,21 @@ def channels_last(image: Image) -> Image:
     return np.moveaxis(image, 0, 2) if first else image
 
 
-def draw_image(axes: Axes, image: Image) -> None:
-    """Draw an image with three channels in colour, any other gray, its high values dark."""
+def gray_map(images: Image, ink: bool | None = None) -> str:
+    """Name of Matplotlib's colours for gray images (n, height, width, ...).
+
+    Digits are ink: their high values are drawn dark, on white. Photographs are drawn as they are.
+    `ink` None: they are ink where half of the pixels at their borders have the lowest value of all.
+    """
+    if ink is None:
+        rows, columns = images[:, [0, -1]], images[:, :, [0, -1]]
+        border = np.concatenate([rows.ravel(), columns.ravel()])
+        ink = bool(np.median(border) == images.min())
+    return "gray_r" if ink else "gray"
+
+
+def draw_image(axes: Axes, image: Image, ink: bool | None = None) -> None:
+    """Draw an image with three channels in colour, any other gray; `ink` as for `gray_map`."""
     pixels = channels_last(image).astype(np.float64)
     low, high = float(pixels.min()), float(pixels.max())
     if pixels.shape[2] == COLOURS:
@@ -57,7 +70,8 @@ def draw_image(axes: Axes, image: Image) -> None:
             pixels = (pixels - low) / ((high - low) or 1)
         axes.imshow(pixels, interpolation="nearest")
     else:
-        axes.imshow(pixels.mean(axis=2), interpolation="nearest", cmap="gray_r")
+        gray = pixels.mean(axis=2)
+        axes.imshow(gray, interpolation="nearest", cmap=gray_map(gray[None], ink))
     frame(axes)
 
 

@@ -26,6 +26,7 @@ def saliency_map(
     label: int | None = None,
     class_names: Sequence[str] = (),
     *,
+    ink: bool | None = None,
     title: str | None = None,
 ) -> Figure:
     """Draw an image, and the gradient of a class's score by its pixels.
@@ -46,6 +47,9 @@ def saliency_map(
         Number of the class; None: the network's answer.
     class_names
         Names of the classes; where there is none, it is the number.
+    ink
+        Whether high values of a gray image are drawn dark, as digits are, and not light, as
+        photographs are. None: whether half of the pixels at the border have the lowest value.
     title
         Headline of the picture.
 
@@ -58,7 +62,7 @@ def saliency_map(
     what = f"the score of {name}" + (", its answer," if label is None else "")
     figure = new_figure(8.4, 3.5, title or f"Where {what} comes from")
     panels = figure.subplots(1, 3)
-    draw_image(panels[0], image)
+    draw_image(panels[0], image, ink)
     slope = channels_last(gradient)
     headline(panels[0], "image", "x".join(map(str, slope.shape[:2])))
     total = slope.sum(axis=2)

@@ -12,6 +12,7 @@ from nnkit.layers import Linear, Sequential
 from nnkit.optimizers import SGD, AdaGrad, Adam, Optimizer, RMSProp
 from nnkit.plotting.labels import literal
 from nnkit.plotting.style import BLUE, VERMILLION, headline, new_figure, panels, plain
+from nnkit.showing.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +55,8 @@ def optimizer_paths(
         axes = figure.add_subplot(rows, columns, i + 1)
         points = path(optimizer, start, steps)
         _draw(axes, points)
-        end = f"learning rate {optimizer.lr:g}; f = {height(points[-1]):.2g} after {steps} steps"
+        end = f"learning rate {optimizer.lr:g}; f = {height(points[-1]):.2g}"
+        end += f" after {counted(steps, 'step')}"
         headline(axes, literal(name), end)
     return figure
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nnkit.layers import Linear, Sequential
 from nnkit.plotting.images import Grid, even_columns
 from nnkit.plotting.style import new_figure
+from nnkit.showing.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,8 +51,9 @@ def first_layer_weights(
     images = model.backend.to_numpy(linear.W.value)[:, :count].T.reshape(-1, height, width)
     n = len(images)
     if title is None:
-        some = f"{n} of {linear.out_features}" if n < linear.out_features else str(n)
-        title = f"Weights of the first layer, {some} units"
+        total = counted(linear.out_features, "unit")
+        some = f"{n} of {total}" if n < linear.out_features else total
+        title = f"Weights of the first layer, {some}"
     grid = Grid(n, even_columns(n), width / height, (0.1, 0.1))
     across, down = grid.size()
     figure = new_figure(max(5, 0.8 * across + 1.3), max(2.2, 0.8 * down + 0.7), title)

@@ -7,7 +7,7 @@ import warnings
 
 
 class DataWarning(UserWarning):
-    """Examples are probably not scaled as they should be; the message says what to do."""
+    """Examples are probably not scaled, or not laid out, as they should be; it says what to do."""
 
 
 class CacheWarning(UserWarning):

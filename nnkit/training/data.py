@@ -15,7 +15,7 @@ from nnkit.dtypes import arithmetic, is_number
 from nnkit.layers import Sequential
 from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE, Inputs, exceeds
-from nnkit.losses import Loss
+from nnkit.losses import TO_ROWS, Loss
 from nnkit.training.ranges import finite_range, warn_of_range
 from nnkit.training.streaming import Feed
 
@@ -43,8 +43,8 @@ class Data:
             self.outputs = model.run_forward(as_input(model, self.x[:1])).shape[1:]
         if len(self.outputs) != 1:
             raise ValueError(
-                f"the model's outputs must be rows of numbers, not of shape {self.outputs}: put "
-                "Flatten() behind its last layer, or GlobalAvgPool2d() for the mean of each channel"
+                f"the model's outputs must be rows of numbers, not of shape {self.outputs}: "
+                f"{TO_ROWS}"
             )
         real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)

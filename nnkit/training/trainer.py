@@ -24,6 +24,7 @@ from nnkit.optimizers import Optimizer
 from nnkit.schedules import Schedule
 from nnkit.showing import html
 from nnkit.showing.watching import person_watches
+from nnkit.showing.words import counted
 from nnkit.training import arguments, keeping, saving
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
@@ -243,7 +244,8 @@ class Trainer:
             raise ValueError(f"the run was on {run.examples} examples, but x has {whole}{apart}")
         total = run.epochs if epochs is None else arguments.count("epochs", epochs)
         if total < run.epoch:
-            raise ValueError(f"the run has done {run.epoch} epochs already, more than {epochs}")
+            done = counted(run.epoch, "epoch")
+            raise ValueError(f"the run has done {done} already, more than {epochs}")
         callbacks = self._listed(callbacks, progress)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone(), compilation_shown(progress):

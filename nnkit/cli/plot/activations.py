@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from nnkit import plotting
-from nnkit.cli.command import Command
+from nnkit.cli.command import Command, Name
 from nnkit.cli.plot.saving import picture, save
 from nnkit.kernels.table import ACTIVATIONS
 
@@ -20,7 +20,7 @@ from nnkit.kernels.table import ACTIVATIONS
     NAMES are any of {", ".join(ACTIVATIONS)}; by default step, sigmoid and relu.
     """,
 )
-@click.argument("names", nargs=-1, type=click.Choice(list(ACTIVATIONS)), metavar="[NAMES]...")
+@click.argument("names", nargs=-1, type=Name(list(ACTIVATIONS)), metavar="[NAMES]...")
 @picture("activations.png")
 def activations(names: tuple[str, ...], output: Path, title: str | None) -> None:
     """Draw activation functions."""

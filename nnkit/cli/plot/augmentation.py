@@ -12,6 +12,8 @@ from nnkit.augment import Augment, Cutout, Flip, Rotate, Scale, Shift
 from nnkit.cli.augmenting import augment_option
 from nnkit.cli.checkpoints import load_dataset
 from nnkit.cli.command import Command
+from nnkit.cli.photographs import photograph_options
+from nnkit.cli.plot.loading import is_ink
 from nnkit.cli.plot.saving import picture, save
 from nnkit.cli.runs import image_shape
 
@@ -19,10 +21,12 @@ from nnkit.cli.runs import image_shape
 @click.command(
     cls=Command,
     examples="nnkit plot augmentation\n"
-    "nnkit plot augmentation mnist --augment shift=2,rotate=10 --count 6",
+    "nnkit plot augmentation mnist --augment shift=2,rotate=10 --count 6\n"
+    "nnkit plot augmentation photos --image-size 64 --color",
 )
 @click.argument("data", default="digits")
 @augment_option
+@photograph_options
 @click.option(
     "--count", type=click.IntRange(1), default=5, show_default=True, help="Images with --augment."
 )
@@ -40,6 +44,8 @@ from nnkit.cli.runs import image_shape
 def augmentation(
     data: str,
     augment: Augment,
+    image_size: tuple[int, int] | None,
+    color: bool,
     count: int,
     ways: int,
     seed: int,
@@ -52,11 +58,12 @@ def augmentation(
     Each is drawn as it is, and beside it as --augment makes it. Without --augment it is the first
     image, with each change alone and with all.
     """
-    dataset, _ = load_dataset(data)
+    dataset, _ = load_dataset(data, image_size, color)
     shape = image_shape(dataset)
     images = dataset.x_train.reshape(-1, *shape)[:count]
     drawn: Any = augment or _examples(min(shape[:2]))
-    save(output, title, plotting.augmented_images, images, drawn, ways=ways, seed=seed)
+    how: Any = {"ways": ways, "seed": seed, "ink": is_ink(dataset.preparation)}
+    save(output, title, plotting.augmented_images, images, drawn, **how)
 
 
 def _examples(side: int) -> dict[str, Augment]:

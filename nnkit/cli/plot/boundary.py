@@ -10,7 +10,7 @@ import numpy as np
 from nnkit import plotting
 from nnkit.backends import get_backend
 from nnkit.cli.checkpoints import class_names, dataset_of, input_features
-from nnkit.cli.command import Command, Failure, backend_option
+from nnkit.cli.command import Command, Failure, Name, backend_option
 from nnkit.cli.plot.loading import load_model
 from nnkit.cli.plot.saving import picture, save
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
@@ -30,9 +30,7 @@ EPOCHS = 1000
     "nnkit plot boundary my-own.safetensors --problem ring",
 )
 @click.argument("checkpoint", required=False)
-@click.option(
-    "--problem", type=click.Choice(list(UNITS)), help="What is to be learned.  [default: xor]"
-)
+@click.option("--problem", type=Name(list(UNITS)), help="What is to be learned.  [default: xor]")
 @click.option(
     "--hidden",
     type=click.IntRange(0),

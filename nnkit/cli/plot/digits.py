@@ -9,7 +9,7 @@ import numpy as np
 
 from nnkit import plotting
 from nnkit.cli.command import Command, Failure, backend_option
-from nnkit.cli.plot.loading import answers_of
+from nnkit.cli.plot.loading import answers_of, is_ink
 from nnkit.cli.plot.saving import picture, save
 
 
@@ -56,4 +56,5 @@ def digits(
         names,
         count=count,
         only_wrong=wrong,
+        ink=is_ink(dataset.preparation),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nnkit import plotting
 from nnkit.cli.command import Command
 from nnkit.cli.inputs import read_input
-from nnkit.cli.plot.loading import load_convolutional
+from nnkit.cli.plot.loading import is_ink, load_convolutional
 from nnkit.cli.plot.saving import picture, save
 
 
@@ -41,4 +42,5 @@ def feature_maps(
     """
     trainer = load_convolutional(checkpoint)
     pixels = read_input(trainer, checkpoint, image)
-    save(output, title, plotting.feature_maps, trainer.model, pixels, layer=layer, count=count)
+    how: Any = {"layer": layer, "count": count, "ink": is_ink(trainer.extra.get("preparation"))}
+    save(output, title, plotting.feature_maps, trainer.model, pixels, **how)

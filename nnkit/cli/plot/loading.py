@@ -28,6 +28,11 @@ def load_convolutional(path: str) -> Trainer:
     return trainer
 
 
+def is_ink(preparation: str | None) -> bool | None:
+    """Whether images prepared so are digits or the like, which are drawn dark; None: not known."""
+    return None if preparation is None else preparation != "resize"
+
+
 def answers_of(
     checkpoint: str, data: str | None, backend: str | None
 ) -> tuple[Dataset, NDArray[np.int64], tuple[str, ...]]:

@@ -11,6 +11,7 @@ from nnkit.backends import get_backend
 from nnkit.cli.checkpoints import class_names, load_classifier
 from nnkit.cli.command import Command
 from nnkit.cli.inputs import read_input
+from nnkit.cli.plot.loading import is_ink
 from nnkit.cli.plot.saving import picture, save
 
 
@@ -39,4 +40,5 @@ def saliency(
         raise click.UsageError(f"{checkpoint} has no class {wanted}: it has {', '.join(names)}")
     label = None if wanted is None else names.index(wanted)
     pixels = read_input(trainer, checkpoint, image)
-    save(output, title, plotting.saliency_map, trainer.model, pixels, label, names)
+    ink = is_ink(trainer.extra.get("preparation"))
+    save(output, title, plotting.saliency_map, trainer.model, pixels, label, names, ink=ink)

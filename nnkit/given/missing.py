@@ -1,0 +1,39 @@
+"""Names that a module or an object has not: errors that say which was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def missing(module: str, name: str, public: Iterable[str]) -> Exception:
+    """Return the error for a name that is not there, with what other libraries call so.
+
+    A module's `__getattr__` calls it, and nobody in between. ``from nnkit import Dense`` asks
+    whether there is one first, and would hide an AttributeError's text: it gets an ImportError.
+    """
+    text = f"module {module!r} has no attribute {name!r}"
+    if name.startswith("_"):  # which Python itself asks for
+        return AttributeError(text)
+    from sys import _getframe
+
+    from nnkit.given.foreign import plain, thing
+
+    meant = thing(name, {plain(each): f"{module}.{each}" for each in public})
+    if meant and _getframe(2).f_code.co_name == "_handle_fromlist":
+        return ImportError(f"cannot import name {name!r} from {module!r}: {meant}", name=name)
+    return AttributeError(f"{text}: {meant}" if meant else text)
+
+
+def attribute(owner: Any, name: str) -> AttributeError:
+    """Return the error for an attribute that an object has not, with what does that here."""
+    try:
+        object.__getattribute__(owner, name)
+    except AttributeError as error:
+        if name.startswith("_") or hasattr(type(owner), name):  # Python's, or a property's own
+            return error
+        from nnkit.given.foreign import METHODS
+
+        meant = METHODS.get(name)
+        return AttributeError(f"{error}: {meant}", name=name, obj=owner) if meant else error
+    raise AssertionError(f"{name} is there")
