@@ -98,6 +98,7 @@ CASES = {
     "tiles, pooled": Case((8, 6, 16), SAME, 48, pool=HALVES),
     "tiles, pooled, left over": Case((9, 7, 32), SAME, 16, pool=HALVES, kind="identity"),
     "tiles of many images": Case((6, 6, 16), SAME, 16, n=60),
+    "tiles, pool of one": Case((6, 7, 16), SAME, 16, pool=Window((1, 1))),
     "no tiles": Case((6, 6, 16), SAME, 16, n=0),
 }
 BATCHES = ["same", "LeNet", "uneven", "two groups", "each channel", "many channels", "many images"]

@@ -58,6 +58,11 @@ def _is_depthwise(shape: Shape) -> bool:
     return 1 < shape.groups == shape.channels == shape.outputs and shape.pool == (1, 1)
 
 
+def _by_tiles(shape: Shape, pool: Window | None) -> bool:
+    """Whether minimal filtering is used; not with a pooling of single outputs, which has places."""
+    return is_possible(shape) and (pool is None or shape.pool != (1, 1))
+
+
 def _run(shape: Shape) -> int:
     """Places side by side, windows side by side: parts of a row that stay in the cache."""
     if shape.stride[1] > 1:
@@ -89,7 +94,7 @@ def convolution(
     if _is_depthwise(shape):
         arguments = *arrays, *tables(shape)[:3], len(x), _run(shape), floor
         return depthwise.depthwise, work, arguments, None
-    if is_possible(shape):
+    if _by_tiles(shape, pool):
         table = tiles(shape)
         width = best_width(table.length, shape.outputs, x.itemsize)
         return winograd.winograd, work, (*arrays, *places, *table, len(x), floor, width), None
@@ -124,7 +129,7 @@ def convolution_backward(
         arguments = *arrays, *wanted, *tables(shape)[:3], len(x), _run(shape), masked
         totals = (tasks, prod(shape.size) + 1, groups), x.dtype
         return depthwise.depthwise_backward, work, arguments, totals
-    if is_possible(shape):
+    if _by_tiles(shape, pool):
         table = tiles(shape)
         widths = (
             best_width(shape.channels, shape.outputs, x.itemsize),
