@@ -17,11 +17,11 @@ import pytest
 
 from nnkit.backends import Backend, get_backend
 from nnkit.backends.contract import OPERATIONS
-from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.device import simulator
 from tests.helpers import ALWAYS_FLOAT64, LAYOUTS, Check, random_array
 from tests.operations import families, functions_of
 from tests.operations.samples import linear, operations, products
+from tests.operations.shared import OTHER_KINDS
 
 ULPS = 24
 SHAPE = 31, 33
@@ -43,9 +43,6 @@ def samples(shape: tuple[int, int] = SHAPE, dtype: str = "float32") -> dict[str,
 
 
 SAMPLES = samples()
-BOTH = {"relu", "sigmoid", "mean_squared_error", "sigmoid_cross_entropy"}
-"""Of the kinds of activations and losses, which share their loops, a cheap and a dear one."""
-OTHER_KINDS = (ACTIVATIONS.keys() | LOSSES.keys()) - BOTH
 LOOPS = [name for name in SAMPLES if name.partition(" ")[2] not in OTHER_KINDS]
 every_sample = pytest.mark.parametrize("sample", SAMPLES)
 every_loop = pytest.mark.parametrize("sample", LOOPS)
