@@ -209,6 +209,7 @@ def test_parts_of_kernels_have_no_machine_code_of_their_own():
         part = inline(lambda x: x + 2)
         whole = kernel(lambda x: 3 * part(x))
         assert whole(3) == 15
+        part.compile((numba.types.int64,))  # what the cache had the kernel of was not compiled
         engine = registry.cpu_target.target_context.codegen()._engine
         of_whole, of_part = (next(iter(f.overloads.values())).fndesc for f in (whole, part))
         assert engine.is_symbol_defined(of_whole.llvm_func_name)
