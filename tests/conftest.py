@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ LARGE = "NNKIT_TEST_LARGE"
 """NNKIT_TEST_LARGE=1 has the simulator do all the work that a GPU does: see `make test-large`."""
 
 os.environ.setdefault(nnkit.backends.VARIABLE, "numpy")
+
+gc.set_threshold(100_000, 20, 20)
+# The suite's own objects are half a million. To look through them as often as Python does by
+# itself takes a tenth of all the time.
 
 _why_simulated: list[str] = []
 

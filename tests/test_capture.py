@@ -42,11 +42,11 @@ OPTIMIZERS = {
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize(("dropout", "dtype"), [(0.0, "float64"), (0.3, "float32")])
 def test_captured_or_not_is_the_same_bit_for_bit(backend, data, optimizer, dropout, dtype):
     results = []
     for compile in (True, False):
-        model = network(backend, dropout, dtype.name)
+        model = network(backend, dropout, dtype)
         trainer = nnkit.Trainer(model, optimizer=OPTIMIZERS[optimizer]())
         history = trainer.fit(*data, epochs=4, batch_size=8, validation_data=data, compile=compile)
         results.append((weights(model).tobytes(), history.step_loss, history.val_loss))

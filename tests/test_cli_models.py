@@ -56,13 +56,13 @@ def error(*arguments, code=1):
     return result.stderr.removeprefix("nnkit: error: ").rstrip("\n")
 
 
-def make_npz(path, shape=(8, 8), dtype=np.uint8):
-    """Write 48 images for training and 12 for testing, in three classes told by a bright pixel."""
+def make_npz(path, shape=(8, 8), n=48):
+    """Write n images for training and 12 for testing, in three classes told by a bright pixel."""
     rng = np.random.default_rng(0)
-    t = np.arange(60) % 3
-    x = rng.integers(0, 60, (60, *shape)).astype(dtype)
-    x.reshape(60, -1)[np.arange(60), t] += 150
-    np.savez(path, x_train=x[:48], t_train=t[:48], x_test=x[48:], t_test=t[48:])
+    t = np.arange(n + 12) % 3
+    x = rng.integers(0, 60, (n + 12, *shape)).astype(np.uint8)
+    x.reshape(n + 12, -1)[np.arange(n + 12), t] += 150
+    np.savez(path, x_train=x[:n], t_train=t[:n], x_test=x[n:], t_test=t[n:])
     return path
 
 
@@ -96,8 +96,8 @@ def test_the_learning_rate(options, rate):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_each_network_trains_tests_and_goes_on(name):
-    path = make_npz("tiny.npz")
-    training = ("--model", name, "--batch-size", 24, "--schedule", "constant")
+    path = make_npz("tiny.npz", n=16)
+    training = ("--model", name, "--batch-size", 8, "--schedule", "constant")
     ok("train", path, *training, "--epochs", 2, "--out", "whole")
     ok("train", path, *training, "--epochs", 1, "--out", "extended")
     run = f"extended/{CHECKPOINT}"

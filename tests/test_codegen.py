@@ -25,7 +25,7 @@ from numba.np import arrayobj  # noqa: E402
 
 from nnkit.kernels.numba.codegen import cache, thunks  # noqa: E402
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store  # noqa: E402
-from nnkit.kernels.numba.codegen.jit import by_type, kernel  # noqa: E402
+from nnkit.kernels.numba.codegen.jit import by_type, inline, kernel  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CODEGEN = ROOT / "kernels" / "numba" / "codegen"
@@ -202,6 +202,18 @@ def test_atomic_operations():
         numbers = np.zeros(3, np.int64)
         assert count(numbers) == (5, 8)
         assert numbers.tolist() == [0, 8, 0]
+
+
+def test_parts_of_kernels_have_no_machine_code_of_their_own():
+    with of_numba("parts.py"):
+        part = inline(lambda x: x + 2)
+        whole = kernel(lambda x: 3 * part(x))
+        assert whole(3) == 15
+        part.compile((numba.types.int64,))  # what the cache had the kernel of was not compiled
+        engine = registry.cpu_target.target_context.codegen()._engine
+        of_whole, of_part = (next(iter(f.overloads.values())).fndesc for f in (whole, part))
+        assert engine.is_symbol_defined(of_whole.llvm_func_name)
+        assert not engine.is_symbol_defined(of_part.llvm_func_name)
 
 
 @by_type

@@ -10,6 +10,7 @@ import numpy as np
 import optax
 
 from bench.networks import Weights
+from bench.peers.jax_adam import adam
 from bench.peers.jax_layers import forward
 from bench.peers.peer import Peer, device
 
@@ -33,7 +34,7 @@ class JaxNetwork(Peer):
         self.x, self.t = jnp.asarray(x), jnp.asarray(t, jnp.int32)
         self.layers = self.network.model("numpy").layers
         parameters = [jnp.array(value) for value in weights]
-        optimizer = {"SGD": optax.sgd, "Adam": optax.adam}[self.network.optimizer]
+        optimizer = {"SGD": optax.sgd, "Adam": adam}[self.network.optimizer]
         self.optimizer = optimizer(self.network.lr)
         self.carry = (parameters, self.optimizer.init(parameters))
 

@@ -43,23 +43,18 @@ def _copy(row: Any, out: Any) -> None:
 
 @shared(GRAIN)
 def gather(source: Any, order: Any, counters: Any, batch_size: int, out: Any, team: Any) -> None:
-    """Row i of `out` is ``source[order[counters[STEP] * batch_size + i]]``; equal dtypes."""
-    n = len(out)
+    """Row i of `out` is ``source[order[counters[STEP] * batch_size + i]]``: matrices of a dtype."""
     start = counters[STEP] * batch_size
-    if n == 0:
-        return
-    m = out.size // n
-    rows, result = source.reshape(len(source), m), out.reshape(n, m)
-    first, last = my_range(n, team)
-    if _all_there(order, start + first, start + last, len(rows)):
+    first, last = my_range(len(out), team)
+    if _all_there(order, start + first, start + last, len(source)):
         for i in range(first, last):
-            _copy(rows[order[start + i]], result[i])
+            _copy(source[order[start + i]], out[i])
         return
     for i in range(first, last):
-        if _all_there(order, start + i, start + i + 1, len(rows)):
-            _copy(rows[order[start + i]], result[i])
+        if _all_there(order, start + i, start + i + 1, len(source)):
+            _copy(source[order[start + i]], out[i])
         else:
-            result[i, :] = _nothing(out)
+            out[i, :] = _nothing(out)
 
 
 @inline
@@ -73,20 +68,15 @@ def gather_scaled(
     source: Any, order: Any, counters: Any, batch_size: int, out: Any, team: Any
 ) -> None:
     """Do as `gather` from bytes to reals, scaled by 1/255."""
-    n = len(out)
     start = counters[STEP] * batch_size
-    if n == 0:
-        return
-    m = out.size // n
-    rows, result = source.reshape(len(source), m), out.reshape(n, m)
     factor = out.dtype.type(1 / 255)
-    first, last = my_range(n, team)
-    if _all_there(order, start + first, start + last, len(rows)):
+    first, last = my_range(len(out), team)
+    if _all_there(order, start + first, start + last, len(source)):
         for i in range(first, last):
-            _scale(rows[order[start + i]], result[i], factor)
+            _scale(source[order[start + i]], out[i], factor)
         return
     for i in range(first, last):
-        if _all_there(order, start + i, start + i + 1, len(rows)):
-            _scale(rows[order[start + i]], result[i], factor)
+        if _all_there(order, start + i, start + i + 1, len(source)):
+            _scale(source[order[start + i]], out[i], factor)
         else:
-            result[i, :] = np.nan
+            out[i, :] = np.nan

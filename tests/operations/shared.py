@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnkit.kernels.table import ACTIVATIONS
+from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import REFERENCE
 
 SHAPES = [(1, 1), (5, 3), (2, 1100), (7, 33), (2100, 10), (3, 1000), (257, 129)]
@@ -19,6 +19,9 @@ INNER = 19
 ALPHA = 0.3
 EXTREMES = np.array([0.0, -0.0, 1e-30, -1e-30, 20, -20, 1e4, -1e4, np.inf, -np.inf, np.nan])
 KINDS = list(ACTIVATIONS)
+BOTH = {"relu", "sigmoid", "mean_squared_error", "sigmoid_cross_entropy"}
+"""Of the kinds of activations and losses, which share their loops, a cheap and a dear one."""
+OTHER_KINDS = (ACTIVATIONS.keys() | LOSSES.keys()) - BOTH
 TRAINABLE = [kind for kind in KINDS if ACTIVATIONS[kind].gradient is not None]
 
 

@@ -15,7 +15,7 @@ PENALTIES = 0.01, 0.02
 every_momentum = pytest.mark.parametrize(
     ("momentum", "nesterov"), [(None, False), (0.9, False), (0.9, True)]
 )
-every_adaptive = pytest.mark.parametrize(("keep", "add"), [(1, 1), (0.9, 0.1)])
+every_adaptive = pytest.mark.parametrize(("keep", "add"), [(1.0, 1.0), (0.9, 0.1)])
 CONSTANT, CHANGING = [0.1], [9.0, 9.0, *SCHEDULE]
 every_lr_and_penalty = pytest.mark.parametrize(
     ("lr", "weight_decay", "l1"),

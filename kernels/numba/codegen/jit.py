@@ -9,6 +9,7 @@ from numba.extending import overload
 
 from nnkit.kernels.numba.codegen import events, forking
 from nnkit.kernels.numba.codegen.cache import cache_of, is_kernel
+from nnkit.kernels.numba.codegen.parts import PartCompiler
 
 Function = Callable[..., Any]
 
@@ -27,6 +28,7 @@ INNER: dict[str, Any] = {
     "no_cpython_wrapper": True,
     "no_cfunc_wrapper": True,
     "forceinline": True,
+    "pipeline_class": PartCompiler,
 }
 """Options of what only compiled functions call: it compiles faster."""
 

@@ -8,6 +8,7 @@ A function returns None where there is no kernel for its arguments.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -319,7 +320,8 @@ def clip(x: Out, total: Array, limit: float) -> Call:
 
 def gather(source: Array, order: Array, counters: Array, batch_size: int, out: Out) -> Call:
     kernel = batches.gather if source.dtype == out.dtype else batches.gather_scaled
-    return kernel, out.size, (source, order, counters, batch_size, out), None
+    rows, batch = (a.reshape(len(a), math.prod(a.shape[1:])) for a in (source, out))
+    return kernel, out.size, (rows, order, counters, batch_size, batch), None
 
 
 def advance(counters: Out, step: int, updates: int, forwards: int) -> Call:
