@@ -40,6 +40,16 @@ def test_it_notices_when_the_faster_one_becomes_the_slower():
     assert again[2] > 15_000
 
 
+def test_a_single_slow_stretch_changes_nothing():
+    """As when a thread wakes late: the faster one goes on, and little is lost to finding out."""
+    pace = Pace(2)
+    carry_out(pace, 10_000, lambda members: 2e-4 if members == 2 else 3e-4)
+    late = iter([9e-4])
+    done = carry_out(pace, 10_000, lambda members: next(late, 2e-4) if members == 2 else 3e-4)
+    assert next(late, None) is None
+    assert done[2] > 9_500
+
+
 def test_long_passes_are_not_tried_often():
     done = carry_out(Pace(2), 1000, lambda members: 1.0 if members == 2 else 2.0)
     assert 2 <= done[1] <= 8

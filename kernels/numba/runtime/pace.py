@@ -6,20 +6,23 @@ slow as one thread, and on virtual machines that changes from minute to minute. 
 the same bits either way, so that both are tried, again and again.
 """
 
-from math import inf
+from collections import deque
 
 TRIAL_SECONDS = 0.003
 PERIOD_SECONDS = 0.3
 """How long a trial takes, about, and how long at least the faster one then runs before the next."""
 TRIAL_SHARE = 100
 """How many times as long as a trial the faster one runs, at least."""
+MEASURED = 3
+"""Stretches of which the fastest counts: a thread that wakes late, or another program, makes a
+single one twice as long."""
 
 
 class Pace:
     """Seconds that a pass over a tape takes with a team of so many members, and with one."""
 
     def __init__(self, members: int) -> None:
-        self._seconds = {members: inf, 1: inf}
+        self._seconds = {size: deque[float](maxlen=MEASURED) for size in (members, 1)}
         self._tried = dict.fromkeys(self._seconds, False)
         self._left = 0.0
 
@@ -30,18 +33,19 @@ class Pace:
         untried = [size for size, tried in self._tried.items() if not tried]
         if untried:
             return untried[0], self._passes(untried[0], TRIAL_SECONDS, times)
-        best = min(self._seconds, key=lambda size: self._seconds[size])
-        return best, self._passes(best, self._left, times)
+        best, other = sorted(self._seconds, key=lambda size: min(self._seconds[size]))
+        doubtful = self._seconds[best][-1] > min(self._seconds[other])
+        return best, self._passes(best, TRIAL_SECONDS if doubtful else self._left, times)
 
     def note(self, members: int, passes: int, seconds: float) -> None:
         """Learn how long some passes took; the first of a size wakes it, and counts for little."""
-        first = self._seconds[members] == inf
-        self._seconds[members] = seconds / passes
-        if first:
+        self._seconds[members].append(seconds / passes)
+        if len(self._seconds[members]) == 1:
             return
         if not all(self._tried.values()):
             self._tried[members] = True
-            self._left = max(PERIOD_SECONDS, TRIAL_SHARE * max(self._seconds.values()))
+            slowest = max(min(found, default=0.0) for found in self._seconds.values())
+            self._left = max(PERIOD_SECONDS, TRIAL_SHARE * slowest)
             return
         self._left -= seconds
         if self._left <= 0:
@@ -49,5 +53,5 @@ class Pace:
 
     def _passes(self, members: int, seconds: float, most: int) -> int:
         """As many passes as fit in a time, at least one; few where the time is not known."""
-        pace = self._seconds[members]
-        return min(most, 1 if pace == inf else max(1, int(seconds / pace)))
+        found = self._seconds[members]
+        return min(most, max(1, int(seconds / min(found)))) if found else 1
