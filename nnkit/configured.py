@@ -24,16 +24,21 @@ class Configured:
             cls.capturable = False
         if "__init__" in cls.__dict__:
             cls.__init__ = explained(cls.__init__)  # type: ignore[method-assign]
+        elif cls.__init__ is Configured.__init__:
+            behind = super().__init__
+            if behind is not object.__init__:  # that of another base, which this one would hide
+                cls.__init__ = behind  # type: ignore[method-assign]
 
     @explained
     def __init__(self) -> None:
         """Take no arguments, unless a subclass does."""
+        super().__init__()
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             """Say what does here what an attribute that is not there does elsewhere."""
-            raise attribute(self, name)
+            return attribute(self, name)
 
     def config(self) -> dict[str, Any]:
         """Class name and constructor arguments, as JSON can hold them."""

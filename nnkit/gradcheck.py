@@ -39,6 +39,18 @@ class GradientCheck(NamedTuple):
         return "\n".join([*lines, f"gradients {verdict} within {self.tolerance:g}"])
 
 
+class Errors(NamedTuple):
+    """Of some elements of an array: how wrong each gradient is, and whether there is a kink."""
+
+    errors: np.ndarray[Any, Any]
+    kinks: np.ndarray[Any, Any]
+
+    def or_at_kinks(self, moved: Errors) -> Errors:
+        """The smaller errors of these and those at a point nearby, but at kinks alone."""
+        least = np.minimum(self.errors, moved.errors)
+        return Errors(np.where(self.kinks, least, self.errors), self.kinks)
+
+
 def gradcheck(
     model: Sequential,
     loss: str | Loss,
@@ -77,9 +89,10 @@ def gradcheck(
     -----
     At a kink the two may rightly differ, and an ordinary network is at many: where an image is
     blank and biases are 0, the inputs of ReLU are 0, and those of max-pooling equal. So where they
-    disagree, a slope to one side is taken, ``(L(w + delta) - L(w)) / delta``, if that agrees; and
-    if some still do not, weights and inputs are moved by up to a tenth of their spread and compared
-    there once more. What is wrong is so there, too; the smaller error counts.
+    disagree, and the slopes to both sides do too, ``(L(w + delta) - L(w)) / delta`` and that below,
+    a gradient that agrees with one of them is right; and if some still do not, weights and inputs
+    are moved by up to a tenth of their spread and compared there once more. A wrong choice at a
+    kink alone, as a gradient for all of several equal maxima, is not found.
     """
     compared = losses.get(loss)
     copied = copy.deepcopy(model).eval()
@@ -87,7 +100,7 @@ def gradcheck(
     inputs = copied._checked(x).copy()
     copied.inputs = Inputs()  # which are scaled by now
 
-    def errors() -> dict[str, float]:
+    def errors() -> dict[str, Errors]:
         def loss_value() -> float:
             return compared(copied(inputs), t)
 
@@ -101,15 +114,20 @@ def gradcheck(
             flat = array.reshape(-1)
             slopes = [_slopes(flat, i, delta, here, loss_value) for i in chosen]
             largest = float(np.abs(analytic).max(initial=0))
-            found[name] = _largest_error(analytic[chosen], slopes, largest, tolerance)
+            found[name] = _errors(analytic[chosen], slopes, largest, tolerance)
         return found
 
-    first = GradientCheck(errors(), tolerance)
+    def check(of: dict[str, Errors]) -> GradientCheck:
+        largest = {name: float(each.errors.max(initial=0)) for name, each in of.items()}
+        return GradientCheck(largest, tolerance)
+
+    here = errors()
+    first = check(here)
     if first.ok or not np.isfinite([*first.errors.values()]).all():
         return first
     _move([inputs, *(p.value for p in copied.parameters())], copied, seed)
     moved = errors()
-    return GradientCheck({name: min(e, moved[name]) for name, e in first.errors.items()}, tolerance)
+    return check({name: found.or_at_kinks(moved[name]) for name, found in here.items()})
 
 
 def _slopes(
@@ -125,17 +143,19 @@ def _slopes(
     return (up - down) / (2 * delta), (here - down) / delta, (up - here) / delta
 
 
-def _largest_error(
+def _errors(
     analytic: np.ndarray[Any, Any],
     slopes: list[tuple[float, float, float]],
     largest: float,
     tolerance: float,
-) -> float:
+) -> Errors:
+    """Relative errors; at a kink, where the slopes to both sides differ, the smallest of three."""
     numeric = np.array(slopes).reshape(-1, 3).T
     scale = np.maximum(np.maximum(np.abs(analytic), np.abs(numeric)), 1e-3 * largest + 1e-12)
     errors = np.abs(analytic - numeric) / scale
-    taken = np.where(errors[0] > tolerance, errors.min(axis=0), errors[0])
-    return float(taken.max(initial=0))
+    kinks = np.abs(numeric[1] - numeric[2]) > tolerance * np.maximum(scale[1], scale[2])
+    at_kinks = kinks & (errors[0] > tolerance)
+    return Errors(np.where(at_kinks, errors.min(axis=0), errors[0]), kinks)
 
 
 def _move(arrays: list[Array], model: Sequential, seed: int) -> None:

@@ -159,6 +159,12 @@ def test_channels_that_come_first_are_told_of(tmp_path, channels):
     )
 
 
+def test_series_of_many_channels_are_no_images_with_one_in_front(tmp_path, recwarn):
+    np.savez(tmp_path / "f.npz", **example(shape=(1, 128, 9)))
+    assert load(tmp_path / "f.npz").image_shape == (1, 128, 9)
+    assert not recwarn
+
+
 @pytest.mark.parametrize("channels", [2, 3, 4])
 def test_channels_keep_their_places(tmp_path, channels):
     arrays = example(shape=(5, 4, channels))

@@ -274,6 +274,20 @@ def test_gradcheck_finds_a_wrong_gradient_at_a_kink():
     assert not nnkit.gradcheck(model, "mse", x, np.ones((2, 2)))
 
 
+def test_gradcheck_finds_a_gradient_that_is_wrong_at_zero_alone():
+    class Wrong(nnkit.Layer):
+        def forward(self, x):
+            self.x = x
+            return x.copy()
+
+        def backward(self, dy):
+            return np.where(self.x == 0, 0, dy)
+
+    model = nnkit.Sequential(Wrong(), nnkit.Linear(3, 2), backend="numpy")
+    assert not nnkit.gradcheck(model, "mse", np.zeros((2, 3)), np.ones((2, 2)))
+    assert nnkit.gradcheck(model, "mse", np.ones((2, 3)), np.ones((2, 2)))
+
+
 def test_gradcheck_of_a_model_that_was_fitted_with_a_scale(rng):
     model = nnkit.Sequential(nnkit.Linear(4, 2), backend="numpy", seed=0)
     x, t = rng.uniform(0, 1000, (6, 4)), rng.normal(size=(6, 2))

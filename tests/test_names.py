@@ -295,6 +295,31 @@ def test_too_few_arguments_and_too_many(call, message):
     assert str(error.value) == message
 
 
+class Mixed:
+    def __init__(self, scale=2):
+        self.scale = scale
+
+
+def test_another_base_has_its_constructor_called():
+    class Own(nnkit.Layer, Mixed):
+        def __init__(self):
+            super().__init__()
+
+    class Taking(nnkit.Layer, Mixed):
+        pass
+
+    assert (Own().scale, Taking(3).scale, Taking().scale) == (2, 3, 2)
+
+
+def test_an_own_layer_s_error_names_whose_constructor_it_is():
+    class Own(nnkit.Linear):
+        def __init__(self, n):
+            super().__init__(n)
+
+    with pytest.raises(TypeError, match=r"^Linear lacks out_features: write Linear\("):
+        Own(3)
+
+
 def test_constructors_look_as_they_were_written():
     assert [*inspect.signature(nnkit.Dropout).parameters] == ["p"]
     assert not inspect.signature(nnkit.ReLU).parameters

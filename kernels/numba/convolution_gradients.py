@@ -25,7 +25,12 @@ from nnkit.kernels.numba.geometry import (
 )
 from nnkit.kernels.numba.geometry import PADDED as PADDED_SIZE
 from nnkit.kernels.numba.input_gradients import WINDOW_NUMBERS, give_inputs, turned
-from nnkit.kernels.numba.pooled_gradients import add_pooled_weights, choose, spread_windows
+from nnkit.kernels.numba.pooled_gradients import (
+    DOUBLES,
+    add_pooled_weights,
+    choose,
+    spread_windows,
+)
 from nnkit.kernels.numba.runtime.tasks import share
 from nnkit.kernels.numba.runtime.team import my_range
 from nnkit.kernels.numba.tiles import fold_tile, tile_width
@@ -101,9 +106,9 @@ def convolution_backward(
     windows, rows = numbers[WINDOWS], numbers[WINDOWS] * numbers[ELEMENTS]
     copied = numbers[COPIED] != 0 and dweight.size > 0
     padded = np.zeros(together * numbers[PADDED_SIZE] if copied else 0, x.dtype)
-    apart = numbers[ELEMENTS] > 1 or PADDED
+    choosing = numbers[RIGHT] > 0 and dweight.size > 0 and (DOUBLES or dy.itemsize == 4)
+    apart = (numbers[ELEMENTS] > 1 or PADDED) and (dx.size > 0 or not choosing)
     dense = np.zeros(together * rows * outputs + lanes if apart else 0, dy.dtype)
-    choosing = numbers[RIGHT] > 0 and dweight.size > 0
     chosen = np.zeros(2 * (together * windows * outputs + lanes) if choosing else 0, dy.dtype)
     masks = chosen[: chosen.size // 2]
     if masked and not choosing:
@@ -133,7 +138,7 @@ def convolution_backward(
             dz = d
             if choosing:
                 choose(d, place[at : at + size], not masked, chosen)
-            if apart and (dx.size or not choosing):
+            if apart:
                 dz = dense
                 spread_windows(d, place[at : at + size], count, numbers, dz)
             if dweight.size:

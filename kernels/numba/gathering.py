@@ -94,15 +94,18 @@ def add_chosen(
     lanes = REGISTER_BYTES // a.itemsize
     vectors = (m + lanes - 1) // lanes
     most = len(CHOOSING_HEIGHTS) - 1
-    for j in range(0, vectors, most):
-        now = min(most, vectors - j)
-        column = j * lanes
-        for i in range(0, rows.size, CHOOSING_HEIGHTS[now]):
-            choosing_tile(
-                *(now, a, a_at, rows, i, columns, 0, b, b_at + column, b_row),
-                *(c, c_at + column, places, i, depth, min(CHOOSING_HEIGHTS[now], rows.size - i)),
-                *(min(now * lanes, m - column) - (now - 1) * lanes, True, apart),
-            )
+    for k in range(0, depth, DEPTH):
+        deep = min(DEPTH, depth - k)
+        for j in range(0, vectors, most):
+            now = min(most, vectors - j)
+            column = j * lanes
+            last = min(now * lanes, m - column) - (now - 1) * lanes
+            for i in range(0, rows.size, CHOOSING_HEIGHTS[now]):
+                count = min(CHOOSING_HEIGHTS[now], rows.size - i)
+                choosing_tile(
+                    *(now, a, a_at, rows, i, columns, k, b, b_at + k * b_row + column, b_row),
+                    *(c, c_at + column, places, i, deep, count, last, True, apart),
+                )
 
 
 @inline

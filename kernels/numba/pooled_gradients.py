@@ -3,6 +3,7 @@
 from typing import Any
 
 from nnkit.kernels.numba.codegen.jit import inline
+from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.gathering import add_chosen, copy
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
@@ -15,6 +16,9 @@ from nnkit.kernels.numba.geometry import (
     RIGHT,
     WINDOWS,
 )
+
+DOUBLES = REGISTER_BYTES != 32
+"""Whether choosing pays for float64, too: AVX2 has no instruction for it, and blends are slow."""
 
 
 @inline

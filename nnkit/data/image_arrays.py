@@ -52,8 +52,11 @@ def _remedy(array: NDArray[Any]) -> str:
 def warn_of_channels_first(images: Named) -> None:
     """Warn, with the remedy, of images that seem to be (N, channels, height, width)."""
     name, array = images
-    if channels_first(array.shape[1:]):
-        channels, height, width = array.shape[1:]
+    if not channels_first(array.shape[1:]):
+        return
+    channels, height, width = array.shape[1:]
+    is_series = channels == 1 and not height // 2 <= width <= 2 * height
+    if not is_series:
         warn(
             f"{name}: images of shape {array.shape} are taken for {channels}x{height} pixels of "
             f"{width} channels, but seem to have their channels first: save "

@@ -28,12 +28,17 @@ def explained(init: Init) -> Init:
     @wraps(init)
     def checked(self: Any, *arguments: Any, **named: Any) -> None:
         if not named.keys() <= names:
-            raise TypeError(_unknown(type(self).__name__, known, named))
+            raise TypeError(_unknown(owner(self), known, named))
         if len(arguments) < len(needed) and not named.keys() >= {*needed[len(arguments) :]}:
-            raise TypeError(_missing(type(self).__name__, needed, len(arguments), named))
+            raise TypeError(_missing(owner(self), needed, len(arguments), named))
         if len(arguments) > most and not any_number:
-            raise TypeError(_too_many(type(self).__name__, known[:most], len(arguments)))
+            raise TypeError(_too_many(owner(self), known[:most], len(arguments)))
         init(self, *arguments, **named)
+
+    def owner(made: Any) -> str:
+        """Whose constructor it is: the class's that is made, or that of one it builds on."""
+        is_its_own = type(made).__init__ is checked
+        return type(made).__name__ if is_its_own else init.__qualname__.split(".")[-2]
 
     return cast(Init, checked)
 

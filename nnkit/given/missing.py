@@ -25,15 +25,19 @@ def missing(module: str, name: str, public: Iterable[str]) -> Exception:
     return AttributeError(f"{text}: {meant}" if meant else text)
 
 
-def attribute(owner: Any, name: str) -> AttributeError:
-    """Return the error for an attribute that an object has not, with what does that here."""
+def attribute(owner: Any, name: str) -> Any:
+    """Return an attribute, or raise the error for one that is not there, with what does that here.
+
+    An object's `__getattr__` calls it.
+    """
     try:
-        object.__getattribute__(owner, name)
+        return object.__getattribute__(owner, name)
     except AttributeError as error:
         if name.startswith("_") or hasattr(type(owner), name):  # Python's, or a property's own
-            return error
+            raise
         from nnkit.given.foreign import METHODS
 
         meant = METHODS.get(name)
-        return AttributeError(f"{error}: {meant}", name=name, obj=owner) if meant else error
-    raise AssertionError(f"{name} is there")
+        if meant is None:
+            raise
+        raise AttributeError(f"{error}: {meant}", name=name, obj=owner) from None

@@ -49,9 +49,10 @@ class PReLU(Layer):
     def output_shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The same shape, (..., features) where there are several slopes."""
         if self.features > 1 and shape[-1:] != (self.features,):
+            own = f"write PReLU({shape[-1]}), or " if shape else "write "
             raise ValueError(
                 f"{self!r} takes rows or pixels of {self.features} numbers, not of shape {shape}; "
-                f"write PReLU({shape[-1]}), or PReLU() for one slope"
+                f"{own}PReLU() for one slope"
             )
         return shape
 

@@ -33,7 +33,8 @@ class Open(int):
         return NUMBERS if isinstance(other, Open) else self
 
     __add__ = __radd__ = __sub__ = __rsub__ = _open
-    __floordiv__ = __rfloordiv__ = __neg__ = _open
+    __floordiv__ = __rfloordiv__ = __truediv__ = __rtruediv__ = _open
+    __mod__ = __rmod__ = __neg__ = __abs__ = _open
     __mul__ = __rmul__ = _times
 
     def __eq__(self, other: object) -> bool:
@@ -46,6 +47,7 @@ class Open(int):
         return False
 
     __gt__ = __lt__
+    __le__ = __ge__ = __eq__
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:

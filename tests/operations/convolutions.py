@@ -99,6 +99,9 @@ CASES = {
     "tiles, pooled, left over": Case((9, 7, 32), SAME, 16, pool=HALVES, kind="identity"),
     "tiles of many images": Case((6, 6, 16), SAME, 16, n=60),
     "tiles, pool of one": Case((6, 7, 16), SAME, 16, pool=Window((1, 1))),
+    "tiles in several parts": Case((36, 36, 16), SAME, 16, n=3),
+    "tiles of several groups": Case((8, 8, 64), SAME, 64, n=5),
+    "each channel, pool of one": Case((6, 7, 5), SAME, 5, groups=5, pool=Window((1, 1))),
     "no tiles": Case((6, 6, 16), SAME, 16, n=0),
 }
 BATCHES = ["same", "LeNet", "uneven", "two groups", "each channel", "many channels", "many images"]

@@ -53,9 +53,9 @@ def _zeros(size: int, dtype: Any) -> Array:
     return np.zeros(size, dtype)
 
 
-def _is_depthwise(shape: Shape) -> bool:
+def _is_depthwise(shape: Shape, pool: Window | None) -> bool:
     """Whether each channel is by itself, and goes on as it is."""
-    return 1 < shape.groups == shape.channels == shape.outputs and shape.pool == (1, 1)
+    return 1 < shape.groups == shape.channels == shape.outputs and pool is None
 
 
 def _by_tiles(shape: Shape, pool: Window | None) -> bool:
@@ -91,7 +91,7 @@ def convolution(
     places = _flat(place, dtype="uint8")
     rows = len(x) * prod(shape.places)
     work = rows * weight.size
-    if _is_depthwise(shape):
+    if _is_depthwise(shape, pool):
         arguments = *arrays, *tables(shape)[:3], len(x), _run(shape), floor
         return depthwise.depthwise, work, arguments, None
     if _by_tiles(shape, pool):
@@ -125,7 +125,7 @@ def convolution_backward(
     work = rows * weight.size * sum(array is not None for array in (dweight, dx))
     tasks = task_count(len(x), rows, weight.size)
     sums = (tasks, wanted[0].size + wanted[1].size), x.dtype
-    if _is_depthwise(shape):
+    if _is_depthwise(shape, pool):
         arguments = *arrays, *wanted, *tables(shape)[:3], len(x), _run(shape), masked
         totals = (tasks, prod(shape.size) + 1, groups), x.dtype
         return depthwise.depthwise_backward, work, arguments, totals
