@@ -1494,7 +1494,9 @@ def test_nobody_reads_to_the_end():
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("argument", ["datasets", "--help"])
-def test_a_process_whose_output_cannot_be_written(argument):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_process_whose_output_cannot_be_written(monkeypatch, argument, unbuffered):
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     with open("/dev/full", "w") as full:  # noqa: PTH123
         command = [sys.executable, "-m", "nnkit", argument]
         done = subprocess.run(

@@ -76,7 +76,7 @@ def test_the_network_is_that_of_the_name():
     assert (
         "network    lenet: 2 Conv2d, 4 ReLU, 2 MaxPool2d, 3 Linear, 21,386 parameters, float32\n"
     ) in text
-    assert "training   Adam, learning rate 0.003 (cosine), 1 epochs of 46 steps, batch 32" in text
+    assert "training   Adam, learning rate 0.003 (cosine), 1 epoch of 46 steps, batch 32" in text
     model = nnkit.load(f"runs/digits/{CHECKPOINT}")
     expected = MODELS["lenet"]((8, 8), 10, seed=3)
     assert [*map(repr, model)] == [*map(repr, expected)]

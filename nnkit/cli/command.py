@@ -57,6 +57,7 @@ class Nnkit(Command, click.Group):
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, *_, **__: notice(f"warning: {message}")
                 code = super().main(*args, **options) or 0
+            sys.stdout.flush()
         except (Interrupted, click.Abort, KeyboardInterrupt):
             notice("interrupted")
             code = Interrupted.exit_code
@@ -67,8 +68,10 @@ class Nnkit(Command, click.Group):
             report(error.format_message() + hint)
             code = error.exit_code
         except OSError as error:
-            report(explain(error))
+            if not isinstance(error, BrokenPipeError):  # whose reader wants no more
+                report(explain(error))
             code = 1
+        _end_output()
         sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -86,6 +89,14 @@ class Nnkit(Command, click.Group):
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted("interrupted") from error
             raise Failure(explain(error)) from error
+
+
+def _end_output() -> None:
+    """If output cannot be written, have its rest go nowhere: Python would fail again at the end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Name(click.Choice[str]):

@@ -105,7 +105,9 @@ CASES = {
     "no tiles": Case((6, 6, 16), SAME, 16, n=0),
 }
 BATCHES = ["same", "LeNet", "uneven", "two groups", "each channel", "many channels", "many images"]
-BATCHES += ["tiles", "tiles at the edge", "tiles, pooled"]
+BY_BLAS = ["tiles", "tiles at the edge", "tiles, pooled"]
+"""Of these, those that are left to cuBLAS on a GPU, and to BLAS by the simulator."""
+BATCHES += BY_BLAS
 """Cases for comparing an image alone with the same among others."""
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 

@@ -153,10 +153,15 @@ UNLIKE_THE_FORMULA = {
         for kind in ("", " relu")
         for name in ("x", "mean")
     },
+    **{
+        (f"convolution_backward {kind}", "x"): ("dweight",)
+        for kind in ("pooled", "of each channel")
+    },
 }
 """Sample and input: outputs where a kernel has NaN, or not, unlike the formula.
 
-Multiplied by 0, or added as a penalty's sign; the NaN is in another output all the same.
+Multiplied by 0, or added as a penalty's sign; the NaN is in another output all the same. Or it is
+of a pixel that no chosen place sees: see the tests of convolution_backward.
 """
 
 
