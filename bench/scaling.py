@@ -172,7 +172,7 @@ def _panel(axes: Axes, rows: list[dict[str, Any]], field: str, unit: float) -> N
         axes.plot(sizes, [row[field] * unit for row in mine], "o-", color=COLORS[name], label=name)
         if field == "seconds":
             limit = [row["yardstick"] * unit for row in mine]
-            label = f"arithmetic at {name}'s peak"
+            label = f"plain arithmetic at {name}'s peak"
             axes.plot(sizes, limit, ":", color=COLORS[name], label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
