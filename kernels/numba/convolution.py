@@ -2,8 +2,8 @@
 
 Every product of a convolution is ``out[i, j] += sum of a[rows[i] + columns[k]] * b[k, j]`` over k
 (see codegen/tile.py, geometry.py). Forward the rows are places and the columns elements of a
-kernel; for the weights' gradient it is the other way round; the input's gradient is a convolution
-of dy with the weights turned. Nothing is copied but images that need padding. What follows, bias,
+kernel; for the weights' gradient it is the other way round; for the input's gradient,
+see input_gradients.py. Nothing is copied but images that need padding. What follows, bias,
 activation and pooling, and what precedes backward, is done with some thousand numbers at a time,
 which are in the cache.
 """
@@ -15,14 +15,13 @@ import numpy as np
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.windows import largest_along
-from nnkit.kernels.numba.gathering import clear, multiply, pad, readable
+from nnkit.kernels.numba.gathering import bordered, clear, multiply, readable
 from nnkit.kernels.numba.geometry import (
     BLOCK_WINDOWS,
     CHANNELS,
     COPIED,
     ELEMENTS,
     GROUPS,
-    IMAGE,
     OUTPUTS,
     PADDED,
     TOGETHER,
@@ -67,8 +66,7 @@ def convolution(
     together, outputs, groups = numbers[TOGETHER], numbers[OUTPUTS], numbers[GROUPS]
     elements, windows = numbers[ELEMENTS], numbers[WINDOWS]
     channels, columns = numbers[CHANNELS] // groups, outputs // groups
-    copied = numbers[COPIED] != 0
-    padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
+    padded = np.zeros(together * numbers[PADDED] if numbers[COPIED] != 0 else 0, x.dtype)
     block = numbers[BLOCK_WINDOWS]
     largest = np.empty(block * elements * outputs if elements > 1 else 0, x.dtype)
     biases = np.empty(tile_width(block * outputs, outputs), x.dtype)
@@ -77,10 +75,7 @@ def convolution(
     b = readable(weight)
     for image in range(first, last, together):
         count = min(together, last - image)
-        a, a_at = x, image * numbers[IMAGE]
-        if copied:
-            pad(x, numbers, image, count, padded)
-            a, a_at = padded, 0
+        a, a_at = bordered(x, numbers, image, count, padded)
         row, target = 0, image * windows * outputs
         for _ in range(1 if elements == 1 else count):
             some = windows * count if elements == 1 else windows

@@ -10,13 +10,12 @@ from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.gathering import clear, multiply, pad
+from nnkit.kernels.numba.gathering import bordered, clear, multiply
 from nnkit.kernels.numba.geometry import (
     CHANNELS,
     COPIED,
     ELEMENTS,
     GROUPS,
-    IMAGE,
     OUTPUTS,
     RIGHT,
     TOGETHER,
@@ -58,10 +57,7 @@ def _add_weights(
     outputs, groups = numbers[OUTPUTS], numbers[GROUPS]
     channels, columns = numbers[CHANNELS] // groups, outputs // groups
     depth = count * numbers[WINDOWS] * numbers[ELEMENTS]
-    a, a_at = x, image * numbers[IMAGE]
-    if numbers[COPIED] != 0:
-        pad(x, numbers, image, count, padded)
-        a, a_at = padded, 0
+    a, a_at = bordered(x, numbers, image, count, padded)
     if chosen.size > 0:
         add_pooled_weights(*(a, a_at, count, numbers, taps, firsts, lines, chosen, quads, partial))
         return

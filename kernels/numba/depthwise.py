@@ -12,7 +12,7 @@ import numpy as np
 from nnkit.kernels.numba.backward import before
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
-from nnkit.kernels.numba.gathering import clear, copy, pad, unpad
+from nnkit.kernels.numba.gathering import bordered, clear, copy, pad, unpad
 from nnkit.kernels.numba.geometry import COPIED, IMAGE, OUTPUTS, PADDED, TOGETHER, WINDOWS
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import add_rows, share
@@ -71,17 +71,13 @@ def depthwise(
     """``y = max(x * weight + bias, floor)`` of flat arrays, each channel by itself."""
     first, last = my_range(images, team)
     together, windows, length = numbers[TOGETHER], numbers[WINDOWS], run * numbers[OUTPUTS]
-    copied = numbers[COPIED] != 0
-    padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
+    padded = np.zeros(together * numbers[PADDED] if numbers[COPIED] != 0 else 0, x.dtype)
     kernels, biases = _repeated(weight, bias.size, length), np.empty(length, x.dtype)
     _repeat(bias, biases)
     low = x.dtype.type(floor)
     for image in range(first, last, together):
         count = min(together, last - image)
-        a, a_at = x, image * numbers[IMAGE]
-        if copied:
-            pad(x, numbers, image, count, padded)
-            a, a_at = padded, 0
+        a, a_at = bordered(x, numbers, image, count, padded)
         for i in range(count * windows // run):
             at = (image * windows // run + i) * length
             out = y[at : at + length]

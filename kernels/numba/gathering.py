@@ -177,6 +177,18 @@ def pad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
 
 
 @inline
+def bordered(x: Any, numbers: Any, first: int, count: int, padded: Any) -> Any:
+    """Where images are with the border that they are to have, and where the first of them begins.
+
+    They are copied into padded ones, if there are any.
+    """
+    if padded.size == 0:
+        return x, first * numbers[IMAGE]
+    pad(x, numbers, first, count, padded)
+    return padded, 0
+
+
+@inline
 def unpad(x: Any, numbers: Any, first: int, count: int, out: Any) -> None:
     """Copy padded images, without their borders, to where images are; what they lack is zero."""
     height, row = _inner(numbers)

@@ -20,8 +20,8 @@ from nnkit.kernels.numba.codegen.winograd import (
     tile_to_output,
 )
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.gathering import multiply_rows, pad
-from nnkit.kernels.numba.geometry import CHANNELS, COPIED, IMAGE, OUTPUTS, PADDED, PADDED_ROW
+from nnkit.kernels.numba.gathering import bordered, multiply_rows
+from nnkit.kernels.numba.geometry import CHANNELS, COPIED, OUTPUTS, PADDED, PADDED_ROW
 from nnkit.kernels.numba.runtime.team import my_range
 from nnkit.kernels.numba.winograd_geometry import ELEMENTS
 
@@ -86,8 +86,7 @@ def winograd(
     state = flush_denormals()
     first, last = my_range(images, team)
     channels, outputs = numbers[CHANNELS], numbers[OUTPUTS]
-    copied = numbers[COPIED] != 0
-    padded = np.zeros(together * numbers[PADDED] if copied else 0, x.dtype)
+    padded = np.zeros(together * numbers[PADDED] if numbers[COPIED] != 0 else 0, x.dtype)
     before = np.empty(ELEMENTS * (length * channels + GAP), x.dtype)
     after = np.empty(ELEMENTS * (length * outputs + GAP), x.dtype)
     kernels = np.empty(ELEMENTS * channels * outputs, x.dtype)
@@ -97,10 +96,7 @@ def winograd(
     size, tiles = y.size // images, len(places) // together
     for image in range(first, last, together):
         here = min(together, last - image)
-        a, a_at = x, image * numbers[IMAGE]
-        if copied:
-            pad(x, numbers, image, here, padded)
-            a, a_at = padded, 0
+        a, a_at = bordered(x, numbers, image, here, padded)
         for tile in range(0, here * tiles, length):
             count = min(length, here * tiles - tile)
             tiles_of_images(a, a_at, numbers, places, tile, count, length, before)

@@ -15,7 +15,7 @@ from nnkit.kernels.numba.codegen.winograd import (
     tile_to_kernel,
 )
 from nnkit.kernels.numba.convolution import GRAIN
-from nnkit.kernels.numba.gathering import clear, multiply_rows, pad, unpad
+from nnkit.kernels.numba.gathering import bordered, clear, multiply_rows, unpad
 from nnkit.kernels.numba.geometry import CHANNELS, COPIED, IMAGE, OUTPUTS, PADDED, PADDED_ROW
 from nnkit.kernels.numba.products import transpose
 from nnkit.kernels.numba.runtime.tasks import share
@@ -111,9 +111,9 @@ def winograd_backward(
     state = flush_denormals()
     channels, outputs = numbers[CHANNELS], numbers[OUTPUTS]
     size, tiles, matrix = dy.size // images, len(places) // together, channels * outputs
-    bordered = together * numbers[PADDED] if numbers[COPIED] != 0 else 0
-    padded = np.zeros(bordered if dweight.size else 0, x.dtype)
-    inputs = np.empty(bordered if dx.size else 0, dy.dtype)
+    border = together * numbers[PADDED] if numbers[COPIED] != 0 else 0
+    padded = np.zeros(border if dweight.size else 0, x.dtype)
+    inputs = np.empty(border if dx.size else 0, dy.dtype)
     masks = np.empty(together * size if masked else 0, dy.dtype)
     total = np.empty(tile_width(size, outputs) if dbias.size else 0, dy.dtype)
     above = np.empty(ELEMENTS * (length * outputs + GAP), dy.dtype)
@@ -133,11 +133,9 @@ def winograd_backward(
             d = before(dy[at : at + here * size], y, at, masks)
             if total.size:
                 add_up(d, total)
-            a, a_at, out = x, pixels, inputs
-            if padded.size:
-                pad(x, numbers, image, here, padded)
-                a, a_at = padded, 0
-            if bordered == 0:
+            a, a_at = bordered(x, numbers, image, here, padded)
+            out = inputs
+            if border == 0:
                 out = dx[pixels : pixels + here * numbers[IMAGE]]
             clear(out)
             for tile in range(0, here * tiles, length):
