@@ -20,7 +20,7 @@ from nnkit.kernels.numba.geometry import (
     WINDOW,
     WINDOWS,
 )
-from nnkit.kernels.numba.products import transpose
+from nnkit.kernels.numba.packing import transpose
 
 WINDOW_NUMBERS = 1 << 14
 """Numbers of windows' gradients that are computed before they are added to the images."""
@@ -36,7 +36,7 @@ def turned(weight: Any, numbers: Any, depth: int) -> Any:
     columns = outputs // groups
     for group in range(groups):
         part = out[group * columns * row :]
-        transpose(weight, group * columns, outputs, depth, columns, part, lanes)
+        transpose(weight, group * columns, outputs, depth, columns, part, 0, lanes)
     return out
 
 

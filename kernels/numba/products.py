@@ -1,9 +1,13 @@
 """Matrix products, shared by a team.
 
 The result is cut into panels some vectors wide, and these into tiles (see codegen/tile.py). Every
-member computes some of the tiles. Of a transposed b, the member first transposes a part that stays
-in the second-level cache, and where vectors are short it copies such a part of b; everything else
-is read where it is.
+member computes some of the tiles, one panel after the other.
+
+A panel's part of b should stay in a cache while all tiles of the panel are computed, and what tiles
+read should come from few places. So b is multiplied some rows at a time. Of a transposed b the
+member first transposes the panels it needs. What else would be read from many places (the rows of
+a wide b, the columns of a transposed a) is copied where vectors are short, and the more of it is
+therefore read for each multiplication.
 """
 
 from functools import cache
@@ -11,11 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.numba.codegen.copies import move, turn
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, kernel, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, tile
+from nnkit.kernels.numba.packing import (
+    LINE,
+    copy_panels,
+    copy_strips,
+    line_start,
+    transpose_panels,
+    up,
+)
 from nnkit.kernels.numba.runtime.memory import ME, SIZE
 from nnkit.kernels.numba.runtime.tasks import share
 
@@ -24,20 +35,18 @@ GRAIN = 1 << 17
 DEPTH = 512
 """Rows of b that are multiplied at a time."""
 NARROW = REGISTER_BYTES < 64
-"""Whether a panel's rows are so short that reading them where they are, in the rows of a wide b,
-wastes much of the cache: then they are copied first."""
+"""Whether vectors are so short that tiles read much for what they multiply."""
+SHALLOW = DEPTH // 2 if NARROW else DEPTH
+"""The same of rows that need not be transposed: a narrow panel of them fits in 32 KiB."""
 WORTH_COPYING = 64
-"""Rows of a for which a panel is copied: that costs as much as some of them."""
+"""Rows of a for which panels are copied, and columns of b for which strips of a are: a copy costs
+as much as six to ten of them, and saves a tenth."""
 WIDE_BYTES = 2048
 """Length of the rows of a wide b."""
+PANELS_BYTES, STRIPS_BYTES = 1 << 20, 1 << 18
+"""What is copied at a time: what a cache of the second level holds, or little more."""
 HEIGHTS = (0, *TILE_ROWS.values())
 """Rows of a tile, by its width in vectors."""
-
-
-@inline
-def _up(n: int, divisor: int) -> int:
-    """``n / divisor``, rounded up."""
-    return (n + divisor - 1) // divisor
 
 
 @inline
@@ -51,8 +60,8 @@ def _tile_time(width: int) -> Any:
 def _time(n: int, vectors: int, width: int) -> Any:
     """Time of a result of n rows, some vectors wide, with tiles of this width."""
     rest = vectors % width
-    time = vectors // width * _up(n, HEIGHTS[width]) * _tile_time(width)
-    return time + _up(n, HEIGHTS[rest]) * _tile_time(rest) if rest else time
+    time = vectors // width * up(n, HEIGHTS[width]) * _tile_time(width)
+    return time + up(n, HEIGHTS[rest]) * _tile_time(rest) if rest else time
 
 
 @kernel
@@ -72,29 +81,56 @@ def best_width(n: int, m: int, itemsize: int) -> int:
 
 
 @inline
-def transpose(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
-    """Write ``b.T`` for a part of b into `out`, whose rows are a multiple of `lanes` long."""
-    length = _up(rows, lanes) * lanes
-    for i in range(0, rows, lanes):
-        for k in range(0, columns, lanes):
-            place = first + i * row + k
-            n, m = min(lanes, rows - i), min(lanes, columns - k)
-            turn(b, place, row, n, m, out, k * length + i, length)
-
-
-@inline
-def _copy(b: Any, first: int, row: int, rows: int, columns: int, out: Any, lanes: int) -> None:
-    """Copy a part of b into `out`, whose rows are a multiple of `lanes` long."""
-    length = _up(columns, lanes) * lanes
-    for k in range(rows):
-        for j in range(0, columns, lanes):
-            move(b, first + k * row + j, min(lanes, columns - j), out, k * length + j)
-
-
-@inline
 def _before(edge: int, time: int, tiles: int) -> Any:
     """How many of a panel's tiles begin before some moment."""
-    return min(max(_up(edge, time), 0), tiles)
+    return min(max(up(edge, time), 0), tiles)
+
+
+@inline
+def _first_copied(b: Any, n: int, m: int, panels: int, lanes: int) -> int:
+    """The first panel of b that is copied: all are, none, or the last."""
+    scattered = m * b.itemsize >= WIDE_BYTES or m % lanes > 0 or b.ctypes.data % REGISTER_BYTES > 0
+    if NARROW and n >= WORTH_COPYING and panels > 1 and scattered:
+        return 0
+    return panels - 1 if PADDED and m % lanes > 0 else panels
+
+
+@inline
+def _compute(
+    width: int,
+    left: Any,
+    right: Any,
+    out: Any,
+    out_at: int,
+    n: int,
+    m: int,
+    deep: int,
+    low: int,
+    high: int,
+    last: int,
+    add: bool,
+) -> None:
+    """Compute tiles of a panel. `left` and `right` tell where a and b are, as `tile` wants it."""
+    a, a_at, a_apart, a_row, a_column = left
+    b, b_at, b_row = right
+    for t in range(low, high):
+        i = t * HEIGHTS[width]
+        tile(
+            *(
+                width,
+                a,
+                a_at + t * a_apart,
+                a_row,
+                a_column,
+                b,
+                b_at,
+                b_row,
+                out,
+                out_at + i * m,
+                m,
+            ),
+            *(deep, min(HEIGHTS[width], n - i), last, add),
+        )
 
 
 @inline
@@ -114,50 +150,60 @@ def _multiply(
 ) -> None:
     """``out = a @ b`` of (n, depth) and (depth, m), of flat arrays."""
     state = flush_denormals()
-    lanes = REGISTER_BYTES // a.itemsize
-    vectors = _up(m, lanes)
-    total = _time(n, vectors, width)
+    lanes, line = REGISTER_BYTES // a.itemsize, LINE // a.itemsize
+    panel, vectors, height = width * lanes, up(m, lanes), HEIGHTS[width]
+    panels, tiles = up(vectors, width), up(n, height)
+    whole, total = tiles * _tile_time(width), _time(n, vectors, width)
     begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
-    size = _up(min(depth, DEPTH), lanes) * lanes * width * lanes
-    wide = m * a.itemsize >= WIDE_BYTES
-    copied = b_transposed or PADDED or (NARROW and wide and n >= WORTH_COPYING)
-    part = np.empty(size if copied else 0, a.dtype)
-    for j in range(0, vectors, width):
-        now = min(width, vectors - j)
-        height = HEIGHTS[now]
-        tiles = _up(n, height)
-        time = _tile_time(now)
-        first, last = _before(begin, time, tiles), _before(end, time, tiles)
-        begin, end = begin - tiles * time, end - tiles * time
-        column = j * lanes
-        columns = min(now * lanes, m - column)
-        for k in range(0, depth if first < last else 0, DEPTH):
-            deep = min(DEPTH, depth - k)
-            panel, panel_at, panel_row = b, k * b_row + column, b_row
-            if copied:
-                panel, panel_at, panel_row = part, 0, _up(columns, lanes) * lanes
+    first, last = min(begin // whole, panels - 1), min(up(end, whole), panels)
+
+    blocks = up(depth, DEPTH if b_transposed else SHALLOW)
+    deepest = up(depth, blocks)
+    apart, strip_apart = deepest * panel + line, deepest * height + line
+    first_copied = 0 if b_transposed else _first_copied(b, n, m, panels, lanes)
+    together = max(1, PANELS_BYTES // (apart * a.itemsize)) if first_copied == 0 else panels
+    copies = max(0, min(together, last - max(first, first_copied)))
+    part = np.empty(copies * apart + lanes * panel + line if copies > 0 else 0, a.dtype)
+    stripped = NARROW and a_row == 1 and (last - first) * panel >= WORTH_COPYING
+    strips = max(1, STRIPS_BYTES // (strip_apart * a.itemsize)) if stripped else tiles
+    strip = np.empty(min(strips, tiles) * strip_apart if stripped else 0, a.dtype)
+
+    at = line_start(part)
+    for group in range(first, last, together):
+        group_end, copied = min(group + together, last), max(group, first_copied)
+        columns = min(group_end * panel, m) - copied * panel
+        for block in range(blocks):
+            k = share(depth, blocks, block)
+            deep = share(depth, blocks, block + 1) - k
             if b_transposed:
-                transpose(b, column * b_row + k, b_row, columns, deep, part, lanes)
-            elif copied:
-                _copy(b, k * b_row + column, b_row, deep, columns, part, lanes)
-            for i in range(first * height, min(last * height, n), height):
-                tile(
-                    now,
-                    a,
-                    i * a_row + k * a_column,
-                    a_row,
-                    a_column,
-                    panel,
-                    panel_at,
-                    panel_row,
-                    out,
-                    i * m + column,
-                    m,
-                    deep,
-                    min(height, n - i),
-                    columns - (now - 1) * lanes,
-                    k > 0,
-                )
+                place = copied * panel * b_row + k
+                transpose_panels(b, place, b_row, deep, columns, part, at, apart, panel, lanes)
+            elif columns > 0:
+                place = copied * panel + k * b_row
+                copy_panels(b, place, b_row, deep, columns, part, at, apart, panel, lanes)
+            for some in range(0, tiles, strips):
+                if stripped:
+                    place, rows = (
+                        some * height + k * a_column,
+                        min(strips * height, n - some * height),
+                    )
+                    copy_strips(a, place, a_column, rows, deep, strip, strip_apart, height)
+                for j in range(group, group_end):
+                    now = min(width, vectors - j * width)
+                    time, count = _tile_time(now), up(n, HEIGHTS[now])
+                    low = _before(begin - j * whole, time, count)
+                    high = _before(end - j * whole, time, count)
+                    left = a, k * a_column, HEIGHTS[now] * a_row, a_row, a_column
+                    if stripped and now == width:
+                        left = strip, -some * strip_apart, strip_apart, 1, height
+                        low, high = max(low, some), min(high, some + strips)
+                    elif some > 0:
+                        high = low
+                    right = b, j * panel + k * b_row, b_row
+                    if j >= first_copied:
+                        right = part, at + (j - copied) * apart, now * lanes
+                    used = min(m - j * panel - (now - 1) * lanes, lanes)
+                    _compute(now, left, right, out, j * panel, n, m, deep, low, high, used, k > 0)
     restore_denormals(state)
 
 

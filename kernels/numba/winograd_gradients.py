@@ -17,7 +17,7 @@ from nnkit.kernels.numba.codegen.winograd import (
 from nnkit.kernels.numba.convolution import GRAIN
 from nnkit.kernels.numba.gathering import bordered, clear, multiply_rows, unpad
 from nnkit.kernels.numba.geometry import CHANNELS, COPIED, IMAGE, OUTPUTS, PADDED, PADDED_ROW
-from nnkit.kernels.numba.products import transpose
+from nnkit.kernels.numba.packing import transpose
 from nnkit.kernels.numba.runtime.tasks import share
 from nnkit.kernels.numba.runtime.team import my_range
 from nnkit.kernels.numba.tiles import fold_tile, tile_width
@@ -61,7 +61,7 @@ def _turned(kernels: Any, channels: int, outputs: int) -> Any:
     out = np.empty(kernels.size, kernels.dtype)
     for e in range(0, kernels.size, channels * outputs):
         lanes = REGISTER_BYTES // out.itemsize
-        transpose(kernels, e, outputs, channels, outputs, out[e:], lanes)
+        transpose(kernels, e, outputs, channels, outputs, out, e, lanes)
     return out
 
 

@@ -2,10 +2,14 @@
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from nnkit.kernels.numba.codegen.vectors import I64, Vectors, first_rows, pointer
+from nnkit.kernels.numba.codegen.vectors import I64, Vectors, chosen, first_rows, pointer
+
+MOST_VECTORS, MOST_ROWS = 7, 8
+"""As many vectors as the widest tile has, and rows as the highest."""
 
 
 @intrinsic
@@ -21,6 +25,56 @@ def move(_context: Any, source: Any, source_at: Any, columns: Any, out: Any, out
         return context.get_dummy_value()
 
     return types.void(source, types.int64, types.int64, out, types.int64), generate
+
+
+@intrinsic
+def move_row(
+    _context: Any, vectors: Any, source: Any, source_at: Any, out: Any, out_at: Any, ahead: Any
+) -> Any:
+    """Copy so many vectors between flat arrays, up to MOST_VECTORS; fetch what is so far ahead."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        source = pointer(context, builder, kinds[1], args[1], args[2])
+        out = pointer(context, builder, kinds[3], args[3], args[4])
+        vector = Vectors(context, builder, kinds[1], I64(0))
+        for width in chosen(builder, args[0], range(1, MOST_VECTORS + 1)):
+            for j in range(0, width * vector.lanes * vector.size, 64):
+                vector.prefetch(builder.gep(source, [builder.add(args[5], I64(j // vector.size))]))
+            row = [vector.load(source, j, False) for j in range(width)]
+            for j in range(width):
+                vector.store(row[j], out, j, False)
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(whole, source, whole, out, whole, whole), generate
+
+
+@intrinsic
+def move_four(
+    _context: Any, count: Any, source: Any, source_at: Any, out: Any, out_at: Any, apart: Any
+) -> Any:
+    """Copy four times so many numbers, up to MOST_ROWS, to four places that are `apart`."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kinds = signature.args
+        source = pointer(context, builder, kinds[1], args[1], args[2])
+        out = pointer(context, builder, kinds[3], args[3], args[4])
+        real = context.get_data_type(kinds[1].dtype)
+        size = context.get_abi_sizeof(real)
+        for number in chosen(builder, args[0], range(1, MOST_ROWS + 1)):
+            kind = ir.VectorType(real, number).as_pointer()
+            for i in range(4):
+                numbers = builder.load(
+                    builder.bitcast(builder.gep(source, [I64(i * number)]), kind)
+                )
+                numbers.align = size
+                target = builder.gep(out, [builder.mul(I64(i), args[5])])
+                builder.store(numbers, builder.bitcast(target, kind)).align = size
+        return context.get_dummy_value()
+
+    whole = types.int64
+    return types.void(whole, source, whole, out, whole, whole), generate
 
 
 @intrinsic

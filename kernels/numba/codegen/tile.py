@@ -24,7 +24,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES, X86
-from nnkit.kernels.numba.codegen.vectors import I64, Vectors, first_rows, pointer
+from nnkit.kernels.numba.codegen.vectors import I64, Vectors, chosen, first_rows, pointer
 
 TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6, 5: 5, 6: 4, 7: 3}
 if X86 and REGISTER_BYTES < 64:
@@ -84,19 +84,44 @@ def _factors(vector: Vectors, a: Any, offset: Any, choices: list[Any]) -> list[A
 
 
 def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, how: str) -> None:
-    a_first, a_row, a_column, b_first, b_row, c, c_row, depth, rows, columns, add, *apart = (
-        builder.function.args
-    )
+    """Write a tile, and another without masks where those take registers from what is summed."""
+    columns = builder.function.args[9]
     vector = Vectors(context, builder, kind, columns)
+    whole, part = [False] * vectors, [j == vectors - 1 for j in range(vectors)]
+    rows = _rows_of_tile(builder, vector, vectors, how)
+    if REGISTER_BYTES == 64:
+        _write_loop(vector, rows, part, how)
+        return
+    full = builder.icmp_signed("==", columns, I64(vector.lanes))
+    with builder.if_else(full) as (then, otherwise):
+        with then:
+            _write_loop(vector, rows, whole, how)
+        with otherwise:
+            _write_loop(vector, rows, part, how)
+
+
+def _rows_of_tile(
+    builder: Any, vector: Vectors, vectors: int, how: str
+) -> tuple[list[Any], list[Any]]:
+    """Where the rows of a tile's a and c begin."""
+    a, a_row, _, _, _, c, c_row, _, rows, *_ = builder.function.args
     height = (CHOOSING_ROWS if how == CHOOSING else TILE_ROWS)[vectors]
-    places = [(i, j) for i in range(height) for j in range(vectors)]
-    masked = [j == vectors - 1 for j in range(vectors)]
     numbers = first_rows(builder, height, rows)
     ahead = _places(builder, numbers, a_row, how)
     if how == CHOOSING:
         ahead = [builder.mul(at, I64(4)) for at in ahead]
-    a_rows = [builder.gep(a_first, [at]) for at in ahead]
-    c_rows = [builder.gep(c, [at]) for at in _places(builder, numbers, c_row, how)]
+    a_rows = [builder.gep(a, [at]) for at in ahead]
+    return a_rows, [builder.gep(c, [at]) for at in _places(builder, numbers, c_row, how)]
+
+
+def _write_loop(
+    vector: Vectors, rows: tuple[list[Any], list[Any]], masked: list[bool], how: str
+) -> None:
+    """Write the loop over k, and what is before and after it; `masked` is by vectors of a row."""
+    builder, vectors = vector.builder, len(masked)
+    _, _, a_column, b_first, b_row, _, _, depth, _, _, add, *apart = builder.function.args
+    a_rows, c_rows = rows
+    places = [(i, j) for i in range(len(a_rows)) for j in range(vectors)]
     start = builder.block
     read, begin, loop, end = (
         builder.append_basic_block(name) for name in ("read", "begin", "loop", "end")
@@ -112,6 +137,11 @@ def _write_tile(builder: Any, context: Any, kind: Any, vectors: int, how: str) -
     for place in places:
         first[place].add_incoming(vector.zero, start)
         first[place].add_incoming(before[place], read)
+    if how == PLAIN:
+        step = builder.mul(I64(len(a_rows)), builder.function.args[6])
+        for at in c_rows:
+            for j in range(0, vectors * vector.lanes * vector.size, 64):
+                vector.prefetch(builder.gep(at, [builder.add(step, I64(j // vector.size))]))
     builder.branch(loop)
 
     builder.position_at_end(loop)
@@ -276,13 +306,5 @@ def _call_tile(
     context: Any, builder: Any, kind: Any, vectors: Any, arguments: list[Any], how: str
 ) -> None:
     """Call the function of a tile that is so many vectors wide."""
-    done = builder.append_basic_block("done")
-    choice = builder.switch(vectors, done)
-    for width in CHOOSING_ROWS if how == CHOOSING else TILE_ROWS:
-        block = builder.append_basic_block(f"tile{width}")
-        choice.add_case(I64(width), block)
-        builder.position_at_end(block)
-        function = _tile_function(context, builder.module, kind, width, how)
-        builder.call(function, arguments)
-        builder.branch(done)
-    builder.position_at_end(done)
+    for width in chosen(builder, vectors, CHOOSING_ROWS if how == CHOOSING else TILE_ROWS):
+        builder.call(_tile_function(context, builder.module, kind, width, how), arguments)

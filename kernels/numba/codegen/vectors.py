@@ -1,5 +1,6 @@
 """Vectors of the processor's, in LLVM's language."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -88,6 +89,14 @@ class Vectors:
         else:
             self.builder.store(vector, place).align = self.size
 
+    def prefetch(self, pointer: Any) -> None:
+        """Begin to fetch the cache line of a pointer to a real, which may lead anywhere."""
+        place = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
+        arguments = [place, _I32(0), _I32(3), _I32(1)]
+        kind = ir.FunctionType(ir.VoidType(), [a.type for a in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        self.builder.call(function, arguments)
+
     def _place(self, pointer: Any, j: int) -> Any:
         place = self.builder.gep(pointer, [I64(j * self.lanes)])
         return self.builder.bitcast(place, self.kind.as_pointer())
@@ -110,3 +119,16 @@ def first_rows(builder: Any, count: int, rows: Any) -> list[Any]:
     return [
         builder.select(builder.icmp_signed("<", I64(i), rows), I64(i), last) for i in range(count)
     ]
+
+
+def chosen(builder: Any, number: Any, numbers: Iterable[int]) -> Iterator[int]:
+    """Write code for each of some numbers, of which that of `number` is carried out."""
+    done = builder.append_basic_block("done")
+    choice = builder.switch(number, done)
+    for case in numbers:
+        block = builder.append_basic_block(f"case{case}")
+        choice.add_case(I64(case), block)
+        builder.position_at_end(block)
+        yield case
+        builder.branch(done)
+    builder.position_at_end(done)
