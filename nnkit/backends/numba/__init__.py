@@ -86,19 +86,19 @@ class NumbaBackend(NumpyBackend):
 
     def _issue(self, name: str, call: Call) -> None:
         """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
-        kernel, size, arguments, sums = call
+        (function, grain), size, arguments, sums = call
         recording = self._thread.recording
         if recording is not None:
             recording.calls.append((name, *map(_identity, arguments)))
         if sums is not None:
             arguments = *arguments, np.empty(*sums)
-        grains = size // kernel.grain
+        grains = size // grain
         if recording is None and (grains < self._tape.WORTH_A_TEAM or self.threads == 1):
-            kernel.function(*arguments, self._alone)
+            function(*arguments, self._alone)
             return
         tape = self._tape.Tape() if recording is None else recording.tape
         members = max(1, min(self.threads, grains))
-        tape.append(kernel.function, arguments, members, grains)
+        tape.append(function, arguments, members, grains)
         if recording is None:
             tape.replay(1)
 

@@ -78,20 +78,22 @@ def _matrix(array: Array) -> Array:
 
 
 def matmul(a: View, b: View, out: Out) -> Call | None:
-    a_rows, b_rows = a.flags.c_contiguous, b.flags.c_contiguous
+    if not (a.ndim == b.ndim == 2 and a.dtype in REALS and a.dtype == b.dtype == out.dtype):
+        return None
+    (n, depth), (rows, m) = a.shape, b.shape
+    a_flags, b_flags = a.flags, b.flags
+    a_rows, b_rows = a_flags.c_contiguous, b_flags.c_contiguous
     if not (
-        a.dtype in REALS
-        and a.dtype == b.dtype == out.dtype
-        and a.shape[1:] == b.shape[:1]
-        and out.shape == (len(a), *b.shape[1:])
-        and (a_rows or a.flags.f_contiguous)
-        and (b_rows or b.flags.f_contiguous)
+        rows == depth
+        and out.shape == (n, m)
+        and (a_rows or a_flags.f_contiguous)
+        and (b_rows or b_flags.f_contiguous)
     ):
         return None
-    width = products.best_width(*out.shape, out.itemsize)
+    width = products.best_width(n, m, out.itemsize)
     operands = a if a_rows else a.T, b if b_rows else b.T
     arguments = *operands, out, not a_rows, not b_rows, width
-    return products.product, out.size * a.shape[1], arguments, None
+    return products.product, n * m * depth, arguments, None
 
 
 def activation(kind: str, x: Array, y: Out, alpha: float) -> Call:
