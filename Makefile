@@ -51,7 +51,7 @@ test: lint types ## set up, then lint, types and the whole test suite
 
 test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the simulator; the GPU check's script
 	NNKIT_TEST_LARGE=1 NNKIT_TEST_BACKENDS=cupy $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal \
-	  tests/operations/test_every_operation.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py tests/test_nvrtc.py tests/test_kernel_runs.py \
+	  tests/operations/test_every_operation.py::test_large_arrays tests/test_textbook.py tests/test_gpu_check.py tests/test_nvrtc.py tests/test_kernel_runs.py tests/test_aarch64.py \
 	  tests/test_bench.py::test_smoke tests/test_real_cupy.py tests/test_streams.py::test_same_bits_in_every_order $(ARGS)
 
 stress: $(TEST_READY) ## random networks, damaged files, kills, threads; a tenth of it: make stress SHARE=0.1

@@ -7,6 +7,8 @@ import platform
 import re
 import subprocess
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,13 @@ from typing import Any
 import nnkit
 from nnkit.backends.cupy import cublaslt
 from nnkit.bench import thread_count
-from nnkit.openblas import loaded_kernels
-from nnkit.system import cuda_version
+from nnkit.openblas import VARIABLE, loaded_kernels
+from nnkit.system import cpu_features, cuda_version, openblas_remedy
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("numpy", "numba", "cupy-cuda12x", "cupy-cuda13x")
+VECTORS = {"avx512": "avx512f", "avx2": "avx2", "sse2": "sse2"}
+"""Vectors of x86 processors, the widest first, and the flag of those that have them."""
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
@@ -33,8 +37,13 @@ def describe(device: str = "cpu") -> dict[str, Any]:
 
 
 def machine_kind(cpu: dict[str, Any]) -> str:
-    """Name machines that are worth comparing, such as "amd-epyc-avx512-2-cores"."""
+    """Name machines that are worth comparing, such as "amd-epyc-avx512-2-cores".
+
+    One that is told to do without some of its vectors is of a kind of its own, which is neither
+    what it is nor what it stands for: "amd-epyc-avx512-as-avx2-2-cores".
+    """
     vectors = "-avx512" if cpu["avx512"] else ""
+    vectors += f"-as-{cpu['limited_to']}" if cpu["limited_to"] else ""
     return f"{slug(cpu['cpu'])}{vectors}-{cpu['cores']}-cores"
 
 
@@ -46,14 +55,33 @@ def slug(name: str) -> str:
 
 def _cpu() -> dict[str, Any]:
     first = _first_processor(Path("/proc/cpuinfo"))
+    flags = first.get("flags", "").split()
     return {
         "cpu": first.get("model name") or platform.processor() or platform.machine(),
         "family": first.get("cpu family", ""),
         "model": first.get("model", ""),
-        "avx512": "avx512f" in first.get("flags", "").split(),
+        "avx512": "avx512f" in flags,
+        "limited_to": _limit(flags),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
         "caches": _caches(Path("/sys/devices/system/cpu/cpu0/cache")),
     }
+
+
+def _limit(flags: Collection[str]) -> str:
+    """The vectors that nnkit's kernels or OpenBLAS are told to make do with, "" if with all.
+
+    By NUMBA_CPU_FEATURES and OPENBLAS_CORETYPE, which stand for another processor.
+    """
+    own = [name for name, flag in VECTORS.items() if flag in flags]
+    used = set(own[:1])
+    with suppress(ImportError):
+        from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+
+        used.add({64: "avx512", 32: "avx2", 16: "sse2"}[REGISTER_BYTES])
+    if VARIABLE in os.environ and openblas_remedy(loaded_kernels(), cpu_features()):
+        used.add("avx2")
+    least = max(used & VECTORS.keys(), key=[*VECTORS].index, default="")
+    return least if own and least != own[0] else ""
 
 
 def _first_processor(cpuinfo: Path) -> dict[str, str]:

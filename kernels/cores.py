@@ -1,20 +1,47 @@
 """How many processor cores there are to use."""
 
 import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Where Linux says how much time of the cores a container gets: two numbers, or "max" first."""
+GROUPS = Path("/proc/self/cgroup")
+"""Where Linux names the control groups of a process: lines such as "4:cpu,cpuacct:/jobs/7" of the
+first version, and "0::/jobs/7" of the second."""
+FOLDER = Path("/sys/fs/cgroup")
+"""Where the groups are folders: those of the second version, and "cpu" of the first."""
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on, or that its container has the time of."""
+    """Cores that this process may run on, or that its control groups have the time of."""
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
         cores = len(os.sched_getaffinity(0))
-    with suppress(OSError, ValueError):
-        quota, period = QUOTA.read_text().split()
-        cores = min(cores, max(1, ceil(int(quota) / int(period))))
-    return cores
+    return max(1, ceil(min([cores, *map(_limit, _groups())])))
+
+
+def _groups() -> Iterator[Path]:
+    """The groups whose limits hold for this process: its own, and all around them.
+
+    A container is often told its group's name on the host, and sees that group as the outermost.
+    """
+    named = "0::/"
+    with suppress(OSError):
+        named = GROUPS.read_text()
+    for controllers, path in re.findall(r"^\d+:([^:]*):/(.*)$", named, re.MULTILINE):
+        if not controllers or "cpu" in controllers.split(","):
+            outermost = FOLDER / "cpu" if controllers else FOLDER
+            group = outermost / path
+            yield from (g for g in (group, *group.parents) if g.is_relative_to(outermost))
+
+
+def _limit(group: Path) -> float:
+    """Cores whose time a group gets: so many microseconds in each period of some."""
+    for names in (("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us")):
+        with suppress(OSError, ValueError):
+            quota, period = map(int, " ".join((group / n).read_text() for n in names).split())
+            if quota > 0:  # not -1, or "max"
+                return quota / period
+    return inf

@@ -423,6 +423,45 @@ def test_slug(name, slug):
     assert machine.slug(name) == slug
 
 
+AVX512, AVX2 = "sse2 avx avx2 avx512f", "sse2 avx avx2"
+
+
+@pytest.mark.parametrize(
+    ("flags", "register_bytes", "kernels", "kind"),
+    [
+        (AVX512, 64, None, "amd-zen-avx512-2-cores"),
+        (AVX512, 32, None, "amd-zen-avx512-as-avx2-2-cores"),
+        (AVX512, 16, None, "amd-zen-avx512-as-sse2-2-cores"),
+        (AVX512, 64, "Haswell", "amd-zen-avx512-as-avx2-2-cores"),
+        (AVX512, 64, "SkylakeX", "amd-zen-avx512-2-cores"),
+        (AVX512, 16, "Haswell", "amd-zen-avx512-as-sse2-2-cores"),
+        (AVX2, 32, "Haswell", "amd-zen-2-cores"),
+        (AVX2, 16, None, "amd-zen-as-sse2-2-cores"),
+        ("sse2 avx", 32, None, "amd-zen-2-cores"),
+        ("", 16, None, "amd-zen-2-cores"),  # no x86
+    ],
+)
+def test_a_machine_told_to_do_without_some_vectors_is_of_another_kind(
+    monkeypatch, flags, register_bytes, kernels, kind
+):
+    """So results with NUMBA_CPU_FEATURES for AVX2 are not compared with those of all vectors."""
+    pytest.importorskip("numba")
+    from nnkit.kernels.numba.codegen import processor
+
+    found = {"model name": "AMD Zen", "flags": flags}
+    monkeypatch.setattr(machine, "_first_processor", lambda _: found)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(processor, "REGISTER_BYTES", register_bytes)
+    monkeypatch.delenv(openblas.VARIABLE, raising=False)
+    if kernels:  # that the user has set
+        monkeypatch.setenv(openblas.VARIABLE, kernels)
+        monkeypatch.setattr(machine, "loaded_kernels", lambda: kernels)
+    monkeypatch.setattr(
+        machine, "cpu_features", lambda: ["AVX512_SKX"] if "avx512f" in flags else []
+    )
+    assert machine.describe()["kind"] == kind
+
+
 # ---------------------------------------------------------------------- regressions
 
 

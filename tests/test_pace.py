@@ -50,13 +50,32 @@ def test_a_single_slow_stretch_changes_nothing():
     assert done[2] > 9_500
 
 
+@pytest.mark.parametrize("alone", [2e-4, 3e-4])
+def test_what_a_trial_shows_may_not_last(alone):
+    """As where other programs want the cores: a team is fast until one member has to wait."""
+    pace, spent, times = Pace(2), 0.0, 20_000
+    fast, slow, lasts = 1e-4, 5e-4, 0.003
+    while times:
+        members, now = pace.choose(times)
+        seconds = now * (fast if members == 2 else alone)
+        if members == 2 and seconds > lasts:
+            seconds = lasts + (now - lasts / fast) * slow
+        pace.note(members, now, seconds)
+        spent += seconds
+        times -= now
+    assert spent < 1.3 * 20_000 * alone
+
+
 def test_long_passes_are_not_tried_often():
     done = carry_out(Pace(2), 1000, lambda members: 1.0 if members == 2 else 2.0)
     assert 2 <= done[1] <= 8
 
 
 def test_one_thread_has_no_choice():
-    assert Pace(1).choose(1000) == (1, 1000)
+    pace = Pace(1)
+    for _ in range(5):
+        assert pace.choose(1000) == (1, 1000)
+        pace.note(1, 1000, 1.0)
 
 
 def test_a_single_pass_is_the_team_s():

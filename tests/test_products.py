@@ -1,11 +1,7 @@
-"""Matrix products of the Numba backend: tiles, panels, teams, and processors of other kinds."""
+"""Matrix products of the Numba backend: tiles, panels, teams."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +11,9 @@ pytest.importorskip("numba")
 
 from nnkit.backends.numba import create
 from nnkit.kernels.numba import products
-from nnkit.kernels.numba.codegen.processor import X86
 from nnkit.kernels.numba.runtime import tape, threads
 from nnkit.kernels.numba.runtime.memory import ALONE, SHARERS
-from nnkit.system import cpu_features
 
-ROOT = Path(__file__).parents[1]
 SHAPES = [
     *((n, m, 7) for n in (1, 2, 9, 13) for m in (1, 10, 16, 31, 64, 97, 113, 130)),
     *((3, 5, depth) for depth in (1, 2, products.DEPTH - 1, products.DEPTH + 1, 1300)),
@@ -130,41 +123,3 @@ def test_shapes_that_do_not_fit(a, b, out):
     result = None if out is None else np.empty(out, np.float32)
     with pytest.raises(ValueError, match=r"mismatch|broadcast|shape"):
         create().matmul(np.ones(a, np.float32), np.ones(b, np.float32), result)
-
-
-OTHER_PROCESSOR = f"""
-import numpy as np
-from nnkit.backends.numba import create
-from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
-rng = np.random.default_rng(0)
-backend = create()
-for n, m, depth in {[(1, 1, 1), (5, 3, 4), (17, 33, 9), (70, 600, 530), (8, 100, 30)]}:
-    for dtype, error in ((np.float32, 1e-3), (np.float64, 1e-11)):
-        a, b = (rng.standard_normal(s).astype(dtype) for s in ((n, depth), (depth, m)))
-        for left in (a, np.ascontiguousarray(a.T).T):
-            for right in (b, np.ascontiguousarray(b.T).T):
-                assert np.abs(backend.matmul(left, right) - a @ b).max() < error
-print(REGISTER_BYTES)
-"""
-
-
-@pytest.mark.skipif(not X86, reason="the processors are x86")
-@pytest.mark.parametrize(
-    ("name", "features", "expected"),
-    [("haswell", "+avx,+avx2,+fma", "32"), ("generic", "", "16")],
-    ids=["AVX2", "SSE2"],
-)
-def test_processors_with_narrower_vectors(tmp_path, name, features, expected):
-    if name == "haswell" and not {"AVX2", "FMA3"} <= set(cpu_features()):
-        pytest.skip("this processor has no AVX2")
-    code = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(ROOT), **code}
-    done = subprocess.run(
-        [sys.executable, "-c", OTHER_PROCESSOR],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.stdout.strip(), done.stderr) == (expected, "")

@@ -16,7 +16,6 @@ import pytest
 
 pytest.importorskip("numba")
 
-from nnkit.kernels import cores
 from nnkit.kernels.numba.codegen.jit import kernel
 from nnkit.kernels.numba.gradients import sum_of_squares
 from nnkit.kernels.numba.runtime import interpreter, threads
@@ -166,19 +165,6 @@ def test_the_page_on_states_names_what_there_is():
     assert {"PARKED", "replay", "lead", "serve"} <= names
     code = "".join(file.read_text() for file in folder.parent.rglob("*.py"))
     assert {name for name in names if not re.search(rf"\b(def )?{name}\b", code)} == set()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("max 100000", 8), ("250000 100000", 3), ("1000 100000", 1), ("nothing", 8), (None, 8)],
-)
-def test_cores_of_a_container(monkeypatch, tmp_path, text, expected):
-    file = tmp_path / "cpu.max"
-    if text is not None:
-        file.write_text(text)
-    monkeypatch.setattr(cores, "QUOTA", file)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    assert cores.usable_cores() == expected
 
 
 def test_a_second_caller_works_alone():

@@ -7,13 +7,15 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
-from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES, X86
+from nnkit.kernels.numba.codegen.processor import ARM, REGISTER_BYTES, X86
 
 _I32, I64 = ir.IntType(32), ir.IntType(64)
-
+_BYTES = ir.VectorType(ir.IntType(8), 16)
 
 _CHOOSE = {16: "llvm.x86.avx512.vpermilvar.ps.512", 8: "llvm.x86.avx.vpermilvar.ps.256"}
 """Instructions that choose one of four reals for each lane, by lanes."""
+_LOOK_UP = {4: "llvm.aarch64.neon.tbl1.v16i8", 8: "llvm.aarch64.neon.tbl2.v16i8"}
+"""Instructions that look up 16 bytes in those of four reals, by the size of a real."""
 
 
 class Vectors:
@@ -60,11 +62,29 @@ class Vectors:
             kind = ir.FunctionType(self.kind, [self.kind, numbers.type])
             function = cgutils.get_or_insert_function(builder.module, kind, name)
             return builder.call(function, [quads, numbers])
+        if ARM:
+            return self._looked_up(quad, numbers)
         first, *others = (self.spread(builder.extract_element(quad, _I32(i))) for i in range(4))
         for i, value in enumerate(others, 1):
             here = ir.Constant(numbers.type, [i] * self.lanes)
             first = builder.select(builder.icmp_signed("==", numbers, here), value, first)
         return first
+
+    def _looked_up(self, quad: Any, numbers: Any) -> Any:
+        """Do as `choose`, by looking up bytes: real i of a quad has size bytes from i * size on."""
+        builder, size, lanes = self.builder, self.size, self.lanes
+        spread = ir.Constant(numbers.type, [int.from_bytes([size] * size, "little")] * lanes)
+        within = ir.Constant(numbers.type, [int.from_bytes(range(size), "little")] * lanes)
+        places = builder.add(builder.mul(numbers, spread), within)
+        tables = []
+        for first in range(0, 4, lanes):
+            order = ir.Constant(ir.VectorType(_I32, lanes), [*range(first, first + lanes)])
+            part = builder.shuffle_vector(quad, ir.Constant(quad.type, ir.Undefined), order)
+            tables.append(builder.bitcast(part, _BYTES))
+        arguments = [*tables, builder.bitcast(places, _BYTES)]
+        kind = ir.FunctionType(_BYTES, [_BYTES] * len(arguments))
+        function = cgutils.get_or_insert_function(builder.module, kind, _LOOK_UP[size])
+        return builder.bitcast(builder.call(function, arguments), self.kind)
 
     def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
         """``a * b + c``, rounded once by processors that can."""

@@ -16,6 +16,12 @@ TRIAL_SHARE = 100
 MEASURED = 3
 """Stretches of which the fastest counts: a thread that wakes late, or another program, makes a
 single one twice as long."""
+GROWTH = 4
+"""How many times as long as the last the next stretch of the faster one is, up to that period.
+
+A trial is over sooner than a busy core changes threads. Where others want the cores, a team's may
+show what it takes undisturbed, and the passes after it, in which one member waits for another that
+has to wait for its core, take several times as long: what is found then counts."""
 
 
 class Pace:
@@ -24,7 +30,8 @@ class Pace:
     def __init__(self, members: int) -> None:
         self._seconds = {size: deque[float](maxlen=MEASURED) for size in (members, 1)}
         self._tried = dict.fromkeys(self._seconds, False)
-        self._left = 0.0
+        self._left = self._stretch = 0.0
+        self._doubted = False
 
     def choose(self, times: int) -> tuple[int, int]:
         """Say how many members should carry out how many of the passes that are to come."""
@@ -33,23 +40,34 @@ class Pace:
         untried = [size for size, tried in self._tried.items() if not tried]
         if untried:
             return untried[0], self._passes(untried[0], TRIAL_SECONDS, times)
-        best, other = sorted(self._seconds, key=lambda size: min(self._seconds[size]))
-        doubtful = self._seconds[best][-1] > min(self._seconds[other])
-        return best, self._passes(best, TRIAL_SECONDS if doubtful else self._left, times)
+        best = min(self._seconds, key=lambda size: min(self._seconds[size]))
+        return best, self._passes(best, min(self._left, self._stretch), times)
 
     def note(self, members: int, passes: int, seconds: float) -> None:
         """Learn how long some passes took; the first of a size wakes it, and counts for little."""
-        self._seconds[members].append(seconds / passes)
-        if len(self._seconds[members]) == 1:
+        found = self._seconds[members]
+        found.append(seconds / passes)
+        if len(found) == 1 or len(self._seconds) == 1:
             return
         if not all(self._tried.values()):
             self._tried[members] = True
             slowest = max(min(found, default=0.0) for found in self._seconds.values())
             self._left = max(PERIOD_SECONDS, TRIAL_SHARE * slowest)
+            self._stretch, self._doubted = GROWTH * TRIAL_SECONDS, False
             return
+        self._compare(members)
         self._left -= seconds
         if self._left <= 0:
             self._tried = {size: size == members for size in self._tried}
+
+    def _compare(self, members: int) -> None:
+        """Hold the faster one's last stretch against the other; slower twice, it counts alone."""
+        found = self._seconds[members]
+        slower = found[-1] > min(min(f) for size, f in self._seconds.items() if size != members)
+        if slower and self._doubted:
+            found.extend([found[-1]] * MEASURED)
+        self._stretch = GROWTH * (TRIAL_SECONDS if slower else self._stretch)
+        self._doubted = slower and not self._doubted
 
     def _passes(self, members: int, seconds: float, most: int) -> int:
         """As many passes as fit in a time, at least one; few where the time is not known."""

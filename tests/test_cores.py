@@ -1,0 +1,95 @@
+"""How many cores there are to use: those that a process may run on, and has the time of."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from nnkit.kernels import cores
+
+
+@pytest.fixture
+def system(monkeypatch, tmp_path):
+    """A system of eight cores; a function that makes its files."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(cores, "GROUPS", tmp_path / "proc" / "cgroup")
+    monkeypatch.setattr(cores, "FOLDER", tmp_path / "sys")
+
+    def write(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(f"{text}\n")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        *(("max 100000", 8), ("250000 100000", 3), ("1000 100000", 1), ("1600000 100000", 8)),
+        *(("nothing", 8), ("-1 100000", 8), ("", 8)),
+    ],
+)
+def test_a_container_sees_its_own_group_only(system, text, expected):
+    system({"sys/cpu.max": text})
+    assert cores.usable_cores() == expected
+    system({"proc/cgroup": "0::/"})
+    assert cores.usable_cores() == expected
+
+
+def test_any_group_around_a_process_may_be_limited(system):
+    """As of a job of Slurm's, or of a service of systemd's: the lowest limit holds."""
+    system({"proc/cgroup": "0::/jobs/job_7/step_0", "sys/jobs/job_7/step_0/cpu.max": "max 100000"})
+    assert cores.usable_cores() == 8
+    system({"sys/jobs/job_7/cpu.max": "300000 100000", "sys/jobs/cpu.max": "600000 100000"})
+    assert cores.usable_cores() == 3
+    system({"sys/jobs/job_8/cpu.max": "100000 100000"})
+    assert cores.usable_cores() == 3
+
+
+@pytest.mark.parametrize("controllers", ["cpu", "cpu,cpuacct", "cpuacct,cpu"])
+def test_groups_of_the_first_version(system, controllers):
+    system(
+        {
+            "proc/cgroup": f"5:cpuset:/other\n4:{controllers}:/docker/1f\n1:name=systemd:/\n0::/",
+            "sys/cpu/docker/1f/cpu.cfs_quota_us": "-1",
+            "sys/cpu/docker/1f/cpu.cfs_period_us": "100000",
+            "sys/cpu/other/cpu.cfs_quota_us": "100000",
+            "sys/cpu/other/cpu.cfs_period_us": "100000",
+        }
+    )
+    assert cores.usable_cores() == 8
+    system({"sys/cpu/docker/1f/cpu.cfs_quota_us": "450000"})
+    assert cores.usable_cores() == 5
+
+
+def test_a_container_that_is_told_its_name_on_the_host(system):
+    """What it sees as the outermost group is its own."""
+    system({"proc/cgroup": "4:cpu,cpuacct:/docker/1f"})
+    system({"sys/cpu/cpu.cfs_quota_us": "200000", "sys/cpu/cpu.cfs_period_us": "100000"})
+    assert cores.usable_cores() == 2
+
+
+def test_groups_outside_of_what_is_seen(system):
+    system({"proc/cgroup": "0::/../../elsewhere", "sys/cpu.max": "200000 100000"})
+    assert cores.usable_cores() == 2
+
+
+@pytest.mark.parametrize("text", ["", "what is this", "0::", ":::"])
+def test_names_that_are_none(system, text):
+    system({"proc/cgroup": text})
+    assert cores.usable_cores() == 8
+
+
+def test_cores_are_counted_anew_each_time(system, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert cores.usable_cores() == 1
+
+
+def test_where_there_is_no_affinity(system, monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    assert cores.usable_cores() == 6
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert cores.usable_cores() == 1
