@@ -6,10 +6,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from nnkit.kernels.numba.codegen.tile import TILE_ROWS
 from nnkit.kernels.numba.codegen.vectors import I64, Vectors, chosen, first_rows, pointer
-
-MOST_VECTORS, MOST_ROWS = 7, 8
-"""As many vectors as the widest tile has, and rows as the highest."""
 
 
 @intrinsic
@@ -31,14 +29,14 @@ def move(_context: Any, source: Any, source_at: Any, columns: Any, out: Any, out
 def move_row(
     _context: Any, vectors: Any, source: Any, source_at: Any, out: Any, out_at: Any, ahead: Any
 ) -> Any:
-    """Copy so many vectors between flat arrays, up to MOST_VECTORS; fetch what is so far ahead."""
+    """Copy as many vectors as a tile may have between flat arrays; fetch what is so far ahead."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
         source = pointer(context, builder, kinds[1], args[1], args[2])
         out = pointer(context, builder, kinds[3], args[3], args[4])
         vector = Vectors(context, builder, kinds[1], I64(0))
-        for width in chosen(builder, args[0], range(1, MOST_VECTORS + 1)):
+        for width in chosen(builder, args[0], TILE_ROWS):
             for j in range(0, width * vector.lanes * vector.size, 64):
                 vector.prefetch(builder.gep(source, [builder.add(args[5], I64(j // vector.size))]))
             row = [vector.load(source, j, False) for j in range(width)]
@@ -54,7 +52,7 @@ def move_row(
 def move_four(
     _context: Any, count: Any, source: Any, source_at: Any, out: Any, out_at: Any, apart: Any
 ) -> Any:
-    """Copy four times so many numbers, up to MOST_ROWS, to four places that are `apart`."""
+    """Copy four times as many numbers as a tile may have rows to four places that are `apart`."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kinds = signature.args
@@ -62,7 +60,7 @@ def move_four(
         out = pointer(context, builder, kinds[3], args[3], args[4])
         real = context.get_data_type(kinds[1].dtype)
         size = context.get_abi_sizeof(real)
-        for number in chosen(builder, args[0], range(1, MOST_ROWS + 1)):
+        for number in chosen(builder, args[0], sorted({*TILE_ROWS.values()})):
             kind = ir.VectorType(real, number).as_pointer()
             for i in range(4):
                 numbers = builder.load(

@@ -27,9 +27,10 @@ from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES, X86
 from nnkit.kernels.numba.codegen.vectors import I64, Vectors, chosen, first_rows, pointer
 
 TILE_ROWS = {1: 8, 2: 8, 3: 8, 4: 6, 5: 5, 6: 4, 7: 3}
-if X86 and REGISTER_BYTES < 64:
-    TILE_ROWS = {1: 8, 2: 6, 3: 4}
-"""For each width of a tile, in vectors, its rows: as many as 32 or 16 vector registers hold."""
+if REGISTER_BYTES < 64:
+    TILE_ROWS = {1: 8, 2: 6, 3: 4} if X86 else {1: 8, 2: 8, 3: 8, 4: 6, 5: 5}
+"""For each width of a tile, in vectors, its rows: as many as 32 or 16 vector registers hold. ARM's
+multiply by one number of a vector, so that wide tiles of few rows load more than they need."""
 
 CHOOSING_ROWS = {1: 13, 2: 9}
 if X86 and REGISTER_BYTES < 64:
