@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from nnkit.showing.warning import CacheWarning, warn
@@ -47,9 +48,14 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
         return sig, codegen.magic_tuple(), _FINGERPRINT, self._variant
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return a compiled kernel, None if there is none that is whole."""
+        """Return a compiled kernel, None if there is none that is whole.
+
+        Numba would first load all that it compiles with. What is compiled needs its memory alone.
+        """
         try:
-            return super().load_overload(sig, target_context)
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         except Exception:  # reading what is no pickle may raise anything
             with suppress(OSError):
                 self.flush()  # a damaged index could not be added to
