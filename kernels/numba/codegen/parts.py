@@ -9,7 +9,8 @@ from numba.core.compiler import Compiler
 class _Part(JITCodeLibrary):  # type: ignore[misc]
     """Code that others build in and nobody calls: no machine code is made of it.
 
-    Numba would make some, and of each part anew of all that is built into it.
+    Numba would make some, and of each part anew of all that is built into it. It would optimize the
+    part, too, as a whole and for itself: that is done once, in the kernel, where all is in place.
     """
 
     @property
@@ -19,6 +20,9 @@ class _Part(JITCodeLibrary):  # type: ignore[misc]
 
     def set_env(self, name: str, environment: Any) -> None:
         """Do nothing. Kernels read from disk have parts without an environment, too."""
+
+    def _optimize_final_module(self) -> None:
+        """Do nothing: the passes over each function have been, and more come in the kernel."""
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
