@@ -6,7 +6,32 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
 
-class _Part(JITCodeLibrary):  # type: ignore[misc]
+class _Defined:
+    """A module of LLVM's, of whose functions only those are shown that have a body."""
+
+    def __init__(self, module: Any) -> None:
+        vars(self)["_module"] = module
+
+    @property
+    def functions(self) -> list[Any]:
+        """Those that there are passes for."""
+        return [function for function in self._module.functions if not function.is_declaration]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._module, name, value)
+
+
+class Library(JITCodeLibrary):  # type: ignore[misc]
+    """Numba's, sooner done: it would prepare passes over each function that others only call."""
+
+    def _optimize_functions(self, module: Any) -> None:
+        super()._optimize_functions(_Defined(module))
+
+
+class _Part(Library):
     """Code that others build in and nobody calls: no machine code is made of it.
 
     Numba would make some, and of each part anew of all that is built into it. It would optimize the

@@ -7,6 +7,7 @@ from numba.core.compiler_machinery import register_pass
 from numba.core.lowering import Lower
 from numba.core.typed_passes import NativeLowering
 
+from nnkit.kernels.numba.codegen.parts import Library
 from nnkit.kernels.numba.codegen.thunks import add_thunk
 
 
@@ -35,6 +36,9 @@ class KernelCompiler(Compiler):  # type: ignore[misc]
 
     def define_pipelines(self) -> Any:
         """Numba's own, with a thunk written behind the kernel."""
+        state = self.state
+        state.library = Library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()
         pipelines = super().define_pipelines()
         for pipeline in pipelines:
             steps = pipeline.passes
