@@ -28,6 +28,7 @@ from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_
 from nnkit.kernels.numba.codegen.jit import by_type, inline, kernel, shared  # noqa: E402
 from nnkit.kernels.numba.codegen.signatures import signature_of  # noqa: E402
 from nnkit.kernels.numba.runtime.memory import ALONE  # noqa: E402
+from nnkit.kernels.numba.sums import plus  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CODEGEN = ROOT / "kernels" / "numba" / "codegen"
@@ -236,6 +237,17 @@ def test_parts_of_kernels_have_no_machine_code_of_their_own():
         of_whole, of_part = (next(iter(f.overloads.values())).fndesc for f in (whole, part))
         assert engine.is_symbol_defined(of_whole.llvm_func_name)
         assert not engine.is_symbol_defined(of_part.llvm_func_name)
+
+
+def test_parts_that_may_be_reordered_are_known():
+    """Their callers choose an order, which does not depend on the kernel."""
+    with of_numba("parts.py"):
+        found = []
+        for part in (plus, inline(lambda a, b: a + b)):
+            part.compile((numba.types.float32,) * 2)
+            (compiled,) = part.overloads.values()
+            found.append(compiled.library.reorders)
+        assert found == [True, False]
 
 
 @by_type

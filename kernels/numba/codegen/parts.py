@@ -38,6 +38,9 @@ class _Part(Library):
     part, too, as a whole and for itself: that is done once, in the kernel, where all is in place.
     """
 
+    reorders = False
+    """Whether it is an operation that the compiler may carry out in any order among its kind."""
+
     @property
     def codegen(self) -> Any:
         """What is asked, once the code is there, to tell it of its environment: it has none."""
@@ -47,7 +50,9 @@ class _Part(Library):
         """Do nothing. Kernels read from disk have parts without an environment, too."""
 
     def _optimize_final_module(self) -> None:
-        """Do nothing: the passes over each function have been, and more come in the kernel."""
+        """Choose an order here where there is a choice: it does not depend on the kernel then."""
+        if any(getattr(library, "reorders", False) for library in self._linking_libraries):
+            super()._optimize_final_module()
 
     def _finalize_final_module(self) -> None:
         self._finalize_dynamic_globals()
@@ -60,5 +65,7 @@ class PartCompiler(Compiler):  # type: ignore[misc]
 
     def define_pipelines(self) -> Any:
         """Numba's own, with somewhere else to put the code."""
-        self.state.library = _Part(self.state.targetctx.codegen(), self.state.func_id.func_qualname)
+        state = self.state
+        state.library = _Part(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.reorders = "reassoc" in state.flags.fastmath.flags
         return super().define_pipelines()
