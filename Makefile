@@ -100,6 +100,7 @@ $(VENV)/.created:
 
 $(TRAIN_READY): pyproject.toml | $(VENV)/.created
 	$(call install,$(TRAIN_EXTRAS))
+	@$(BIN)/nnkit warm --quiet || true
 
 $(TEST_READY): pyproject.toml | $(VENV)/.created
 	$(call install,$(TEST_EXTRAS))

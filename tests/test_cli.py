@@ -28,7 +28,7 @@ from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 
-COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets"]
+COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets", "warm"]
 CHECKPOINT = "model.safetensors"
 TINY = ("--epochs", 2, "--batch-size", 16, "--hidden", "8")
 
@@ -1504,3 +1504,35 @@ def test_a_process_whose_output_cannot_be_written(monkeypatch, argument, unbuffe
         )
     assert done.returncode == 1
     assert done.stderr == "nnkit: error: No space left on device\n"
+
+
+# ---------------------------------------------------------------------- warm
+
+
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        ([], "784-256-128-10, ReLU, adam, float32"),
+        (["--hidden", "8", "--dtype", "float64", "--augment", "shift=2"], "784-8-10, "),
+        (["--hidden", "8", "--dropout", "0.1", "--optimizer", "sgd"], "784-8-10, ReLU, Dropout, s"),
+    ],
+)
+def test_warm_says_what_it_is_ready_for_and_leaves_nothing(folder, options, network):
+    assert nnkit_ok("warm", *options).startswith(f"ready on numpy: {network}")
+    assert [*folder.iterdir()] == []
+
+
+def test_warm_prints_nothing_where_that_is_wished():
+    assert nnkit_ok("warm", "--hidden", "8", "--quiet") == ""
+
+
+def test_warm_has_all_options_of_train_that_choose_kernels():
+    train, warm = ({p.name for p in cli.commands[name].params} for name in ("train", "warm"))
+    others = {"data", "epochs", "batch_size", "lr", "schedule", "weight_decay", "seed", "out"}
+    assert train - warm == {*others, "checkpoint", "image_size", "color"}
+    assert warm <= train
+
+
+def test_warm_refuses_layers_beside_a_network_by_its_name():
+    said = usage_error("warm", "--model", "lenet", "--hidden", "8")
+    assert said.startswith("--hidden cannot be given with --model: lenet has layers of its own")

@@ -25,7 +25,10 @@ from numba.np import arrayobj  # noqa: E402
 
 from nnkit.kernels.numba.codegen import cache, thunks  # noqa: E402
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store  # noqa: E402
-from nnkit.kernels.numba.codegen.jit import by_type, inline, kernel  # noqa: E402
+from nnkit.kernels.numba.codegen.jit import by_type, inline, kernel, shared  # noqa: E402
+from nnkit.kernels.numba.codegen.signatures import signature_of  # noqa: E402
+from nnkit.kernels.numba.runtime.memory import ALONE  # noqa: E402
+from nnkit.kernels.numba.sums import plus  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CODEGEN = ROOT / "kernels" / "numba" / "codegen"
@@ -95,7 +98,7 @@ def test_codegen_needs_no_other_kernels():
 # ---------------------------------------------------------------------- what it does
 
 
-@kernel
+@shared(grain=1)
 def fill(out, value, whole, yes, nothing, own):
     """Write all arguments to an array."""
     if nothing is None and yes:
@@ -104,13 +107,13 @@ def fill(out, value, whole, yes, nothing, own):
 
 
 def test_a_compiled_function_can_be_called_by_its_address():
-    with of_numba("thunks.py"):
-        own = np.array([10], np.int64)
+    with of_numba("thunks.py", "wholes.py"):
+        own = np.array([10, 0, 0, 0])
         out = np.zeros((2, 3), np.float32)
         arguments = out, 0.5, 7, True, None
-        signature = tuple(fill.typeof_pyval(a) for a in (*arguments, own))
-        fill.compile(signature)
-        compiled = fill.overloads[signature]
+        signature = tuple(fill.function.typeof_pyval(a) for a in (*arguments, own))
+        fill.function.compile(signature)
+        compiled = fill.function.overloads[signature]
         description = compiled.fndesc
         assert len(description.argtypes) == len(signature) and description.restype.name == "none"
         assert compiled.library.get_pointer_to_function(description.llvm_func_name)
@@ -120,14 +123,32 @@ def test_a_compiled_function_can_be_called_by_its_address():
 
 
 def test_a_thunk_calls_a_kernel():
-    with of_numba("thunks.py"):
-        own, out = np.array([10], np.int64), np.zeros((2, 3), np.float32)
+    with of_numba("thunks.py", "wholes.py"):
+        own, out = np.array([10, 0, 0, 0]), np.zeros((2, 3), np.float32)
         arguments = out, 0.5, 7, True, None
-        thunk = thunks.find_thunk(fill, arguments, own)
-        assert thunk is thunks.find_thunk(fill, arguments, own)
-        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(thunk.address)
+        thunk = thunks.find_thunk(fill.function, arguments, own)
+        assert thunk == thunks.find_thunk(fill.function, arguments, own)
+        function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(thunk)
         function(*(array.ctypes.data for array in (*thunks.pack(arguments), own)))
         assert out.tolist() == [[0, 0.5, 0], [0, 0, 27]]
+
+
+def test_a_caller_has_an_array_of_the_size_that_thunks_take():
+    assert ALONE.size == thunks.OWN_SIZE
+
+
+FORTRAN = np.zeros((2, 3), np.float32, order="F")
+
+
+ARRAYS = [np.zeros((2,) * d, t) for d in (1, 2, 4) for t in ("f4", "f8", "u1", "i4", "i8")]
+NUMBERS = [3, -1, 2.5, True, None, np.float32(1), np.int32(2), np.bool_(False)]
+OTHERS = [np.zeros((2, 0)), np.broadcast_to(np.zeros(1), (1,)), FORTRAN, FORTRAN[:, ::2]]
+
+
+@pytest.mark.parametrize("argument", [*ARRAYS, *NUMBERS, *OTHERS])
+def test_types_of_arguments_are_those_that_numba_finds(argument):
+    with of_numba("signatures.py"):
+        assert signature_of((argument,)) == (fill.function.typeof_pyval(argument),)
 
 
 def test_the_cache_asks_for_a_key():
@@ -136,7 +157,9 @@ def test_the_cache_asks_for_a_key():
         assert [*inspect.signature(caching.FunctionCache._index_key).parameters] == [
             *("self", "sig", "codegen")
         ]
-        key = fill._cache._index_key("signature", registry.cpu_target.target_context.codegen())
+        key = fill.function._cache._index_key(
+            "signature", registry.cpu_target.target_context.codegen()
+        )
         assert key[0] == "signature" and len(key) == 4
         assert "self._index_key(" in inspect.getsource(caching.Cache)
 
@@ -151,8 +174,8 @@ def test_the_cache_keeps_index_and_data_in_files():
         ]
         assert [*inspect.signature(made.save).parameters] == ["self", "key", "data"]
         assert [*inspect.signature(made.load).parameters] == ["self", "key"]
-        assert isinstance(fill._cache, cache.KernelCache)
-        assert {"_impl", "_cache_path", "_cache_file"} <= vars(fill._cache).keys()
+        assert isinstance(fill.function._cache, cache.KernelCache)
+        assert {"_impl", "_cache_path", "_cache_file"} <= vars(fill.function._cache).keys()
 
 
 def test_locks_of_the_compiler():
@@ -214,6 +237,17 @@ def test_parts_of_kernels_have_no_machine_code_of_their_own():
         of_whole, of_part = (next(iter(f.overloads.values())).fndesc for f in (whole, part))
         assert engine.is_symbol_defined(of_whole.llvm_func_name)
         assert not engine.is_symbol_defined(of_part.llvm_func_name)
+
+
+def test_parts_that_may_be_reordered_are_known():
+    """Their callers choose an order, which does not depend on the kernel."""
+    with of_numba("parts.py"):
+        found = []
+        for part in (plus, inline(lambda a, b: a + b)):
+            part.compile((numba.types.float32,) * 2)
+            (compiled,) = part.overloads.values()
+            found.append(compiled.library.reorders)
+        assert found == [True, False]
 
 
 @by_type

@@ -301,6 +301,21 @@ def test_make_train_says_how_to_use_nnkit(tmp_path, system, command):
 
 
 @needs_make
+@pytest.mark.parametrize("code", [0, 1])
+def test_make_train_compiles_ahead_once_it_is_set_up(tmp_path, code):
+    """And trains, whatever came of that."""
+    (tmp_path / "pyproject.toml").touch()
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / ".venv" / ".created").touch()
+    stand_in(programs, "python", "#!/bin/sh\n")
+    stand_in(programs, "nnkit", f"#!/bin/sh\necho nnkit $*\n[ $1 = train ] || exit {code}\n")
+    said = [make(tmp_path, "train", "CUDA_EXTRA=", "OS=").stdout.splitlines() for _ in range(2)]
+    first, again = ([line for line in lines if line.startswith("nnkit ")] for lines in said)
+    assert (first, again) == (["nnkit warm --quiet", "nnkit train"], ["nnkit train"])
+
+
+@needs_make
 @pytest.mark.parametrize(("system", "folder"), [("Windows_NT", "Scripts"), ("", "bin")])
 def test_make_finds_the_programs_where_this_system_puts_them(tmp_path, system, folder):
     (tmp_path / "pyproject.toml").touch()

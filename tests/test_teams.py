@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("numba")
 
-from nnkit.kernels.numba.codegen.jit import kernel
+from nnkit.kernels.numba.codegen.jit import kernel, shared
 from nnkit.kernels.numba.gradients import sum_of_squares
 from nnkit.kernels.numba.runtime import interpreter, threads
 from nnkit.kernels.numba.runtime.memory import ME, PARKED, SIZE, WANTED
@@ -24,7 +24,7 @@ from nnkit.kernels.numba.runtime.tape import Tape
 from nnkit.kernels.numba.runtime.team import barrier
 
 
-@kernel
+@shared(grain=1)
 def pass_on(values: Any, team: Any) -> None:
     """Each member adds its neighbour's number to its own, all at once."""
     me = team[ME]
@@ -33,7 +33,7 @@ def pass_on(values: Any, team: Any) -> None:
     values[me] += before
 
 
-@kernel
+@shared(grain=1)
 def count(values: Any, team: Any) -> None:
     """Add one, without any protection: for one thread at a time."""
     values[0] += 1
@@ -47,9 +47,9 @@ def carry_out(tape: Tape, times: int, members: int) -> None:
 def test_members_wait_for_each_other(members):
     values, counts = np.arange(members, dtype=np.int64), np.zeros(1, np.int64)
     tape = Tape()
-    tape.append(pass_on, (values,), members, 0)
-    tape.append(count, (counts,), 1, 0)
-    tape.append(pass_on, (values,), members, 0)
+    tape.append(pass_on.function, (values,), members, 0)
+    tape.append(count.function, (counts,), 1, 0)
+    tape.append(pass_on.function, (values,), members, 0)
     expected = values.copy()
     for _ in range(40):
         expected += np.roll(expected, -1)
@@ -61,8 +61,8 @@ def test_members_wait_for_each_other(members):
 def test_a_kernel_for_fewer_than_the_team():
     pair, three = np.arange(2, dtype=np.int64), np.arange(3, dtype=np.int64)
     tape = Tape()
-    tape.append(pass_on, (pair,), 2, 0)
-    tape.append(pass_on, (three,), 3, 0)
+    tape.append(pass_on.function, (pair,), 2, 0)
+    tape.append(pass_on.function, (three,), 3, 0)
     carry_out(tape, 1, 3)
     assert (pair.tolist(), three.tolist()) == ([1, 1], [1, 3, 2])
 
@@ -70,7 +70,7 @@ def test_a_kernel_for_fewer_than_the_team():
 def test_more_members_than_threads_are_as_many_as_there_are():
     pair = np.arange(2, dtype=np.int64)
     tape = Tape()
-    tape.append(pass_on, (pair,), 5, 0)
+    tape.append(pass_on.function, (pair,), 5, 0)
     carry_out(tape, 1, 2)
     assert pair.tolist() == [1, 1]
 
@@ -78,7 +78,7 @@ def test_more_members_than_threads_are_as_many_as_there_are():
 def test_threads_sleep_and_are_woken():
     values = np.zeros(1, np.int64)
     tape = Tape()
-    tape.append(count, (values,), 1, 0)
+    tape.append(count.function, (values,), 1, 0)
     carry_out(tape, 1, 3)
     team = threads._shared.team_of(3)
     for pause in (0, 0.0001, 0.0002, 0.0004, 0.02) * 4:
@@ -102,7 +102,7 @@ class Interrupting:
 def test_an_interruption_leaves_the_team_in_order(monkeypatch, where):
     values = np.arange(3, dtype=np.int64)
     tape = Tape()
-    tape.append(pass_on, (values,), 3, 0)
+    tape.append(pass_on.function, (values,), 3, 0)
     team = threads._shared.team_of(3)
 
     def interrupted(*_: Any) -> None:
@@ -154,7 +154,13 @@ print(backend.matmul(x, x)[0, 0])
 
 def test_a_tape_takes_contiguous_arrays_alone():
     with pytest.raises(ValueError, match="C-contiguous"):
-        Tape().append(count, (np.zeros(4, np.int64)[::2],), 1, 0)
+        Tape().append(count.function, (np.zeros(4, np.int64)[::2],), 1, 0)
+
+
+def test_a_tape_refuses_what_has_no_thunk():
+    alone = kernel(lambda values, team: None)
+    with pytest.raises(TypeError, match="only kernels made by `shared` can be put on a tape"):
+        Tape().append(alone, (np.zeros(4),), 1, 0)
 
 
 def test_the_page_on_states_names_what_there_is():

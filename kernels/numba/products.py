@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
-from nnkit.kernels.numba.codegen.jit import inline, kernel, shared
+from nnkit.kernels.numba.codegen.jit import inline, shared
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, tile
 from nnkit.kernels.numba.packing import (
@@ -45,39 +45,28 @@ WIDE_BYTES = 2048
 """Length of the rows of a wide b."""
 PANELS_BYTES, STRIPS_BYTES = 1 << 20, 1 << 18
 """What is copied at a time: what a cache of the second level holds, or little more."""
-HEIGHTS = (0, *TILE_ROWS.values())
+HEIGHTS = (1, *TILE_ROWS.values())
 """Rows of a tile, by its width in vectors."""
+TIMES = tuple(4 * width * height + width + height for width, height in enumerate(HEIGHTS))
+"""Time of a tile for each k, by its width: its loads count a quarter of its multiplications."""
 
 
-@inline
-def _tile_time(width: int) -> Any:
-    """Time of a tile for each k: its loads count a quarter of its multiplications."""
-    height = HEIGHTS[width]
-    return 4 * width * height + width + height
-
-
-@inline
-def _time(n: int, vectors: int, width: int) -> Any:
+def _time(n: int, vectors: int, width: int) -> int:
     """Time of a result of n rows, some vectors wide, with tiles of this width."""
     rest = vectors % width
-    time = vectors // width * up(n, HEIGHTS[width]) * _tile_time(width)
-    return time + up(n, HEIGHTS[rest]) * _tile_time(rest) if rest else time
+    whole = vectors // width * -(-n // HEIGHTS[width]) * TIMES[width]
+    return whole + -(-n // HEIGHTS[rest]) * TIMES[rest] if rest > 0 else whole
 
 
-@kernel
-def _best_width(n: int, vectors: int) -> int:
-    best = 1
-    for width in range(2, min(vectors, len(HEIGHTS) - 1) + 1):
-        if _time(n, vectors, width) <= _time(n, vectors, best):
-            best = width
-    return best
+_total_time = inline(_time)
 
 
 @cache
 def best_width(n: int, m: int, itemsize: int) -> int:
     """Give the width of tiles, in vectors, that takes the least time, edges included."""
-    lanes = REGISTER_BYTES // itemsize
-    return int(_best_width(n, -(-m // lanes)))
+    vectors = -(-m // (REGISTER_BYTES // itemsize))
+    widths = range(1, max(2, min(vectors + 1, len(HEIGHTS))))
+    return min(reversed(widths), key=lambda width: _time(n, vectors, width))
 
 
 @inline
@@ -153,7 +142,7 @@ def _multiply(
     lanes, line = REGISTER_BYTES // a.itemsize, LINE // a.itemsize
     panel, vectors, height = width * lanes, up(m, lanes), HEIGHTS[width]
     panels, tiles = up(vectors, width), up(n, height)
-    whole, total = tiles * _tile_time(width), _time(n, vectors, width)
+    whole, total = tiles * TIMES[width], _total_time(n, vectors, width)
     begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
     first, last = min(begin // whole, panels - 1), min(up(end, whole), panels)
 
@@ -190,7 +179,7 @@ def _multiply(
                     copy_strips(a, place, a_column, rows, deep, strip, strip_apart, height)
                 for j in range(group, group_end):
                     now = min(width, vectors - j * width)
-                    time, count = _tile_time(now), up(n, HEIGHTS[now])
+                    time, count = TIMES[now], up(n, HEIGHTS[now])
                     low = _before(begin - j * whole, time, count)
                     high = _before(end - j * whole, time, count)
                     left = a, k * a_column, HEIGHTS[now] * a_row, a_row, a_column

@@ -120,6 +120,7 @@ class Changes(NamedTuple):
 
 
 Declared = TypeVar("Declared", bound=Callable[..., Any])
+Result = TypeVar("Result")
 Implementation = Callable[..., Any]
 
 
@@ -315,6 +316,21 @@ class Backend(ABC):
 
     def synchronize(self) -> None:
         """Wait until all work issued so far is done; immediate on a CPU."""
+        return
+
+    def rehearse(self, work: Callable[[], Result]) -> Result:
+        """Do `work` for the shapes of what it makes: the arrays may not be filled.
+
+        For what uses operations alone. This version does all of it.
+        """
+        return work()
+
+    def prepare(self, step: Callable[[], object]) -> None:
+        """Compile what the operations of `step` need that is not compiled yet, all at once.
+
+        `step` may be called; its operations are not carried out. This version does nothing: what
+        they need is compiled when it is used, if it has to be.
+        """
         return
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:

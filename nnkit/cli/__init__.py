@@ -16,6 +16,7 @@ from nnkit.cli.interruption import end_at_once_next_time
 from nnkit.cli.plot import plot
 from nnkit.cli.predict import predict
 from nnkit.cli.train import train
+from nnkit.cli.warm import warm
 from nnkit.openblas import choose_kernels
 
 EXAMPLES = """
@@ -48,7 +49,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, plot, bench, info, datasets):
+for command in (train, evaluate, predict, plot, bench, info, datasets, warm):
     cli.add_command(command)
 
 

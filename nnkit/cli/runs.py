@@ -72,7 +72,7 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     if settings.augment:
         augmentation.changes(settings.augment, (n, *image_shape(dataset)))
     model = networks.build(settings, dataset, target)
-    optimizer = _build_optimizer(settings)
+    optimizer = build_optimizer(settings)
     about = checkpoints.about(dataset, source, target, settings.model)
     return Run(
         Trainer(model, optimizer=optimizer),
@@ -97,7 +97,8 @@ def _default_dataset() -> tuple[Dataset, str]:
         return checkpoints.load_dataset("digits")
 
 
-def _build_optimizer(settings: Settings) -> Optimizer:
+def build_optimizer(settings: Settings) -> Optimizer:
+    """Make the optimizer that the options ask for."""
     name = settings.optimizer
     lr = settings.rate
     decay: dict[str, Any] = (

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
-from nnkit.activations import HIDDEN
+from nnkit.cli import options
 from nnkit.cli.augmenting import augment_option
 from nnkit.cli.command import Command, Name, backend_option, debug_option
 from nnkit.cli.fitting import describe, fit, report
@@ -17,7 +15,6 @@ from nnkit.cli.photographs import photograph_options
 from nnkit.cli.runs import resume, start
 from nnkit.cli.settings import RATES, RATES_OF_MODELS, Settings
 from nnkit.files.paths import expand
-from nnkit.models import MODELS
 
 EXAMPLES = """
 nnkit train                                     MNIST, or digits where there is no MNIST
@@ -31,18 +28,6 @@ nnkit train photos --image-size 32              one's own image files, in a fold
 nnkit train photos --color                      the same, with their colours
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 """
-
-
-def _widths(_: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
-    """Read the widths of layers: "256,128", or "none" for no layer."""
-    if value == "none":
-        return ()
-    widths = [width.strip() for width in value.split(",")]
-    if not all(width.isascii() and width.isdigit() and int(width) for width in widths):
-        raise click.BadParameter(
-            f"{value!r} is neither widths such as 256,128 nor none", param=option
-        )
-    return tuple(map(int, widths))
 
 
 def _listed(rates: dict[str, float]) -> str:
@@ -62,34 +47,10 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per step.  [default: 128, small data 32]"
 )
-@click.option(
-    "--model",
-    type=Name(list(MODELS)),
-    help="A convolutional network by its name.  "
-    "[default: hidden layers, as --hidden, --activation and --dropout say]",
-)
-@click.option(
-    "--hidden",
-    callback=_widths,
-    metavar="WIDTHS",
-    default="256,128",
-    show_default=True,
-    help="Widths of the hidden layers; none for a network without.",
-)
-@click.option(
-    "--activation",
-    type=Name(HIDDEN),
-    default="relu",
-    show_default=True,
-    help="Behind each hidden layer.",
-)
-@click.option(
-    "--optimizer",
-    type=Name(list(RATES)),
-    default="adam",
-    show_default=True,
-    help="How weights follow gradients; momentum is sgd with momentum 0.9.",
-)
+@options.model
+@options.hidden
+@options.activation
+@options.optimizer
 @click.option(
     "--lr",
     type=click.FloatRange(0, min_open=True),
@@ -107,21 +68,9 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     type=click.FloatRange(0),
     help="Pull of the weights towards 0.  [default: 0, for adamw 0.01]",
 )
-@click.option(
-    "--dropout",
-    type=click.FloatRange(0, 1, max_open=True),
-    default=0.0,
-    show_default=True,
-    help="Fraction of each hidden layer that is left out at random in training.",
-)
+@options.dropout
 @augment_option
-@click.option(
-    "--dtype",
-    type=Name(["float32", "float64"]),
-    default="float32",
-    show_default=True,
-    help="What to compute in.",
-)
+@options.dtype
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
@@ -182,7 +131,7 @@ def train(
     it, and DATA only if it has moved.
     """
     if checkpoint is None:
-        _refuse_layers(context, settings["model"])
+        options.refuse_layers(context, settings["model"])
         run = start(data, backend, out, Settings(**settings))
     else:
         _refuse_options(context)
@@ -195,26 +144,8 @@ def train(
 
 def _refuse_options(context: click.Context) -> None:
     """Raise for an option that has no meaning with --resume."""
-    for name, option in _given(context):
+    for name, option in options.given(context):
         if name not in {"data", "backend", "epochs", "checkpoint", "quiet"}:
             raise click.UsageError(
                 f"{option} cannot be given with --resume: a run keeps its settings", context
             )
-
-
-def _refuse_layers(context: click.Context, model: str | None) -> None:
-    """Raise for an option about hidden layers beside a network that has its own."""
-    for name, option in _given(context):
-        if model is not None and name in {"hidden", "activation", "dropout"}:
-            raise click.UsageError(
-                f"{option} cannot be given with --model: {model} has layers of its own; leave one "
-                "of the two out",
-                context,
-            )
-
-
-def _given(context: click.Context) -> Iterator[tuple[str | None, str]]:
-    """Names of the parameters on the command line, and how they are written there."""
-    for option in context.command.params:
-        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
-            yield option.name, option.opts[0]

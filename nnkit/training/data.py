@@ -40,7 +40,7 @@ class Data:
                 "there must be one target per example"
             )
         with model.using(None), model.in_mode(training=False):
-            self.outputs = model.run_forward(as_input(model, self.x[:1])).shape[1:]
+            self.outputs = _shape_of_output(model, as_input(model, self.x[:1]))
         if len(self.outputs) != 1:
             raise ValueError(
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}: "
@@ -96,6 +96,16 @@ def as_input(model: Sequential, batch: Array) -> Array:
     """Rows of checked examples as the model's inputs."""
     real = as_reals(batch, model.dtype, BYTE if batch.dtype == np.uint8 else 1)
     return model.backend.asarray(real)
+
+
+def _shape_of_output(model: Sequential, x: Array) -> tuple[int, ...]:
+    """The shape of one output, computed for one example where a layer uses more than operations."""
+    if model.debug or not all(layer.capturable for _, layer in model.walk()):
+        y = model.run_forward(x)
+    else:
+        y = model.backend.rehearse(lambda: model.run_forward(x))
+    shape: tuple[int, ...] = y.shape[1:]
+    return shape
 
 
 def _picture(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...]:

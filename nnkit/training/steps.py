@@ -146,6 +146,8 @@ class Steps:
                 self._one_by_one(updates, batches)
                 return
             if self._replay is None:
+                if self._capture and not self.model.debug:
+                    self.model.backend.prepare(lambda: self._update(batches))
                 self._update(batches)
                 updates -= 1
                 self._replay = self._captured()

@@ -7,10 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from nnkit.showing.warning import CacheWarning, warn
+
+FOLDER_VARIABLE = "NUMBA_CACHE_DIR"
+"""What tells another process where compiled kernels are."""
 
 _KERNELS = Path(__file__).parents[1]
 """The folder of the Numba kernels, this one among its folders."""
@@ -46,10 +52,32 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return sig, codegen.magic_tuple(), _FINGERPRINT, self._variant
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Return a compiled kernel, None if there is none that is whole."""
+    def lacks(self, sig: Any) -> bool:
+        """Whether a compiled kernel is not on disk."""
         try:
-            return super().load_overload(sig, target_context)
+            key = self._index_key(sig, cpu_target.target_context.codegen())
+            return not self._cache_file.holds(key)
+        except Exception:  # reading what is no pickle may raise anything
+            return True
+
+    @property
+    def index(self) -> str:
+        """The file that names the compiled versions of a kernel, and of those from its factory.
+
+        Two processes that add to it at once may lose one of the names.
+        """
+        path: str = self._cache_file._index_path
+        return path
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return a compiled kernel, None if there is none that is whole.
+
+        Numba would first load all that it compiles with. What is compiled needs its memory alone.
+        """
+        try:
+            rtsys.initialize(target_context)
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)
         except Exception:  # reading what is no pickle may raise anything
             with suppress(OSError):
                 self.flush()  # a damaged index could not be added to
@@ -65,6 +93,12 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
 class NoCache(NullCache):  # type: ignore[misc]
     """What takes the cache's place where there is no folder for one."""
+
+    index = ""
+
+    def lacks(self, sig: Any) -> bool:
+        """Whether a compiled kernel is not on disk, and could be."""
+        return False
 
     def save_overload(self, sig: Any, cres: Any) -> None:
         """Keep nothing, and say so once."""
@@ -89,6 +123,11 @@ class _SealedFile(IndexDataCacheFile):  # type: ignore[misc]
             raise ValueError("this is not what was written")
         return pickle.loads(content)
 
+    def holds(self, key: Any) -> bool:
+        """Whether there is something that belongs to a key; it may be damaged."""
+        name = self._load_index().get(key)
+        return name is not None and Path(self._data_path(name)).exists()
+
 
 def _seal(key: Any, content: bytes) -> bytes:
     return hashlib.sha256(repr(key).encode() + content).digest()
@@ -100,6 +139,16 @@ def cache_of(function: Callable[..., Any], variant: str) -> KernelCache | NoCach
         return KernelCache(function, variant)
     except RuntimeError:  # which Numba raises where it finds no folder
         return NoCache()
+
+
+def folder() -> str:
+    """Return the folder of compiled kernels that was chosen; an empty string if none was."""
+    return str(config.CACHE_DIR)
+
+
+def is_missing(function: Any, signature: tuple[Any, ...]) -> bool:
+    """Whether a kernel is compiled neither in this process nor on disk, where it could be kept."""
+    return signature not in function.overloads and function._cache.lacks(signature)
 
 
 def is_kernel(dispatcher: Any) -> bool:

@@ -10,6 +10,7 @@ from numba.extending import overload
 from nnkit.kernels.numba.codegen import events, forking
 from nnkit.kernels.numba.codegen.cache import cache_of, is_kernel
 from nnkit.kernels.numba.codegen.parts import PartCompiler
+from nnkit.kernels.numba.codegen.wholes import KernelCompiler
 
 Function = Callable[..., Any]
 
@@ -39,7 +40,7 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     It compiles at the first call with arrays of a dtype. A factory tells the functions that it
     makes apart by `variant`.
     """
-    compiled = njit(**OPTIONS, **options)(function)
+    compiled = njit(**OPTIONS, **{"no_cfunc_wrapper": True, **options})(function)
     compiled._cache = cache_of(function, variant)
     return compiled
 
@@ -58,7 +59,8 @@ def shared(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
 
     `grain` is the number of elements that are worth a thread.
     """
-    return lambda function: Kernel(kernel(function, variant), grain)
+    how = {"no_cfunc_wrapper": False, "pipeline_class": KernelCompiler}  # it is the thunk there
+    return lambda function: Kernel(kernel(function, variant, **how), grain)
 
 
 def inline(function: Function) -> Any:

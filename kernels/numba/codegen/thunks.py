@@ -1,26 +1,26 @@
 """Native functions that all take the same arguments, each calling one compiled kernel.
 
 A thunk rebuilds the kernel's arguments from a list of integers (array addresses, array shapes,
-whole numbers) and one of reals. It depends on the kernel and its argument types only, takes some
-milliseconds to make, and serves every network of the process. The kernel's last argument, an array
-of int64, is not in the lists: each caller has its own.
+whole numbers) and one of reals. It depends on the kernel and its argument types only, and serves
+every network: it is compiled with the kernel, and kept on disk with it. The kernel's last argument,
+an array of int64, is not in the lists: each caller has its own.
 """
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
-NAME = "nnkit_thunk"
+from nnkit.kernels.numba.codegen.signatures import kind_of, signature_of
+
+OWN_SIZE = 4
+"""Numbers in the caller's own array."""
 I64 = ir.IntType(64)
 THUNK = ir.FunctionType(
     ir.VoidType(), [I64.as_pointer(), ir.DoubleType().as_pointer(), I64.as_pointer()]
@@ -55,64 +55,46 @@ def pack(arguments: tuple[Any, ...]) -> tuple[np.ndarray[Any, Any], np.ndarray[A
     return np.array([*ints, 0], np.int64), np.array([*reals, 0.0])
 
 
-class Thunk:
-    """A thunk, and what must live as long as its address is used."""
-
-    def __init__(self, function: Any, signature: tuple[Any, ...], own_size: int) -> None:
-        self._compiled = function.overloads[signature]
-        self._library = _build(self._compiled, own_size)
-        self.address = self._library.get_pointer_to_function(NAME)
+_found: dict[Any, int] = {}
 
 
-_found: dict[Any, Thunk] = {}
-
-
-def find_thunk(function: Any, arguments: tuple[Any, ...], own: np.ndarray[Any, Any]) -> Thunk:
-    """Return the thunk of a compiled kernel for such arguments, made at the first call.
+def find_thunk(function: Any, arguments: tuple[Any, ...], own: np.ndarray[Any, Any]) -> int:
+    """Return the address of the thunk of a kernel for such arguments, compiled at the first call.
 
     It is found by what NumPy says of them: Numba is slower. `own` is an array like each caller's.
+    Raises TypeError for what has no thunk.
     """
-    key = function, *(_kind(argument) for argument in arguments)
+    key = function, *map(kind_of, arguments)
     if key not in _found:
-        signature = tuple(function.typeof_pyval(a) for a in (*arguments, own))
+        signature = signature_of((*arguments, own))
         function.compile(signature)
-        _found[key] = _thunk(function, signature, own.size)
+        compiled = function.overloads[signature]  # which the function keeps, and we keep that
+        address = compiled.library.get_pointer_to_function(_name(compiled.fndesc))
+        if not address:
+            raise TypeError("only kernels made by `shared` can be put on a tape")
+        _found[key] = address
     return _found[key]
 
 
-def _kind(argument: Any) -> Any:
-    if isinstance(argument, np.ndarray):
-        return argument.dtype, argument.ndim, argument.flags.num
-    return type(argument)
+def _name(description: Any) -> str:
+    return f"nnkit_thunk.{description.llvm_func_name}"
 
 
-@cache
-def _thunk(function: Any, signature: tuple[Any, ...], own_size: int) -> Thunk:
-    return Thunk(function, signature, own_size)
-
-
-@global_compiler_lock
-def _build(compiled: Any, own_size: int) -> Any:
-    """Make the library that holds the thunk of a compiled kernel."""
-    context = cpu_target.target_context
-    description = compiled.fndesc
-    library = context.codegen().create_library(NAME)
-    module = library.create_ir_module(NAME)
-    function = ir.Function(module, THUNK, NAME)
+def add_thunk(context: Any, library: Any, description: Any) -> None:
+    """Write the thunk of a kernel that is being compiled into the kernel's library."""
+    module = context.create_module("thunk")
+    function = ir.Function(module, THUNK, _name(description))
     builder = ir.IRBuilder(function.append_basic_block())
     ints, reals, own = function.args
     slots = _Slots(context, builder, ints, reals)
     values = [slots.value(kind) for kind in description.argtypes[:-1]]
-    values.append(slots.array(description.argtypes[-1], own, [I64(own_size)]))
-    convention = context.call_conv
-    kind = convention.get_function_type(description.restype, description.argtypes)
-    address = compiled.library.get_pointer_to_function(description.llvm_func_name)
-    callee = builder.inttoptr(I64(address), kind.as_pointer())
-    convention.call_function(builder, callee, description.restype, description.argtypes, values)
+    values.append(slots.array(description.argtypes[-1], own, [I64(OWN_SIZE)]))
+    convention, result, given = context.call_conv, description.restype, description.argtypes
+    kind = convention.get_function_type(result, given)
+    callee = ir.Function(module, kind, description.llvm_func_name)
+    convention.call_function(builder, callee, result, given, values, attrs=("noinline",))
     builder.ret_void()
     library.add_ir_module(module)
-    library.finalize()
-    return library
 
 
 class _Slots:

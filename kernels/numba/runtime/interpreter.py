@@ -6,6 +6,8 @@ README.md has the states that a member goes through.
 
 from typing import Any
 
+from numba import types
+
 from nnkit.kernels.numba.codegen.atomics import atomic_add, atomic_load, atomic_store, relax
 from nnkit.kernels.numba.codegen.jit import inline, kernel
 from nnkit.kernels.numba.codegen.thunks import invoke
@@ -106,3 +108,13 @@ def serve(request: Any, meeting: int, team: Any) -> None:
             if atomic_load(row, WANTED) == 0:
                 return
             atomic_store(row, PARKED, 0)
+
+
+_WHOLE, _ROW, _ROWS = types.int64, types.int64[::1], types.int64[:, ::1]
+SIGNATURES = {
+    "lead": (_ROWS, _WHOLE, _WHOLE, _ROWS, _WHOLE, _ROW),
+    "summon": (_ROWS, _WHOLE, _ROW),
+    "dismiss": (_ROWS, _WHOLE),
+    "serve": (_ROW, _WHOLE, _ROW),
+}
+"""The types that each loop is compiled for, whatever the tape. One thread needs `lead` alone."""

@@ -1,7 +1,7 @@
 """A captured training step: a tape of kernel calls, replayed by one compiled interpreter.
 
 An instruction is a compiled kernel, the arguments of one call, and how many threads share it: see
-memory.py. Nothing is compiled for a network but the thunks of its kernels.
+memory.py. Nothing is compiled for a network but its kernels, which serve any other.
 """
 
 from __future__ import annotations
@@ -42,9 +42,8 @@ class Tape:
             raise ValueError("a kernel on a tape takes C-contiguous arrays")
         slots = pack(arguments)
         thunk = find_thunk(function, arguments, ALONE)
-        addresses = thunk.address, slots[0].ctypes.data, slots[1].ctypes.data
-        self._instructions.append((*addresses, members))
-        self._kept += [arguments, slots, thunk]
+        self._instructions.append((thunk, slots[0].ctypes.data, slots[1].ctypes.data, members))
+        self._kept += [arguments, slots]
         if grains >= WORTH_A_TEAM:
             self._team = max(self._team, members)
         self._compiled = None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from nnkit.reasons import importing
 
 if TYPE_CHECKING:
     from nnkit.backends.numba.calls import Call
+    from nnkit.backends.numba.planning import Plan
 
 LINE = 64
 """Bytes of a cache line, on multiples of which arrays begin: no vector of them is in two lines."""
 WORTH_ALIGNING = 4096
 """Bytes for which making an array that way, which takes a microsecond more, is worth it."""
+Result = TypeVar("Result")
 DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
 """Dtypes that the kernels are compiled for."""
 
@@ -34,9 +37,10 @@ class _Recording(NamedTuple):
 
 
 class _Thread(threading.local):
-    """What a thread is capturing, if it is."""
+    """What a thread is capturing, or planning, if it is."""
 
     recording: _Recording | None = None
+    plan: Plan | None = None
 
 
 class NumbaBackend(NumpyBackend):
@@ -54,13 +58,14 @@ class NumbaBackend(NumpyBackend):
 
         self.threads = threads.count()
         threads.limit_blas()
-        from nnkit.backends.numba import calls, convolutions, images
+        from nnkit.backends.numba import ahead, calls, convolutions, images, planning
         from nnkit.kernels.numba.runtime import memory, tape
 
         self._calls: dict[str, Callable[..., Call | None]] = implementations(
             calls, convolutions, images
         )
         self._tape = tape
+        self._planning, self._ahead = planning, ahead
         self._alone = memory.ALONE
         self._thread = _Thread()
 
@@ -77,7 +82,9 @@ class NumbaBackend(NumpyBackend):
         """
         name = operation.name
         call = self._calls[name](*arguments) if _fit(operation, arguments) else None
-        if call is not None:
+        if call is not None and self._thread.plan is not None:
+            self._thread.plan.note(name, arguments, call)
+        elif call is not None:
             self._issue(name, call)
         elif self._thread.recording is None:
             super()._carry_out(operation, arguments)
@@ -101,6 +108,28 @@ class NumbaBackend(NumpyBackend):
         tape.append(function, arguments, members, grains)
         if recording is None:
             tape.replay(1)
+
+    def rehearse(self, work: Callable[[], Result]) -> Result:
+        """Do work for the shapes of what it makes alone: no kernel is called."""
+        try:
+            return self._planned(work, self._planning.Plan())
+        except Exception:  # about numbers in arrays that were not filled, perhaps
+            return work()
+
+    def prepare(self, step: Callable[[], object]) -> None:
+        """Compile the kernels that `step` needs, by several processes where there are many."""
+        plan = self._planning.Plan()
+        with suppress(Exception):  # the step itself tells of it
+            self._planned(step, plan)
+        self._ahead.compile_ahead(plan.missing(self.threads), self.threads)
+
+    def _planned(self, work: Callable[[], Result], plan: Plan) -> Result:
+        before, self._thread.plan = self._thread.plan, plan
+        try:
+            with np.errstate(all="ignore"):
+                return work()
+        finally:
+            self._thread.plan = before
 
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the kernel calls of `step` on a tape, without carrying them out.
