@@ -1,7 +1,8 @@
 """Matrix products, shared by a team.
 
 The result is cut into panels some vectors wide, and these into tiles (see codegen/tile.py). Every
-member computes some of the tiles, one panel after the other.
+member computes some of the tiles, one panel after the other: some rows of all panels where the
+result is high, so that weights are updated by whose cache has their gradients, else some panels.
 
 A panel's part of b should stay in a cache while all tiles of the panel are computed, and what tiles
 read should come from few places. So b is multiplied some rows at a time. Of a transposed b the
@@ -27,8 +28,9 @@ from nnkit.kernels.numba.packing import (
     transpose_panels,
     up,
 )
-from nnkit.kernels.numba.runtime.memory import ME, SIZE
+from nnkit.kernels.numba.runtime.memory import SIZE
 from nnkit.kernels.numba.runtime.tasks import share
+from nnkit.kernels.numba.runtime.team import my_range
 
 GRAIN = 1 << 17
 """Multiplications worth a thread."""
@@ -45,6 +47,8 @@ WIDE_BYTES = 2048
 """Length of the rows of a wide b."""
 PANELS_BYTES, STRIPS_BYTES = 1 << 20, 1 << 18
 """What is copied at a time: what a cache of the second level holds, or little more."""
+TILES_TO_SHARE = 8
+"""Tiles for each member, of one panel, from which they can share its rows evenly."""
 HEIGHTS = (1, *TILE_ROWS.values())
 """Rows of a tile, by its width in vectors."""
 TIMES = tuple(4 * width * height + width + height for width, height in enumerate(HEIGHTS))
@@ -73,6 +77,30 @@ def best_width(n: int, m: int, itemsize: int) -> int:
 def _before(edge: int, time: int, tiles: int) -> Any:
     """How many of a panel's tiles begin before some moment."""
     return min(max(up(edge, time), 0), tiles)
+
+
+@inline
+def _my_panels(panels: int, tiles: int, whole: int, total: int, team: Any) -> Any:
+    """Which panels this member computes tiles of, and which tiles of them: first and last.
+
+    `whole` is the time of a panel, `total` that of all of them, 0 where rows are shared.
+    """
+    if total == 0:
+        return 0, panels, *my_range(tiles, team)
+    begin, end = my_range(total, team)
+    return min(begin // whole, panels - 1), min(up(end, whole), panels), 0, tiles
+
+
+@inline
+def _my_tiles(before: int, time: int, tiles: int, total: int, team: Any) -> Any:
+    """First and last of the tiles of a panel that this member computes: see `_my_panels`.
+
+    `before` is the time of the panels before it, and each tile takes `time`.
+    """
+    if total == 0:
+        return my_range(tiles, team)
+    begin, end = my_range(total, team)
+    return _before(begin - before, time, tiles), _before(end - before, time, tiles)
 
 
 @inline
@@ -142,9 +170,9 @@ def _multiply(
     lanes, line = REGISTER_BYTES // a.itemsize, LINE // a.itemsize
     panel, vectors, height = width * lanes, up(m, lanes), HEIGHTS[width]
     panels, tiles = up(vectors, width), up(n, height)
-    whole, total = tiles * TIMES[width], _total_time(n, vectors, width)
-    begin, end = share(total, team[SIZE], team[ME]), share(total, team[SIZE], team[ME] + 1)
-    first, last = min(begin // whole, panels - 1), min(up(end, whole), panels)
+    by_rows = n >= m and tiles >= TILES_TO_SHARE * team[SIZE]
+    whole, total = tiles * TIMES[width], 0 if by_rows else _total_time(n, vectors, width)
+    first, last, lowest, highest = _my_panels(panels, tiles, whole, total, team)
 
     blocks = up(depth, DEPTH if b_transposed else SHALLOW)
     deepest = up(depth, blocks)
@@ -170,23 +198,19 @@ def _multiply(
             elif columns > 0:
                 place = copied * panel + k * b_row
                 copy_panels(b, place, b_row, deep, columns, part, at, apart, panel, lanes)
-            for some in range(0, tiles, strips):
+            for some in range(lowest, highest, strips):
                 if stripped:
-                    place, rows = (
-                        some * height + k * a_column,
-                        min(strips * height, n - some * height),
-                    )
+                    place, rows = some * height + k * a_column, n - some * height
+                    rows = min(min(strips, highest - some) * height, rows)
                     copy_strips(a, place, a_column, rows, deep, strip, strip_apart, height)
                 for j in range(group, group_end):
                     now = min(width, vectors - j * width)
-                    time, count = TIMES[now], up(n, HEIGHTS[now])
-                    low = _before(begin - j * whole, time, count)
-                    high = _before(end - j * whole, time, count)
+                    low, high = _my_tiles(j * whole, TIMES[now], up(n, HEIGHTS[now]), total, team)
                     left = a, k * a_column, HEIGHTS[now] * a_row, a_row, a_column
                     if stripped and now == width:
                         left = strip, -some * strip_apart, strip_apart, 1, height
                         low, high = max(low, some), min(high, some + strips)
-                    elif some > 0:
+                    elif some > lowest:
                         high = low
                     right = b, j * panel + k * b_row, b_row
                     if j >= first_copied:
@@ -206,7 +230,7 @@ def product(
     """
     n, m = out.shape
     depth = len(a) if a_transposed else a.shape[1]
-    if not depth:
+    if depth * out.size == 0:
         out[:] = 0
         return
     a_row, a_column = (1, n) if a_transposed else (depth, 1)
