@@ -31,6 +31,7 @@ from bench import (
     results,
     run,
     smoke,
+    start,
     summaries,
     timing,
     worker,
@@ -994,3 +995,22 @@ def test_kernel_names_are_those_that_the_compiler_finds():
     options = cuda.options("float32")
     modules = [simulator.RawModule(code=cuda.source(name), options=options) for name in cuda.FILES]
     assert launches.kernel_names() == {name for module in modules for name in module.names}
+
+
+def test_parts_of_a_step():
+    pytest.importorskip("numba")
+    from bench import parts
+    from nnkit.backends.numba import create
+
+    network = Network("two", (4, 3, 2), 2, "SGD", 0.1, 8)
+    found = list(parts.parts(network, create(), rounds=1))
+    assert found[0] == "the whole step"
+    assert found[1:4] == ["1 gather", "2 gather", "3 matmul"]
+    assert found[-1] == "13 sgd"
+
+
+def test_start():
+    pytest.importorskip("numba")
+    imported, trained = start.begin(os.environ.get("NUMBA_CACHE_DIR", ""))
+    assert imported > 0
+    assert trained > 0

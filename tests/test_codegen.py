@@ -245,7 +245,7 @@ def test_parts_that_may_be_reordered_are_known():
         found = []
         for part in (plus, inline(lambda a, b: a + b)):
             part.compile((numba.types.float32,) * 2)
-            (compiled,) = part.overloads.values()
+            compiled = part.overloads[(numba.types.float32,) * 2]
             found.append(compiled.library.reorders)
         assert found == [True, False]
 

@@ -107,3 +107,27 @@ def test_capture_of_containers(backend, dtype, rng):
     for _ in range(3):
         step()
     assert results() == captured
+
+
+def test_rehearse(backend, dtype):
+    x, y = backend.zeros((3, 4), dtype), backend.zeros((3, 4), dtype)
+    assert backend.rehearse(lambda: backend.activation("relu", x, y)) is y
+
+
+def test_rehearse_what_needs_its_numbers(backend, dtype):
+    """What has failed without them is done with them."""
+    x, y = backend.zeros((3, 4), dtype) + 1, backend.zeros((3, 4), dtype)
+
+    def work():
+        backend.activation("relu", x, y)
+        return 1 // int(backend.to_numpy(y)[0, 0])
+
+    assert backend.rehearse(work) == 1
+
+
+def test_prepare(backend, dtype):
+    """Nothing is carried out, and what a step raises it will raise again."""
+    x, y = backend.zeros((3, 4), dtype) + 1, backend.zeros((3, 4), dtype)
+    backend.prepare(lambda: backend.activation("relu", x, y))
+    assert (backend.to_numpy(y) == 0).all()
+    backend.prepare(lambda: backend.activation("no such kind", x, y))
