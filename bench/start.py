@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PROGRAM = """
 import time
 start = time.perf_counter()
+import numba
 import numpy as np
 import nnkit
 imported = time.perf_counter()
@@ -54,7 +55,7 @@ def measure(rounds: int = ROUNDS) -> dict[str, float]:
         imports.append(imported)
         later.append(trained)
     return {
-        "import nnkit": median(imports),
+        "import nnkit and numba": median(imports),
         "first training on a machine": median(first),
         "first training of a later program": median(later),
     }
