@@ -1,14 +1,15 @@
 """Where the time of a captured step goes on the Numba backend: ``python -m bench.parts medium``.
 
-One operation after the other is taken out of the recorded step, and what is left is timed in turn
-with the whole. What an operation costs in its place, where others have moved its data to other
-caches, is more than it takes when it is repeated alone.
+The calls of one operation after the other are taken out of the recorded step, and what is left is
+timed in turn with the whole. What an operation costs in its place, where others have moved its data
+to other caches, is more than it takes when it is repeated alone.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -20,6 +21,7 @@ from nnkit import SoftmaxCrossEntropy, Trainer
 from nnkit.backends.numba import NumbaBackend, create
 from nnkit.bench import NETWORKS, Network
 from nnkit.kernels.numba.runtime import threads
+from nnkit.showing.words import counted
 
 ROUNDS = 15
 FIRST = 1, 1, 0
@@ -46,7 +48,7 @@ def recorded(network: Network, backend: NumbaBackend) -> tuple[Any, list[str], A
 
 
 def parts(network: Network, backend: NumbaBackend, rounds: int = ROUNDS) -> dict[str, float]:
-    """Microseconds of a step, and of each of its operations in their order."""
+    """Microseconds of a step, and of the calls of each of its operations together."""
     tape, names, counters = recorded(network, backend)
     whole = np.array(tape._instructions, np.int64)
     passes = network.steps // 4
@@ -58,11 +60,11 @@ def parts(network: Network, backend: NumbaBackend, rounds: int = ROUNDS) -> dict
         return (time.perf_counter() - start) / passes * 1e6
 
     found = {"the whole step": median(timed(whole) for _ in range(rounds))}
-    for i, name in enumerate(names):
-        if name != "advance":
-            rest = np.ascontiguousarray(np.delete(whole, i, axis=0))
+    for operation, calls in Counter(names).items():
+        if operation != "advance":
+            rest = whole[[name != operation for name in names]]
             costs = [timed(whole) - timed(rest) for _ in range(rounds)]
-            found[f"{i + 1} {name}"] = median(costs)
+            found[f"{operation}, {counted(calls, 'call')}"] = median(costs)
     return found
 
 

@@ -1,7 +1,8 @@
 """What is run for processors with narrower vectors than this one's: a program.
 
-``NUMBA_CPU_FEATURES=+avx2 python -m tests.processors`` compiles products and the kernels of a small
-network for AVX2, compares what they compute with NumPy's, and prints the size of a vector in bytes.
+With ``NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx,+avx2,+fma``, ``python -m tests.processors``
+compiles products and the kernels of a small network for AVX2, compares what they compute with
+NumPy's, and prints the size of a vector in bytes.
 """
 
 from __future__ import annotations

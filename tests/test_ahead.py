@@ -28,7 +28,7 @@ from nnkit.backends.numba.planning import Need
 from nnkit.kernels import compiling
 from nnkit.kernels.numba.codegen.jit import kernel
 from nnkit.kernels.numba.codegen.signatures import signature_of
-from nnkit.kernels.numba.products import best_width
+from nnkit.training.steps import CaptureWarning
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +172,7 @@ def trained(folder: Path, help: bool = True, **environment: str) -> dict:
 def test_each_kernel_of_a_training_is_planned_and_compiled_once(folder):
     cold = trained(folder)
     assert cold["needs"] == cold["met"] == cold["versions"] > 6
-    assert set(cold["before"]) <= {"_best_width"}, "it chooses a kernel's argument"
+    assert cold["before"] == []
     assert cold["helped"] > 0
     assert cold["compiled"] + cold["helped"] == cold["needs"]
     warm = trained(folder)
@@ -186,8 +186,6 @@ def test_each_kernel_of_a_training_is_planned_and_compiled_once(folder):
 def test_planning_compiles_and_computes_nothing(compiled):
     backend, plan = get_backend("numba"), planning.Plan()
     x, out = np.ones((2, 2)), np.ones((2, 3))
-    best_width(*out.shape, out.itemsize)  # a kernel itself, which chooses an argument of others
-    compiled.clear()
     backend._planned(lambda: backend.matmul(x, np.ones((2, 3)), out), plan)
     update = Update(np.ones(1), COUNTERS)
     backend._planned(lambda: backend.sgd(x[0], x[1], None, update, 0.0, False), plan)
@@ -195,6 +193,73 @@ def test_planning_compiles_and_computes_nothing(compiled):
     assert {noted[0] for noted in plan._calls.values()} <= {"matmul", "sgd", "advance"}
     assert compiled == []
     assert (out == 1).all() and (x == 1).all() and not COUNTERS.any()
+
+
+def unfilled(shape, dtype):
+    """An array of what nobody should compute with."""
+    return np.full(shape, np.nan if np.dtype(dtype).kind == "f" else 0, dtype)
+
+
+class Half(nnkit.Layer):
+    """Says that it can be captured, and gives the next layer what no kernel takes."""
+
+    capturable = True
+
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(float(x.max()))
+        return x[:, ::2]
+
+    def backward(self, dy):
+        dx = np.zeros((len(dy), 2 * dy.shape[1]), dy.dtype)
+        dx[:, ::2] = dy
+        return dx
+
+    def output_shape(self, shape):
+        return (shape[0] // 2,)
+
+
+def test_a_layer_of_the_users_sees_numbers_alone(monkeypatch):
+    """And as often as before: for the outputs' shape, in each step, and where it is captured."""
+    monkeypatch.setattr(get_backend("numba"), "empty", unfilled)
+    half = Half()
+    model = nnkit.Sequential(
+        nnkit.Linear(4, 8), half, nnkit.BatchNorm1d(4), nnkit.Linear(4, 3), backend="numba", seed=0
+    )
+    x, t = np.random.default_rng(0).random((12, 4), np.float32), np.arange(12) % 3
+    with pytest.warns(CaptureWarning):
+        nnkit.Trainer(model).fit(x, t, 2, 4, scale=1, progress=False)
+    assert np.isfinite(half.seen).all()
+    assert len(half.seen) <= 1 + 6 + 2
+    assert np.isfinite(model[2].running_var).all()
+
+
+def test_what_has_no_kernel_ends_a_plan():
+    """It is not carried out either, which would be on arrays that nobody has filled."""
+    backend, out = get_backend("numba"), np.ones((2, 3), np.float32)
+    wide = np.zeros((2, 6), np.float32)[:, ::2]
+    backend.prepare(lambda: backend.add(wide, wide, out))
+    assert (out == 1).all()
+
+
+def test_a_fault_is_told_once():
+    def fail():
+        raise ZeroDivisionError("my fault")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        get_backend("numba").rehearse(fail)
+    assert caught.value.__context__ is None
+
+
+def test_only_the_first_fit_of_a_trainer_plans(monkeypatch):
+    planned = []
+    monkeypatch.setattr(type(get_backend("numba")), "prepare", lambda _, step: planned.append(step))
+    trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(4, 3), backend="numba"))
+    for _ in range(2):
+        trainer.fit(np.ones((8, 4)), np.arange(8) % 3, 1, 4, scale=1, progress=False)
+    assert len(planned) == 1
 
 
 # ---------------------------------------------------------------------- helpers

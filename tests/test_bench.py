@@ -1005,8 +1005,8 @@ def test_parts_of_a_step():
     network = Network("two", (4, 3, 2), 2, "SGD", 0.1, 8)
     found = list(parts.parts(network, create(), rounds=1))
     assert found[0] == "the whole step"
-    assert found[1:4] == ["1 gather", "2 gather", "3 matmul"]
-    assert found[-1] == "13 sgd"
+    assert found[1:3] == ["gather, 2 calls", "matmul, 5 calls"]
+    assert found[-1] == "sgd, 1 call"
 
 
 def test_start():

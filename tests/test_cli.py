@@ -1526,6 +1526,14 @@ def test_warm_prints_nothing_where_that_is_wished():
     assert nnkit_ok("warm", "--hidden", "8", "--quiet") == ""
 
 
+def test_warm_fails_where_nothing_can_be_kept(monkeypatch):
+    cache = pytest.importorskip("nnkit.kernels.numba.codegen.cache")
+    monkeypatch.setattr(cache, "_warned", ["a full disk"])
+    result = run("warm", "--backend", "numba", "--hidden", "8")
+    assert result.exit_code == 1
+    assert "could not be kept: set NUMBA_CACHE_DIR to a folder" in result.output
+
+
 def test_warm_has_all_options_of_train_that_choose_kernels():
     train, warm = ({p.name for p in cli.commands[name].params} for name in ("train", "warm"))
     others = {"data", "epochs", "batch_size", "lr", "schedule", "weight_decay", "seed", "out"}

@@ -80,7 +80,7 @@ def test_the_file_of_another_kernel(folder):
     assert add("plus") == (5, True)
 
 
-def full(*_):
+def full(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
@@ -95,8 +95,22 @@ def test_a_disk_that_is_full(folder, monkeypatch):
 
 
 def test_no_folder_at_all(folder, monkeypatch):
-    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    monkeypatch.setattr(cache._Folders, "_locator_classes", [])
     with pytest.warns(nnkit.CacheWarning, match=r"\(no folder for them can be written\)") as told:
         assert add() == (5, False)
     assert told[0].filename == __file__
     assert add() == (5, False)
+
+
+def test_a_folder_that_can_be_read_alone(folder, monkeypatch):
+    """As of an image: what is there is used, and what is not is compiled in each program."""
+    assert add() == (5, False)
+    monkeypatch.setattr(caching.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_open_for_write", full)
+    assert add() == (5, True)
+    made = kernel(lambda a, b: a + b, "")
+    assert made._cache.cache_path.startswith(str(folder))
+    assert not cache.is_missing(made, ()), "no helper could put it there"
+    with pytest.warns(nnkit.CacheWarning, match=f"kept .{folder}"):
+        assert add("another") == (5, False)
+    assert "No space left" in cache.why_not_kept()

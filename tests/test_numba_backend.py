@@ -646,3 +646,19 @@ def test_tiles(rows, m):
     width = sums(x, row)
     np.testing.assert_array_equal(row, x.sum(axis=0))
     assert m == 0 or width % m == 0
+
+
+@pytest.mark.parametrize("shape", [3, np.int64(3), (3,), [2, 3], (), (0, 4), (300, 700)])
+def test_arrays_that_begin_cache_lines(shape):
+    backend = create()
+    for dtype in ("float32", np.float64, "u1"):
+        for make, same in ((backend.empty, np.empty), (backend.zeros, np.zeros)):
+            array, like = make(shape, dtype), same(shape, dtype)
+            assert (array.shape, array.dtype, array.flags.c_contiguous) == (
+                like.shape,
+                like.dtype,
+                True,
+            )
+            assert array.flags.writeable
+            assert array.nbytes < 4096 or array.ctypes.data % 64 == 0
+    assert not backend.zeros(shape, "float32").any()

@@ -11,7 +11,7 @@ a wide b, the columns of a transposed a) is copied where vectors are short, and 
 therefore read for each multiplication.
 """
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -65,7 +65,7 @@ def _time(n: int, vectors: int, width: int) -> int:
 _total_time = inline(_time)
 
 
-@cache
+@lru_cache(1024)
 def best_width(n: int, m: int, itemsize: int) -> int:
     """Give the width of tiles, in vectors, that takes the least time, edges included."""
     vectors = -(-m // (REGISTER_BYTES // itemsize))
@@ -182,7 +182,7 @@ def _multiply(
     copies = max(0, min(together, last - max(first, first_copied)))
     part = np.empty(copies * apart + lanes * panel + line if copies > 0 else 0, a.dtype)
     stripped = NARROW and a_row == 1 and (last - first) * panel >= WORTH_COPYING
-    strips = max(1, STRIPS_BYTES // (strip_apart * a.itemsize)) if stripped else tiles
+    strips = max(1, STRIPS_BYTES // (4 * strip_apart * a.itemsize)) * 4 if stripped else tiles
     strip = np.empty(min(strips, tiles) * strip_apart if stripped else 0, a.dtype)
 
     at = line_start(part)

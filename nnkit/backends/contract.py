@@ -321,15 +321,15 @@ class Backend(ABC):
     def rehearse(self, work: Callable[[], Result]) -> Result:
         """Do `work` for the shapes of what it makes: the arrays may not be filled.
 
-        For what uses operations alone. This version does all of it.
+        For work that does nothing but operations. This version does all of it.
         """
         return work()
 
     def prepare(self, step: Callable[[], object]) -> None:
         """Compile what the operations of `step` need that is not compiled yet, all at once.
 
-        `step` may be called; its operations are not carried out. This version does nothing: what
-        they need is compiled when it is used, if it has to be.
+        For a step that does nothing but operations: it may be called, and they are not carried out.
+        This version does nothing: what they need is compiled when it is used, if it has to be.
         """
         return
 

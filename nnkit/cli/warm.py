@@ -42,8 +42,9 @@ def warm(context: click.Context, /, backend: str | None, quiet: bool, **settings
     """Compile ahead what a training will need.
 
     The first training on a machine compiles its kernels, once, which takes some seconds. After
-    this, with the same options as for "nnkit train", it need not: in an image for containers, for
-    instance. It trains for a moment on images of noise, as large as MNIST's, with and without
+    this, with the same options as for "nnkit train", it need not, if the processor is of the same
+    kind and NUMBA_CACHE_DIR, where it is set, leads to the same folder: in an image for containers,
+    for instance. It trains for a moment on images of noise, as large as MNIST's, with and without
     bytes; nothing of it is kept but the kernels. NumPy compiles nothing.
     """
     options.refuse_layers(context, settings["model"])
@@ -60,8 +61,21 @@ def warm(context: click.Context, /, backend: str | None, quiet: bool, **settings
     )
     target = get_backend(backend)
     told = [_train(asked, target, dtype) for dtype in (np.uint8, np.float32)]
+    if target.name == "numba":
+        _refuse_to_forget()
     if not quiet:
         click.echo(f"ready on {target.name}: {told[0]}, {asked.optimizer}, {asked.dtype}")
+
+
+def _refuse_to_forget() -> None:
+    """Raise if the kernels are not on disk; a warning has said which folder was tried."""
+    from nnkit.kernels.numba.codegen.cache import why_not_kept
+
+    if why_not_kept():
+        raise click.ClickException(
+            "the compiled kernels could not be kept: set NUMBA_CACHE_DIR to a folder that can be "
+            "written"
+        )
 
 
 def _train(settings: Settings, backend: Backend, dtype: Any) -> str:

@@ -22,6 +22,8 @@ class Workspace:
 
     def __init__(self) -> None:
         self._arrays: dict[tuple[object, str], Array] = {}
+        self.prepared = False
+        """Whether what steps in it need has been compiled."""
 
     def get(
         self, owner: object, name: str, shape: tuple[int, ...], dtype: Any, backend: Backend

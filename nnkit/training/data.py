@@ -12,10 +12,11 @@ from nnkit import augment as augmentation
 from nnkit.augment import Augment
 from nnkit.backends import Array, get_backend
 from nnkit.dtypes import arithmetic, is_number
-from nnkit.layers import Sequential
+from nnkit.layers import Layer, Sequential
 from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE, Inputs, exceeds
 from nnkit.losses import TO_ROWS, Loss
+from nnkit.optimizers import Optimizer
 from nnkit.training.ranges import finite_range, warn_of_range
 from nnkit.training.streaming import Feed
 
@@ -98,9 +99,17 @@ def as_input(model: Sequential, batch: Array) -> Array:
     return model.backend.asarray(real)
 
 
+def does_operations_alone(part: Layer | Loss | Optimizer) -> bool:
+    """Whether passes may be made without numbers, for the shapes alone.
+
+    Somebody's own part may look at numbers, or keep some, even if it says that it can be captured.
+    """
+    return part.capturable and type(part).__module__.partition(".")[0] == "nnkit"
+
+
 def _shape_of_output(model: Sequential, x: Array) -> tuple[int, ...]:
     """The shape of one output, computed for one example where a layer uses more than operations."""
-    if model.debug or not all(layer.capturable for _, layer in model.walk()):
+    if model.debug or not all(does_operations_alone(layer) for _, layer in model.walk()):
         y = model.run_forward(x)
     else:
         y = model.backend.rehearse(lambda: model.run_forward(x))

@@ -17,7 +17,7 @@ from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
 from nnkit.showing.warning import warn
 from nnkit.training.configuration import Configuration, configuration
-from nnkit.training.data import Batch, Data
+from nnkit.training.data import Batch, Data, does_operations_alone
 from nnkit.training.indices import check_log, check_step
 
 STRETCH, MOST_ROWS = 1024, 2**20
@@ -146,12 +146,18 @@ class Steps:
                 self._one_by_one(updates, batches)
                 return
             if self._replay is None:
-                if self._capture and not self.model.debug:
-                    self.model.backend.prepare(lambda: self._update(batches))
+                self._prepare(batches)
                 self._update(batches)
                 updates -= 1
                 self._replay = self._captured()
             self._replay(updates)
+
+    def _prepare(self, batches: list[int]) -> None:
+        """Have what an update needs compiled, before the first one that a trainer makes."""
+        if self._capture and not (self.model.debug or self.workspace.prepared):
+            self.workspace.prepared = True
+            if all(map(does_operations_alone, self._parts())):
+                self.model.backend.prepare(lambda: self._update(batches))
 
     def _captured(self) -> Callable[[int], None]:
         """Return what repeats an update by full batches."""
@@ -163,11 +169,13 @@ class Steps:
                 self._wanted = self._capture = False
         return lambda updates: self._one_by_one(updates, self._full)
 
+    def _parts(self) -> list[Layer | Loss | Optimizer]:
+        """All that takes part in a step."""
+        return [*(layer for _, layer in self.model.walk()), self.loss, self.optimizer]
+
     def _capturable(self) -> bool:
         """Whether all parts of a step can be captured; says once which cannot."""
-        parts: list[Layer | Loss | Optimizer] = [layer for _, layer in self.model.walk()]
-        parts += [self.loss, self.optimizer]
-        blamed = next((part for part in parts if not part.capturable), None)
+        blamed = next((part for part in self._parts() if not part.capturable), None)
         if blamed is not None and blamed is not self._blamed:
             _warn(f"{blamed!r} does not say `capturable = True`")
         self._blamed = blamed

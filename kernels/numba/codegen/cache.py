@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from numba.core import config
-from numba.core.caching import FunctionCache, IndexDataCacheFile, NullCache
+from numba.core.caching import (
+    CompileResultCacheImpl,
+    FunctionCache,
+    IndexDataCacheFile,
+    NullCache,
+)
 from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
@@ -32,6 +37,28 @@ def _fingerprint() -> str:
 _FINGERPRINT = _fingerprint()
 
 
+def _readable(locator: Any) -> Any:
+    """A way of Numba's to find the folder of a cache, for one that cannot be written."""
+
+    class Readable(locator):  # type: ignore[misc]
+        def ensure_cache_path(self) -> None:
+            if not Path(self.get_cache_path()).is_dir():
+                raise FileNotFoundError(self.get_cache_path())
+
+    return Readable
+
+
+_CHOSEN, *_OTHERS = CompileResultCacheImpl._locator_classes
+"""How Numba looks for a folder: first for that which was chosen."""
+_READABLE = [_readable(locator) for locator in (_CHOSEN, *_OTHERS[:2])]
+
+
+class _Folders(CompileResultCacheImpl):  # type: ignore[misc]
+    """Numba's, which also read where nothing can be written: in an image for containers, say."""
+
+    _locator_classes = [_CHOSEN, _READABLE[0], *_OTHERS, *_READABLE[1:]]  # noqa: RUF012
+
+
 class KernelCache(FunctionCache):  # type: ignore[misc]
     """Numba's cache, keyed by the sources of all kernels and by the kernel's variant.
 
@@ -43,20 +70,22 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     none can be written, a `CacheWarning` says so once.
     """
 
+    _impl_class = _Folders
+
     def __init__(self, function: Callable[..., Any], variant: str) -> None:
         super().__init__(function)
         self._variant = variant
-        locator, name = self._impl.locator, self._impl.filename_base
-        self._cache_file = _SealedFile(self._cache_path, name, locator.get_source_stamp())
+        self._kept = not isinstance(self._impl.locator, tuple(_READABLE))
+        self._cache_file = _SealedFile(self._cache_path, self._impl.filename_base, _FINGERPRINT)
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return sig, codegen.magic_tuple(), _FINGERPRINT, self._variant
 
     def lacks(self, sig: Any) -> bool:
-        """Whether a compiled kernel is not on disk."""
+        """Whether a compiled kernel is not on disk, and could be."""
         try:
             key = self._index_key(sig, cpu_target.target_context.codegen())
-            return not self._cache_file.holds(key)
+            return self._kept and not self._cache_file.holds(key)
         except Exception:  # reading what is no pickle may raise anything
             return True
 
@@ -154,6 +183,11 @@ def is_missing(function: Any, signature: tuple[Any, ...]) -> bool:
 def is_kernel(dispatcher: Any) -> bool:
     """Whether a function that Numba compiles is a kernel of ours, no part of one."""
     return isinstance(getattr(dispatcher, "_cache", None), KernelCache | NoCache)
+
+
+def why_not_kept() -> str:
+    """Why what this process has compiled is not on disk; an empty string if it is."""
+    return "".join(_warned)
 
 
 _warned: list[str] = []

@@ -78,18 +78,21 @@ class NumbaBackend(NumpyBackend):
     def _carry_out(self, operation: Operation, arguments: tuple[Any, ...]) -> None:
         """By a kernel, where one takes such arrays; otherwise by NumPy's formula.
 
-        On a tape there are kernels alone: a formula would be carried out once and never again.
+        On a tape there are kernels alone: a formula would be carried out once and never again, or,
+        of a plan, on arrays that nobody has filled.
         """
         name = operation.name
         call = self._calls[name](*arguments) if _fit(operation, arguments) else None
-        if call is not None and self._thread.plan is not None:
-            self._thread.plan.note(name, arguments, call)
-        elif call is not None:
-            self._issue(name, call)
-        elif self._thread.recording is None:
-            super()._carry_out(operation, arguments)
-        else:
+        thread = self._thread
+        if call is None:
+            if thread.plan is None and thread.recording is None:
+                super()._carry_out(operation, arguments)
+                return
             raise CaptureError(_misfit(operation, arguments))
+        if thread.plan is not None:
+            thread.plan.note(name, arguments, call)
+        else:
+            self._issue(name, call)
 
     def _issue(self, name: str, call: Call) -> None:
         """Call a kernel, alone or by a team, or put the call on the tape of this thread."""
@@ -111,10 +114,9 @@ class NumbaBackend(NumpyBackend):
 
     def rehearse(self, work: Callable[[], Result]) -> Result:
         """Do work for the shapes of what it makes alone: no kernel is called."""
-        try:
+        with suppress(Exception):  # about numbers in arrays that were not filled, perhaps
             return self._planned(work, self._planning.Plan())
-        except Exception:  # about numbers in arrays that were not filled, perhaps
-            return work()
+        return work()
 
     def prepare(self, step: Callable[[], object]) -> None:
         """Compile the kernels that `step` needs, by several processes where there are many."""
@@ -159,7 +161,7 @@ class NumbaBackend(NumpyBackend):
 def _aligned(make: Callable[..., Array], shape: int | Sequence[int], dtype: Any) -> Array:
     """Make an array that begins a cache line, if it is large: NumPy's begin 16 bytes behind one."""
     kind = np.dtype(dtype)
-    size = kind.itemsize * math.prod((shape,) if isinstance(shape, int) else shape)
+    size = kind.itemsize * math.prod(shape if isinstance(shape, tuple | list) else (shape,))
     if size < WORTH_ALIGNING:
         return make(shape, kind)
     memory = make(size + LINE, np.uint8)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nnkit.backends.numba.messages import write
+from nnkit.backends.numba.messages import ASK, write
 from nnkit.backends.numba.planning import Need
 from nnkit.kernels.numba.codegen.cache import FOLDER_VARIABLE, folder
 
@@ -49,7 +49,7 @@ class Helper(threading.Thread):
 
     def run(self) -> None:
         """Give the process some kernels each time it asks."""
-        with suppress(OSError), _process() as process:
+        with suppress(Exception), _process() as process:  # what it leaves, this process compiles
             self._process = process
             if self._stopped:
                 process.kill()
@@ -60,7 +60,9 @@ class Helper(threading.Thread):
     def _serve(self, to: Any, back: Any) -> None:
         to.write(write(sys.path))
         to.flush()
-        while back.read(1):
+        for line in back:
+            if not line.endswith(ASK):
+                continue
             self.done += len(self._needs)
             self.busy = True  # before it is: who finds nothing left must see that we have it
             self._needs = self._next()

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from nnkit.backends.contract import implementations
 from nnkit.backends.numba import calls, convolutions, images
-from nnkit.backends.numba.messages import read
+from nnkit.backends.numba.messages import ASK, read
 from nnkit.backends.numba.planning import Need, need_of, need_of_loop
 from nnkit.kernels.numba.runtime import interpreter
 
@@ -29,7 +29,7 @@ def serve() -> None:
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     with suppress(EOFError, OSError):
         while True:
-            ask.write(b".")
+            ask.write(ASK)
             for name, arguments in read(sys.stdin.buffer):
                 with suppress(Exception):  # who asks compiles it, and learns why not
                     _need(name, arguments).compile()

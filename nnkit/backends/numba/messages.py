@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+ASK = b"\0nnkit asks\n"
+"""How a line ends by which a process asks for more: others may print what they like before."""
+
 
 class _Writer(pickle.Pickler):
     def persistent_id(self, value: Any) -> Any:
