@@ -133,20 +133,8 @@ def _compute(
     for t in range(low, high):
         i = t * HEIGHTS[width]
         tile(
-            *(
-                width,
-                a,
-                a_at + t * a_apart,
-                a_row,
-                a_column,
-                b,
-                b_at,
-                b_row,
-                out,
-                out_at + i * m,
-                m,
-            ),
-            *(deep, min(HEIGHTS[width], n - i), last, add),
+            *(width, a, a_at + t * a_apart, a_row, a_column, b, b_at, b_row),
+            *(out, out_at + i * m, m, deep, min(HEIGHTS[width], n - i), last, add),
         )
 
 
