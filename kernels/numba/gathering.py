@@ -9,16 +9,14 @@ from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import (
     CHOOSING_ROWS,
     PADDED,
-    TILE_ROWS,
     choosing_tile,
     gathered_tile,
     tile,
 )
 from nnkit.kernels.numba.geometry import FIRST, HEIGHT, IMAGE, PADDED_HEIGHT, PADDED_ROW, ROW
 from nnkit.kernels.numba.geometry import PADDED as PADDED_SIZE
-from nnkit.kernels.numba.products import DEPTH
+from nnkit.kernels.numba.products import DEPTH, HEIGHTS
 
-HEIGHTS = (0, *TILE_ROWS.values())
 CHOOSING_HEIGHTS = (0, *CHOOSING_ROWS.values())
 """Rows of a tile, by its width in vectors."""
 

@@ -2,17 +2,15 @@
 
 What lies that way is fetched ahead by the processor, falls on few sets of the cache, and whole
 vectors of it share no cache line (Goto & van de Geijn 2008, "Anatomy of high-performance matrix
-multiplication").
+multiplication"). Panels and strips are a cache line farther apart than they are long: whole pages
+apart, they would fall on the same sets of the cache.
 """
 
 from typing import Any
 
 from nnkit.kernels.numba.codegen.copies import move, move_four, move_row, turn
 from nnkit.kernels.numba.codegen.jit import inline
-
-LINE = 64
-"""Bytes of a cache line. Copies of panels, and of tiles, are a line farther apart than they are
-long: whole pages apart, they would fall on the same sets of the cache."""
+from nnkit.kernels.numba.codegen.processor import LINE
 
 
 @inline

@@ -18,10 +18,9 @@ import numpy as np
 
 from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denormals
 from nnkit.kernels.numba.codegen.jit import inline, shared
-from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
+from nnkit.kernels.numba.codegen.processor import LINE, REGISTER_BYTES
 from nnkit.kernels.numba.codegen.tile import PADDED, TILE_ROWS, tile
 from nnkit.kernels.numba.packing import (
-    LINE,
     copy_panels,
     copy_strips,
     line_start,

@@ -37,8 +37,7 @@ def move_row(
         out = pointer(context, builder, kinds[3], args[3], args[4])
         vector = Vectors(context, builder, kinds[1], I64(0))
         for width in chosen(builder, args[0], TILE_ROWS):
-            for j in range(0, width * vector.lanes * vector.size, 64):
-                vector.prefetch(builder.gep(source, [builder.add(args[5], I64(j // vector.size))]))
+            vector.prefetch(source, args[5], width)
             row = [vector.load(source, j, False) for j in range(width)]
             for j in range(width):
                 vector.store(row[j], out, j, False)

@@ -141,8 +141,7 @@ def _write_loop(
     if how == PLAIN:
         step = builder.mul(I64(len(a_rows)), builder.function.args[6])
         for at in c_rows:
-            for j in range(0, vectors * vector.lanes * vector.size, 64):
-                vector.prefetch(builder.gep(at, [builder.add(step, I64(j // vector.size))]))
+            vector.prefetch(at, step, vectors)
     builder.branch(loop)
 
     builder.position_at_end(loop)

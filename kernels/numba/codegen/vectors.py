@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.np.arrayobj import make_array
 
-from nnkit.kernels.numba.codegen.processor import ARM, REGISTER_BYTES, X86
+from nnkit.kernels.numba.codegen.processor import ARM, LINE, REGISTER_BYTES, X86
 
 _I32, I64 = ir.IntType(32), ir.IntType(64)
 _BYTES = ir.VectorType(ir.IntType(8), 16)
@@ -109,13 +109,15 @@ class Vectors:
         else:
             self.builder.store(vector, place).align = self.size
 
-    def prefetch(self, pointer: Any) -> None:
-        """Begin to fetch the cache line of a pointer to a real, which may lead anywhere."""
-        place = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
-        arguments = [place, _I32(0), _I32(3), _I32(1)]
-        kind = ir.FunctionType(ir.VoidType(), [a.type for a in arguments])
-        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        self.builder.call(function, arguments)
+    def prefetch(self, pointer: Any, ahead: Any, count: int) -> None:
+        """Begin to fetch so many vectors, `ahead` reals from a pointer: it may lead anywhere."""
+        for j in range(0, count * self.lanes, LINE // self.size):
+            place = self.builder.gep(pointer, [self.builder.add(ahead, I64(j))])
+            place = self.builder.bitcast(place, ir.IntType(8).as_pointer())
+            arguments = [place, _I32(0), _I32(3), _I32(1)]
+            kind = ir.FunctionType(ir.VoidType(), [a.type for a in arguments])
+            function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+            self.builder.call(function, arguments)
 
     def _place(self, pointer: Any, j: int) -> Any:
         place = self.builder.gep(pointer, [I64(j * self.lanes)])
