@@ -25,6 +25,13 @@ class Callback:
     """Whether `on_epoch_end` is to be called after each epoch. Where it is not, and epochs are so
     short that several are made in one go, it is called after these; the history has each."""
 
+    def epochs_ahead(self, trainer: Trainer) -> float:
+        """How many epochs may be made before `on_epoch_end` has to be called: 1, or any number.
+
+        For one that looks at each epoch, but knows that it will do nothing in the next few.
+        """
+        return 1 if self.each_epoch else inf
+
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first step."""
 

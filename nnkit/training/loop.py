@@ -44,20 +44,25 @@ class Loop:
         self.callbacks, self.check = callbacks, check
         self._watch = Watch(on_nan, trainer.optimizer)
         self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
-        each_epoch = self._each_step or any(c.each_epoch for c in callbacks)
-        together = validation is None and not each_epoch and trainer.schedule is None
+        together = validation is None and not self._each_step and trainer.schedule is None
         self._most_epochs = steps.most_epochs if together else 1
         self._epochs_length = StretchLength(each_step=False)
+        self._length = StretchLength(self._each_step)
 
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
         while not (self.progress.finished or self.trainer.stop):
-            if self._most_epochs > 1 and self.progress.step == 0:
-                left = self.progress.epochs - self.progress.epoch
-                epochs = self._epochs_length.next(min(left, self._most_epochs))
+            if self.progress.step == 0 and (most := self._epochs_ahead()) > 1:
+                epochs = self._epochs_length.next(most)
                 self._train(epochs, epochs * self.progress.steps)
             else:
-                self._train(1, StretchLength(self._each_step))
+                self._train(1, self._length)
+
+    def _epochs_ahead(self) -> int:
+        """How many epochs may be made in one go."""
+        left = self.progress.epochs - self.progress.epoch
+        wanted = (callback.epochs_ahead(self.trainer) for callback in self.callbacks)
+        return int(max(1, min(left, self._most_epochs, *wanted)))
 
     def look_at_weights(self) -> None:
         """Raise or warn, as was asked for, if the weights are NaN or infinite now."""
@@ -176,8 +181,8 @@ class StretchLength:
         if self.each_step:
             return 1
         growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
-        self.steps = max(1, int(self.steps * growth))
-        return min(self.steps, left)
+        self.steps = min(max(1, int(self.steps * growth)), left)
+        return self.steps
 
 
 def overrides(callback: Callback, hook: str) -> bool:

@@ -1,0 +1,68 @@
+"""What all estimators share: tables as they come, and a model that is made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, column_or_1d, validate_data
+
+from nnkit.layers import Sequential
+
+
+class Estimator(BaseEstimator):
+    """An estimator whose `model_` is a `Sequential` once it is fitted."""
+
+    model_: Sequential
+    n_features_in_: int
+
+    def _checked(self, X: Any, y: Any, first: bool, **options: Any) -> tuple[Any, Any]:
+        """Rows to fit (n, features), float32 or float64, and targets as they are.
+
+        Raises ValueError, as scikit-learn words it, for NaN, infinity and text, and for another
+        number of features, or other names, than in the fit before, unless this is the `first`.
+        """
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=("csr", "csc"),
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=first,
+            **options,
+        )
+        y = _dense(y)
+        return _dense(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _rows(self, X: Any) -> np.ndarray[Any, Any]:
+        """Rows to predict for, checked like those that were fitted."""
+        kinds = np.float64, np.float32
+        return _dense(
+            validate_data(self, X, accept_sparse=("csr", "csc"), dtype=kinds, reset=False)
+        )
+
+    def _weights(self, weights: Any, n: int) -> np.ndarray[Any, Any] | None:
+        """Weights of the examples, (n,), if there are any."""
+        if weights is None:
+            return None
+        name = "sample_weight"
+        weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name=name)
+        if weights.shape != (n,):
+            raise ValueError(
+                f"sample_weight must have shape ({n},), a weight for each row of X, not "
+                f"{weights.shape}"
+            )
+        checked: np.ndarray[Any, Any] = weights
+        return checked
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _dense(table: Any) -> Any:
+    """A sparse matrix as an array; anything else as it is."""
+    return table.toarray() if hasattr(table, "toarray") else table

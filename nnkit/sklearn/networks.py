@@ -1,0 +1,2 @@
+class NetworkClassifier: pass
+class NetworkRegressor: pass

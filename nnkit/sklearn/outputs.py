@@ -1,0 +1,27 @@
+"""What a model makes of a table's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.backends import Array
+from nnkit.layers import Sequential
+from nnkit.training.evaluation import EVALUATION_BATCH
+
+
+def outputs(
+    model: Sequential, x: np.ndarray[Any, Any], finish: Callable[[Array], Array] = lambda y: y
+) -> np.ndarray[Any, Any]:
+    """What `finish` makes of the outputs for checked rows x (n, features), on the host."""
+    backend = model.backend
+    parts = []
+    with model.using(None), model.in_mode(training=False):
+        with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged
+            for start in range(0, len(x), EVALUATION_BATCH):
+                rows = np.ascontiguousarray(x[start : start + EVALUATION_BATCH], model.dtype)
+                y = finish(model.run_forward(backend.asarray(rows)))
+                parts.append(backend.to_numpy(y))
+    return np.concatenate(parts)
