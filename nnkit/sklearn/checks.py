@@ -59,7 +59,30 @@ PERCEPTRON: Mapping[str, Check] = {
 """What the parameters of the perceptrons may be."""
 
 
+NETWORK: Mapping[str, Check] = {
+    "epochs": count,
+    "batch_size": count,
+    "validation_split": or_else(None, number(above=0, below=1).checked),
+    "scale": positive,
+    "shuffle": yes_or_no,
+    "warm_start": yes_or_no,
+}
+"""What those of the networks may be, as far as a trainer does not say it."""
+
+
 def check(estimator: Any, checks: Mapping[str, Check]) -> None:
     """Raise TypeError or ValueError for a parameter that cannot be."""
     for name, checked in checks.items():
         checked(f"{type(estimator).__name__}: {name}", getattr(estimator, name))
+
+
+def check_perceptron(estimator: Any) -> None:
+    """Raise the same for a perceptron's, and where two do not go together."""
+    check(estimator, PERCEPTRON)
+    name = type(estimator).__name__
+    for extra in ("dropout", "callbacks"):
+        if estimator.solver == "lbfgs" and getattr(estimator, extra):
+            raise ValueError(
+                f"{name}: {extra} is for solvers that make epochs: take solver='adam' or 'sgd', or "
+                f"leave {extra} out"
+            )

@@ -71,7 +71,9 @@ class Classifying(ClassifierMixin, Estimator):
         p = self.predict_proba(X)
         if self._multilabel:
             return (p > 0.5).astype(np.int64)
-        return self.classes_[p.argmax(axis=1) if len(self.classes_) > 1 else np.zeros(len(p), int)]
+        numbers = p.argmax(axis=1) if len(self.classes_) > 1 else np.zeros(len(p), np.int64)
+        classes: np.ndarray[Any, Any] = self.classes_[numbers]
+        return classes
 
     def predict_proba(self, X: Any) -> np.ndarray[Any, Any]:
         """Probabilities (n, classes), in the order of `classes_`, or of each label to apply."""

@@ -101,26 +101,24 @@ class Convergence(Callback):
 
     def _judge_loss(self, loss: float) -> bool:
         """Whether the loss is lower by `tol`; NaN counts as no worse, as it does there."""
-        estimator = self.estimator
-        improved = not loss > estimator.best_loss_ - estimator.tol
-        if loss < estimator.best_loss_:
-            estimator.best_loss_ = loss
-        return improved
+        best = self.estimator.best_loss_
+        assert best is not None
+        self.estimator.best_loss_ = loss if loss < best else best
+        return not loss > best - self.estimator.tol
 
     def _judge_score(self, trainer: Trainer) -> bool:
         """Whether the score of what is set aside is higher by `tol`; keep the best parameters."""
         estimator, model = self.estimator, trainer.model
-        assert self.aside is not None
-        y = outputs(model, self.aside.x)
-        score = estimator._score_of(y, self.aside.t, self.aside.weights)
-        estimator.validation_scores_.append(score)
+        scores, best = estimator.validation_scores_, estimator.best_validation_score_
+        assert self.aside is not None and scores is not None and best is not None
+        score = estimator._score_of(outputs(model, self.aside.x), *self.aside[1:])
+        scores.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:.6f}")
-        improved = not score < estimator.best_validation_score_ + estimator.tol
-        if score > estimator.best_validation_score_:
+        if score > best:
             estimator.best_validation_score_ = score
             self.best = model.backend.to_numpy(model.flat.values).copy()
-        return improved
+        return not score < best + estimator.tol
 
     def _end(self, trainer: Trainer) -> None:
         """Stop, or go on with a lower rate where it is adaptive."""

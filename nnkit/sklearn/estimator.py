@@ -39,9 +39,9 @@ class Estimator(BaseEstimator):
     def _rows(self, X: Any) -> np.ndarray[Any, Any]:
         """Rows to predict for, checked like those that were fitted."""
         kinds = np.float64, np.float32
-        return _dense(
-            validate_data(self, X, accept_sparse=("csr", "csc"), dtype=kinds, reset=False)
-        )
+        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=kinds, reset=False)
+        rows: np.ndarray[Any, Any] = _dense(X)
+        return rows
 
     def _weights(self, weights: Any, n: int) -> np.ndarray[Any, Any] | None:
         """Weights of the examples, (n,), if there are any."""
@@ -55,6 +55,11 @@ class Estimator(BaseEstimator):
                 f"{weights.shape}"
             )
         checked: np.ndarray[Any, Any] = weights
+        if (checked < 0).any() or not checked.any():
+            raise ValueError(
+                "sample_weight must hold no negative number, and not be zero for all rows: rows of "
+                "weight zero are left out"
+            )
         return checked
 
     def __sklearn_tags__(self) -> Any:

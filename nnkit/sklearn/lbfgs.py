@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 from sklearn.exceptions import ConvergenceWarning
 
+from nnkit.backends import Array
 from nnkit.layers import Sequential
 from nnkit.layers.workspace import Workspace
 from nnkit.sklearn.objective import Objective
@@ -25,10 +26,10 @@ class Surface:
         self.x = backend.asarray(np.ascontiguousarray(x, model.dtype))
         self.workspace, self.flat = Workspace(), model.flat
         self.log, self.counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
-        shape = len(x), model.out_features
+        shape = len(x), objective.outputs
         self.t = objective.prepare(backend, t, shape, model.dtype)
         self.gradient = backend.empty(shape, model.dtype)
-        self.weights = ()
+        self.weights: tuple[Array, ...] = ()
         if weights is not None:
             self.weights = (backend.asarray(weights / weights.mean(), model.dtype),)
 

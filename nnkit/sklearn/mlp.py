@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Self
 
-import numpy as np
 from sklearn.utils.metaestimators import available_if
 
 from nnkit.backends import Backend
@@ -52,9 +51,7 @@ class MLPClassifier(Classifying, Perceptron):
         return X, self._numbers(y)
 
     @available_if(is_stochastic)
-    def partial_fit(
-        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Make one epoch over these rows, and go on from the last call.
 
         The first call must be given all `classes` that there will ever be.

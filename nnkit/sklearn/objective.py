@@ -36,7 +36,7 @@ class Objective(Loss):
     capturable = True
 
     def __init__(self, loss: Loss, outputs: int, alpha: float) -> None:
-        self.loss, self.alpha = loss, alpha
+        self.loss, self.outputs, self.alpha = loss, outputs, alpha
         self.counts_correct = loss.counts_correct  # type: ignore[misc]
         adds_up = isinstance(loss, SoftmaxCrossEntropy | HalfSquaredError)
         self.factor = 1.0 if adds_up else float(outputs)

@@ -16,12 +16,13 @@ class Order(Progress):
     """
 
     random: np.random.RandomState
+    _rows: np.ndarray[Any, np.dtype[np.int64]]
 
     @classmethod
     def of(cls, run: Progress, random: np.random.RandomState) -> Order:
         """Make one of a run that has not begun."""
         order = cls(**vars(run))
-        order.random, order._rows = random, np.arange(run.examples)
+        order.random, order._rows = random, np.arange(run.examples, dtype=np.int64)
         return order
 
     def orders(self, epochs: int) -> np.ndarray[Any, np.dtype[np.int64]]:

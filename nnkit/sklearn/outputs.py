@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit.backends import Array
 from nnkit.layers import Sequential
+from nnkit.layers.base import as_reals
 from nnkit.training.evaluation import EVALUATION_BATCH
 
 
@@ -18,10 +19,11 @@ def outputs(
     """What `finish` makes of the outputs for checked rows x (n, features), on the host."""
     backend = model.backend
     parts = []
-    with model.using(None), model.in_mode(training=False):
-        with np.errstate(over="ignore", invalid="ignore"):  # of weights that have diverged
-            for start in range(0, len(x), EVALUATION_BATCH):
-                rows = np.ascontiguousarray(x[start : start + EVALUATION_BATCH], model.dtype)
-                y = finish(model.run_forward(backend.asarray(rows)))
-                parts.append(backend.to_numpy(y))
+    quiet = np.errstate(over="ignore", invalid="ignore")  # of weights that have diverged
+    with quiet, model.using(None), model.in_mode(training=False):
+        for start in range(0, len(x), EVALUATION_BATCH):
+            rows = np.ascontiguousarray(x[start : start + EVALUATION_BATCH])
+            rows = as_reals(rows, model.dtype, model.inputs.factor(rows))
+            y = finish(model.run_forward(backend.asarray(rows)))
+            parts.append(backend.to_numpy(y))
     return np.concatenate(parts)

@@ -68,7 +68,7 @@ class Perceptron(Weighted, Parameters):
         return self._fit(X, y, sample_weight, once=False)
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, once: bool) -> Self:
-        checks.check(self, checks.PERCEPTRON)
+        checks.check_perceptron(self)
         hidden = building.hidden_sizes(self)
         building.hidden_activation(self)
         if once and self.early_stopping:
@@ -133,7 +133,9 @@ class Perceptron(Weighted, Parameters):
         assert isinstance(trainer.optimizer, Penalised)
         trainer.loss = trainer.optimizer.objective = objective
         convergence = Convergence(self, objective, random, aside, once)
-        weights = {} if examples.weights is None else {"sample_weight": examples.weights}
+        weights: dict[str, Any] = {}
+        if examples.weights is not None:
+            weights["sample_weight"] = examples.weights
         self.n_iter_ = 0
         try:
             trainer.fit(

@@ -171,7 +171,7 @@ class StretchLength:
 
     def __init__(self, each_step: bool) -> None:
         self.each_step = each_step
-        self.steps = 1
+        self.steps = self.made = 1
         self.last = time.perf_counter()
 
     def next(self, left: int) -> int:
@@ -180,9 +180,10 @@ class StretchLength:
         elapsed, self.last = now - self.last, now
         if self.each_step:
             return 1
-        growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
-        self.steps = min(max(1, int(self.steps * growth)), left)
-        return self.steps
+        fitting = self.made * self.SECONDS / max(elapsed, 1e-6)
+        self.steps = max(1, int(min(2 * self.steps, fitting)))
+        self.made = min(self.steps, left)  # fewer than would fit, at the end of an epoch
+        return self.made
 
 
 def overrides(callback: Callback, hook: str) -> bool:
