@@ -29,9 +29,9 @@ class Surface:
         shape = len(x), objective.outputs
         self.t = objective.prepare(backend, t, shape, model.dtype)
         self.gradient = backend.empty(shape, model.dtype)
-        self.weights: tuple[Array, ...] = ()
+        self.weights: Array = None
         if weights is not None:
-            self.weights = (backend.asarray(weights / weights.mean(), model.dtype),)
+            self.weights = backend.asarray(weights / weights.mean(), model.dtype)
 
     def __call__(self, parameters: np.ndarray[Any, Any]) -> tuple[float, np.ndarray[Any, Any]]:
         """Value and gradient, in float64, as the solver wants them."""
@@ -39,8 +39,8 @@ class Surface:
         self.flat.values[...] = backend.asarray(parameters, model.dtype)
         with model.using(self.workspace):
             y = model.run_forward(self.x)
-            arrays = self.gradient, self.log, self.counters, *self.weights
-            objective.measure(backend, y, self.t, *arrays)
+            how = self.log, self.counters, self.weights
+            objective.measure(backend, y, self.t, self.gradient, *how)
             model.run_backward(self.gradient)
         for weight in objective.punished:
             weight.grad += objective.strength * weight.value

@@ -100,6 +100,7 @@ class Network(Estimator):
             t,
             1 if once else self.epochs,
             min(self.batch_size, self._trained(len(X))),
+            sample_weight=weights,
             validation_split=None if once else self.validation_split,
             scale=self.scale,
             seed=seed,
@@ -108,7 +109,6 @@ class Network(Estimator):
             schedule=self.schedule,
             augment=self.augment,
             progress=bool(self.verbose),
-            **({} if weights is None else {"sample_weight": weights}),
         )
         self.n_iter_ += len(self.history_)
         self.loss_ = self.history_.loss[-1]

@@ -76,7 +76,7 @@ class Objective(Loss):
         gradient: Array,
         log: Array,
         counters: Array,
-        *weights: Array,
+        weights: Array = None,
     ) -> None:
         """Write gradient and loss, see `Loss`, and the weights' squares to `squares`."""
         self._rows = len(y)
@@ -85,7 +85,7 @@ class Objective(Loss):
             if y.shape not in self._means:
                 self._means[y.shape] = backend.empty(y.shape, y.dtype)
             mean = self._means[y.shape]
-        self.loss.measure(backend, y, t, mean, log, counters, *weights)
+        self.loss.measure(backend, y, t, mean, log, counters, weights)
         if mean is not gradient:
             backend.accumulate(mean.reshape(-1), gradient.reshape(-1), self.factor, True)
         if self.alpha:

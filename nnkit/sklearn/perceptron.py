@@ -133,9 +133,6 @@ class Perceptron(Weighted, Parameters):
         assert isinstance(trainer.optimizer, Penalised)
         trainer.loss = trainer.optimizer.objective = objective
         convergence = Convergence(self, objective, random, aside, once)
-        weights: dict[str, Any] = {}
-        if examples.weights is not None:
-            weights["sample_weight"] = examples.weights
         self.n_iter_ = 0
         try:
             trainer.fit(
@@ -143,13 +140,13 @@ class Perceptron(Weighted, Parameters):
                 examples.t,
                 self.max_iter,
                 self._batch_size(len(examples.x)),
+                sample_weight=examples.weights,
                 scale=1,
                 seed=0,
                 shuffle=self.shuffle,
                 callbacks=[convergence, *(self.callbacks or ())],
                 progress=False,
                 on_nan="ignore",
-                **weights,
             )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
