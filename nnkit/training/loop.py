@@ -116,18 +116,21 @@ class Loop:
                     f"trainer.{name} was replaced in the middle of a run: end it first, with "
                     "trainer.stop = True, and resume"
                 )
-        batches = progress.next_batches()
+        batches, last = progress.next_batches(), []
         if isinstance(length, int):
             updates = length
         else:
             full = (progress.examples // progress.batch_size - progress.step) // len(batches)
             updates = length.next(full) if full else 1
+            ahead = progress.next_batches(updates * len(batches))
+            if not length.each_step and ahead != batches:  # fewer examples end the epoch
+                last = ahead
         first, readable = progress.step, isinstance(steps.log, np.ndarray)  # without waiting
         if readable:
             steps.check_step(first)
         with np.errstate(over="ignore", invalid="ignore"):  # which the loss is watched for
-            self.steps.make(updates, batches)
-        progress.step += updates * len(batches)
+            self.steps.make(updates, batches, last)
+        progress.step += updates * len(batches) + len(last)
         if readable:
             steps.check_log(steps.log[first : progress.step], first)
 

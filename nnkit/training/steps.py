@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -96,20 +96,29 @@ class Steps:
         """Raise IndexError if a step from `first` on was of what is not there (see indices.py)."""
         check_log(log, first, self.batch.data, self.order, self.batch.size)
 
-    def make(self, updates: int, batches: list[int]) -> None:
-        """Make so many updates, each by batches of these numbers of examples."""
+    def make(self, updates: int, batches: list[int], last: Sequence[int] = ()) -> None:
+        """Make so many updates, each by batches of these numbers of examples.
+
+        Behind them one by the batches `last`, if there are any.
+        """
         self._follow_changes()
         self.optimizer.refresh()
+        self._feed(updates, batches)
+        if last:
+            self._feed(1, [*last])
+        self._configured = configuration(self.model, self.loss, self.optimizer)
+
+    def _feed(self, updates: int, batches: list[int]) -> None:
+        """Make updates as far as their examples have come from the host, and wait for more."""
         if self.batch.feed is None:
             self._make(updates, batches)
-        else:
-            rows = sum(batches)
-            while updates > 0:
-                there = max(1, self.batch.feed.require(self._row) // rows)
-                self._make(min(updates, there), batches)
-                self._row += min(updates, there) * rows
-                updates -= there
-        self._configured = configuration(self.model, self.loss, self.optimizer)
+            return
+        rows = sum(batches)
+        while updates > 0:
+            there = max(1, self.batch.feed.require(self._row) // rows)
+            self._make(min(updates, there), batches)
+            self._row += min(updates, there) * rows
+            updates -= there
 
     def _follow_changes(self) -> None:
         """Forget the captured step if something was changed since the last steps.
