@@ -77,7 +77,7 @@ class Convergence(Callback):
         count = self._known - first
         penalties = self.objective.penalties(trainer.model.backend, count * steps)
         extra = self.objective.alpha * penalties.reshape(count, steps).sum(axis=1) / rows
-        losses = self.objective.reported * np.array(trainer.history.loss[first:]) + extra
+        losses = self.objective.reported(np.array(trainer.history.loss[first:])) + extra
         for loss in losses.tolist():
             self._note(loss, rows, trainer)
         trainer.stop = trainer.stop or self.stopped or self.once

@@ -44,7 +44,7 @@ class Surface:
             model.run_backward(self.gradient)
         for weight in objective.punished:
             weight.grad += objective.strength * weight.value
-        value = objective.reported * float(backend.to_numpy(self.log)[0, 0])
+        value = objective.reported(float(backend.to_numpy(self.log)[0, 0]))
         value += objective.strength * float(objective.penalties(backend, 1)[0])
         return value, backend.to_numpy(self.flat.grads).astype(np.float64)
 

@@ -8,7 +8,8 @@ from typing import Any, Self
 from sklearn.utils.metaestimators import available_if
 
 from nnkit.backends import Backend
-from nnkit.losses import HalfSquaredError, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from nnkit.losses import HalfSquaredError, PoissonLoss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from nnkit.sklearn import checks
 from nnkit.sklearn.classifying import Classifying
 from nnkit.sklearn.perceptron import Perceptron, is_stochastic
 from nnkit.sklearn.regressing import Regressing
@@ -132,11 +133,13 @@ class MLPRegressor(Regressing, Perceptron):
         self.loss = loss
 
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
-        """Rows, and targets of their dtype."""
+        """Rows and targets."""
+        checks.one_of("squared_error", "poisson")("MLPRegressor: loss", self.loss)
         X, y = self._checked(X, y, first, y_numeric=True)
+        counts = self.loss == "poisson"
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
-        self.out_activation_ = "identity"
-        self._loss = HalfSquaredError()
+        self.out_activation_ = "exp" if counts else "identity"
+        self._loss = PoissonLoss() if counts else HalfSquaredError()
         return X, y
 
     @available_if(is_stochastic)

@@ -40,8 +40,9 @@ class Objective(Loss):
         self.counts_correct = loss.counts_correct  # type: ignore[misc]
         adds_up = isinstance(loss, SoftmaxCrossEntropy | HalfSquaredError)
         self.factor = 1.0 if adds_up else float(outputs)
-        self.reported = 1 / outputs if isinstance(loss, HalfSquaredError) else self.factor
-        """What the logged loss is multiplied by to be scikit-learn's."""
+        self._reported = 1 / outputs if isinstance(loss, HalfSquaredError) else self.factor
+        self.offset = 0.0
+        """What depends on the targets alone, and is added to what is reported."""
         self.punished: Sequence[Parameter] = ()
         """The weights."""
         self._rows = 1
@@ -63,6 +64,10 @@ class Objective(Loss):
     def strength(self) -> float:
         """The penalty's gradient, as a multiple of the weights, for the batch measured last."""
         return self.alpha / self._rows
+
+    def reported(self, loss: Any) -> Any:
+        """The loss that was logged, as scikit-learn reports it, but for the penalty."""
+        return loss * self._reported + self.offset
 
     def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
         """Targets as the loss takes them."""
@@ -118,3 +123,11 @@ class Objective(Loss):
     def __getstate__(self) -> dict[str, Any]:
         passing = ("_means", "squares", "_sum", "_slope", "_minus_one")
         return {name: value for name, value in vars(self).items() if name not in passing}
+
+
+def deviance_offset(t: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None) -> float:
+    """``mean(t log t - t)``, which half the Poisson deviance has more than `PoissonLoss`."""
+    columns = np.asarray(t, np.float64).reshape(len(t), -1)
+    logarithms = np.log(columns, where=columns > 0, out=np.zeros(columns.shape))
+    rows = (columns * logarithms - columns).sum(axis=1)
+    return float(np.average(rows, weights=weights))

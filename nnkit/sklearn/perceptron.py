@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from nnkit.losses import Loss
+from nnkit.losses import Loss, PoissonLoss
 from nnkit.sklearn import building, checks
 from nnkit.sklearn.convergence import Convergence
 from nnkit.sklearn.lbfgs import Surface, minimise
-from nnkit.sklearn.objective import Objective
+from nnkit.sklearn.objective import Objective, deviance_offset
 from nnkit.sklearn.parameters import Parameters
 from nnkit.sklearn.setting_aside import Examples, set_aside
 from nnkit.sklearn.solvers import Penalised, solver
@@ -119,6 +119,8 @@ class Perceptron(Weighted, Parameters):
         mean = 1.0 if examples.weights is None else float(examples.weights.mean())
         objective = Objective(self._loss, self.n_outputs_, self.alpha / mean)
         objective.punish(self.model_)
+        if isinstance(self._loss, PoissonLoss):
+            objective.offset = deviance_offset(examples.t, examples.weights)
         return objective
 
     def _train(self, examples: Examples, random: np.random.RandomState, once: bool) -> None:
