@@ -105,7 +105,7 @@ def test_poisson(backend):
     assert loss([[0.5, -1.0], [2.0, 0.0]], [[1, 0], [3, 2]]) == pytest.approx(0.9764142027)
     want = [[(np.exp(0.5) - 1) / 4, np.exp(-1) / 4], [(np.exp(2) - 3) / 4, -0.25]]
     np.testing.assert_allclose(host(backend, loss.backward()), want, rtol=1e-6)
-    with pytest.raises(ValueError, match="^targets of PoissonLoss are counts"):
+    with pytest.raises(ValueError, match="targets of PoissonLoss are counts"):
         loss([[0.5]], [[-1]])
 
 

@@ -36,17 +36,17 @@ class Classifying(ClassifierMixin, Estimator):
     def _know_classes(self, y: Any, all_of_them: bool) -> None:
         """Raise ValueError for classes that were not there in the first fit, or do not come now."""
         check_classification_targets(y)
-        known, given = set(self.classes_.tolist()), set(unique_labels(y).tolist())
-        if (type_of_target(y) == "multilabel-indicator") != self._multilabel or not given <= known:
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' "
-                f"has {unique_labels(y)}: give all of them as `classes` in the first call, or fit "
-                "anew"
-            )
-        if all_of_them and given != known:
+        given = unique_labels(y)
+        if all_of_them and set(given) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {unique_labels(y)}"
+                f"call to fit. Previously got {self.classes_}, `y` has {given}"
+            )
+        multilabel = type_of_target(y) == "multilabel-indicator"
+        if multilabel != self._multilabel or not set(given) <= set(self.classes_):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' "
+                f"has {given}: give all of them as `classes` in the first call, or fit anew"
             )
 
     def _first_classes(self, y: Any, classes: Any) -> None:

@@ -10,6 +10,13 @@ from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from nnkit.layers import Sequential
 
+REMEDIES = {
+    "could not convert": "encode columns of text, with sklearn.preprocessing.OneHotEncoder in a "
+    "sklearn.compose.ColumnTransformer for instance",
+    "contains infinity": "leave such rows out, or limit the column, with numpy.clip for instance",
+}
+"""What is to be done about what scikit-learn finds, by some of its words."""
+
 
 class Estimator(BaseEstimator):
     """An estimator whose `model_` is a `Sequential` once it is fitted."""
@@ -23,25 +30,25 @@ class Estimator(BaseEstimator):
         Raises ValueError, as scikit-learn words it, for NaN, infinity and text, and for another
         number of features, or other names, than in the fit before, unless this is the `first`.
         """
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=("csr", "csc"),
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=first,
-            **options,
-        )
+        X, y = self._validated(X, y, first, multi_output=True, **options)
         y = _dense(y)
         return _dense(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _rows(self, X: Any) -> np.ndarray[Any, Any]:
         """Rows to predict for, checked like those that were fitted."""
-        kinds = np.float64, np.float32
-        X = validate_data(self, X, accept_sparse=("csr", "csc"), dtype=kinds, reset=False)
-        rows: np.ndarray[Any, Any] = _dense(X)
+        rows: np.ndarray[Any, Any] = _dense(self._validated(X, "no_validation", False))
         return rows
+
+    def _validated(self, X: Any, y: Any, first: bool, **options: Any) -> Any:
+        """Have scikit-learn check tables, and say what to do where it does not."""
+        options |= {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+        try:
+            return validate_data(self, X, y, reset=first, **options)
+        except ValueError as error:
+            for words, remedy in REMEDIES.items():
+                if words in str(error):
+                    raise ValueError(f"{error}: {remedy}") from error
+            raise
 
     def _weights(self, weights: Any, n: int) -> np.ndarray[Any, Any] | None:
         """Weights of the examples, (n,), if there are any."""

@@ -101,7 +101,7 @@ class NetworkClassifier(Classifying, Network):
         if self.n_outputs_ < 2 and not self._multilabel:
             raise ValueError(
                 f"NetworkClassifier needs two classes at least, but y has one class only: "
-                f"{self.classes_[0]!r}"
+                f"{self.classes_.tolist()[0]!r}"
             )
         usual = "sigmoid_cross_entropy" if self._multilabel else "softmax_cross_entropy"
         self._loss = losses.get(self.loss or usual)

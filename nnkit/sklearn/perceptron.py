@@ -19,6 +19,7 @@ from nnkit.sklearn.setting_aside import Examples, set_aside
 from nnkit.sklearn.solvers import Penalised, solver
 from nnkit.sklearn.weights import Weighted
 from nnkit.training import Trainer
+from nnkit.training.arguments import listed
 from nnkit.training.compiling import compilation_shown
 
 MOST_ROWS = 200
@@ -102,8 +103,8 @@ class Perceptron(Weighted, Parameters):
 
     def _begin(self, units: list[int], dtype: Any, random: np.random.RandomState) -> None:
         """Have a new model, and no figures yet."""
-        dtype = np.dtype(self.dtype or dtype).name
-        self.model_ = building.perceptron(self, units, dtype, random)
+        name = self.dtype if isinstance(self.dtype, str) else np.dtype(self.dtype or dtype).name
+        self.model_ = building.perceptron(self, units, name, random)
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
         self.n_layers_ = len(units)
         self._trainer = None
@@ -146,7 +147,7 @@ class Perceptron(Weighted, Parameters):
                 scale=1,
                 seed=0,
                 shuffle=self.shuffle,
-                callbacks=[convergence, *(self.callbacks or ())],
+                callbacks=[convergence, *listed(self.callbacks or ())],
                 progress=False,
                 on_nan="ignore",
             )

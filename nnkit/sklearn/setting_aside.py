@@ -30,7 +30,7 @@ def set_aside(
         *arrays,
         random_state=random,
         test_size=estimator.validation_fraction,
-        stratify=examples.t if two_classes else None,
+        stratify=estimator.classes_[examples.t] if two_classes else None,
     )
     kept, aside = (Examples(*parts[i::2], *[None] * (3 - len(arrays))) for i in (0, 1))
     if len(aside.x) < 2:
