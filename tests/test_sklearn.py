@@ -170,7 +170,7 @@ def test_networks_of_labels_and_numbers():
     net = NetworkClassifier(network, epochs=90, optimizer=nnkit.Adam(0.02), random_state=0)
     assert net.fit(x, t).score(x, t) > 0.9
     how = {"optimizer": nnkit.Adam(0.02), "random_state": 0}
-    numbers = NetworkRegressor(network, loss="poisson", epochs=60, **how)
+    numbers = NetworkRegressor(network, loss="poisson", epochs=60, scale=0.1, **how)
     numbers.fit(X, np.c_[T, 2 - T])
     assert numbers.score(X, np.c_[T, 2 - T]) > 0.8
     assert numbers.predict(X).min() > 0, "rates"

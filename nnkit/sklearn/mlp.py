@@ -20,7 +20,7 @@ class MLPClassifier(Classifying, Perceptron):
     """scikit-learn's `MLPClassifier`, trained by nnkit.
 
     All parameters and attributes of `sklearn.neural_network.MLPClassifier` mean what they mean
-    there (docs/sklearn.md has a table), and the same `random_state` gives the same network but for
+    there, and the same `random_state` gives the same network but for
     rounding. More parameters than there:
 
     Parameters
