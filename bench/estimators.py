@@ -1,7 +1,7 @@
-"""nnkit's MLPClassifier and MLPRegressor beside scikit-learn's: how good, and how long `fit` takes.
+"""nnkit's perceptrons beside scikit-learn's: how good they are, and how long `fit` takes.
 
-``python -m bench.estimators``: both in one process, in turn, on the same parts of the data, with the
-same `random_state`. Each fit has its own split and seed; times are of `fit` alone.
+``python -m bench.estimators``: both in one process, in turn, on the same parts of the data, with
+the same `random_state`. Each round has another split and seed; times are of `fit` alone.
 """
 
 from __future__ import annotations
@@ -102,13 +102,10 @@ def main() -> None:
                 (a / n) / (b / m)
                 for (a, _, n), (b, _, m) in zip(runs["scikit-learn"], rows, strict=True)
             ]
-            score = (
-                f"{mean(scores):.4f} ±{stdev(scores):.4f}" if len(rows) > 1 else f"{scores[0]:.4f}"
-            )
-            print(
-                f"{name:14} {maker:15} {score:>14} {mean(iterations):10.1f} "
-                f"{1e3 * median(seconds):8.1f} {median(each):6.2f} ({min(each):.2f} to {max(each):.2f})"
-            )
+            score = f"{mean(scores):.4f} ±{stdev(scores) if len(scores) > 1 else 0:.4f}"
+            ratio = f"{median(each):6.2f} ({min(each):.2f} to {max(each):.2f})"
+            taken = f"{mean(iterations):10.1f} {1e3 * median(seconds):8.1f}"
+            print(f"{name:14} {maker:15} {score:>14} {taken} {ratio}")
 
 
 if __name__ == "__main__":

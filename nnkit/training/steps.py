@@ -31,7 +31,8 @@ class Steps:
 
     An update by full batches is captured after it has been carried out once, if `capture` is asked
     for and every layer, the loss and the optimizer can be captured; one with a smaller last batch
-    never is. It is captured again when anything in it is another than it was captured for.
+    when it comes for the second time. It is captured again when anything in it is another than it
+    was captured for.
     """
 
     def __init__(
@@ -63,7 +64,10 @@ class Steps:
         self._wanted = capture
         self._capture = False
         self._blamed: object = None
-        self._replay: Callable[[int], None] | None = None
+        self._replays: dict[tuple[int, ...], Callable[[int], None]] = {}
+        """What repeats an update by such batches."""
+        self._ended: set[tuple[int, ...]] = set()
+        """Smaller batches that an epoch has ended with."""
         self._full = [batch_size] * accumulate
         self._accumulate = accumulate
         self._configured: Configuration = ()
@@ -85,7 +89,7 @@ class Steps:
 
     def close(self) -> None:
         """Let go of the captured step, which may refer to this run and all its arrays."""
-        self._replay = None
+        self._replays.clear()
         self._configured = ()
 
     def check_step(self, step: int) -> None:
@@ -136,7 +140,7 @@ class Steps:
         now = configuration(model, self.loss, self.optimizer)
         if now == self._configured:
             return
-        self._replay = None
+        self._replays.clear()
         self._capture = self._wanted and self._capturable()
         self._runs = find_runs(model.parameters(), trained=True)
         size = total_room(model.parameters()) if self._accumulate > 1 else 0
@@ -151,15 +155,16 @@ class Steps:
 
     def _make(self, updates: int, batches: list[int]) -> None:
         with self.model.using(self.workspace):
-            if batches != self._full:
-                self._one_by_one(updates, batches)
-                return
-            if self._replay is None:
+            sizes = tuple(batches)
+            if sizes not in self._replays:
                 self._prepare(batches)
                 self._update(batches)
                 updates -= 1
-                self._replay = self._captured()
-            self._replay(updates)
+                if batches != self._full and sizes not in self._ended:
+                    self._ended.add(sizes)  # a single epoch needs it no more
+                    return
+                self._replays[sizes] = self._captured(batches)
+            self._replays[sizes](updates)
 
     def _prepare(self, batches: list[int]) -> None:
         """Have what an update needs compiled, before the first one that a trainer makes."""
@@ -168,15 +173,15 @@ class Steps:
             if all(map(does_operations_alone, self._parts())):
                 self.model.backend.prepare(lambda: self._update(batches))
 
-    def _captured(self) -> Callable[[int], None]:
-        """Return what repeats an update by full batches."""
+    def _captured(self, batches: list[int]) -> Callable[[int], None]:
+        """Return what repeats an update by such batches."""
         if self._capture and not self.model.debug:
             try:
-                return self.model.backend.capture(lambda: self._update(self._full))
+                return self.model.backend.capture(lambda: self._update(batches))
             except CaptureError as error:
                 _warn(str(error))
                 self._wanted = self._capture = False
-        return lambda updates: self._one_by_one(updates, self._full)
+        return lambda updates: self._one_by_one(updates, batches)
 
     def _parts(self) -> list[Layer | Loss | Optimizer]:
         """All that takes part in a step."""
