@@ -44,6 +44,10 @@ class History:
         for name, value in figures.items():
             getattr(self, name).append(value)
 
+    def __getitem__(self, name: str) -> list[float]:
+        values: list[float] = vars(self)[name]
+        return values
+
     def last(self) -> dict[str, float]:
         """Figures of the latest epoch."""
         return {k: v[-1] for k, v in asdict(self).items() if v and k != "step_loss"}

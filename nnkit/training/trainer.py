@@ -98,6 +98,7 @@ class Trainer:
         """Whether the run evaluates validation data after every epoch."""
         self.epochs_made = 0
         """Finished epochs of all runs together."""
+        self.metrics: dict[str, Any] = {}
         self.answers_per_row = 1
         """Answers that the loss counts in a row of outputs."""
         self.workspace = Workspace()
