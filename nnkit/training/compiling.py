@@ -63,7 +63,7 @@ class _Display:
         self.kernels, self.seconds = 0, 0.0
         self._begun: float | None = None
         self._drawn = 0.0
-        self._written = not wanted
+        self.wanted, self._written = wanted, False
 
     def begin(self) -> None:
         """Show that a kernel, or a part of one, is compiled now."""
@@ -90,7 +90,7 @@ class _Display:
             self._bar = None
 
     def _write(self, seconds: float) -> None:
-        if seconds >= LINE_SECONDS and not self._written and sys.stderr is not None:
+        if self.wanted and seconds >= LINE_SECONDS and not self._written and sys.stderr:
             print(f"nnkit: {WORDS}", file=sys.stderr, flush=True)
             self._written = True
 
