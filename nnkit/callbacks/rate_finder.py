@@ -73,13 +73,20 @@ class LearningRateFinder:
         Others of its arguments may be given too: `scale`, `augment`, `seed`, weights. Errors are
         those of `fit`.
         """
+        own = {"epochs", "callbacks", "schedule", "validation_data", "validation_split", "on_nan"}
+        if taken := sorted(own & options.keys()):
+            raise TypeError(
+                f"LearningRateFinder.find has {' and '.join(taken)} of its own: leave them out"
+            )
         trainer, measured = copy.deepcopy(self.trainer), _Measure(self)
         trainer.optimizer.lr = self.lowest
-        own: dict[str, Any] = {
-            **{"schedule": self._growth, "callbacks": [measured]},
-            **{"progress": False, "on_nan": "ignore"},
-        }
-        trainer.fit(x, t, self.steps, batch_size, **{**options, **own})
+        trainer.fit(
+            *(x, t, self.steps, batch_size),
+            **{"progress": False, **options},
+            schedule=self._growth,
+            callbacks=[measured],
+            on_nan="ignore",
+        )
         rates = [self.lowest * self._growth(i, self.steps) for i in range(len(measured.losses))]
         return LearningRates(rates, measured.losses, measured.smoothed)
 
