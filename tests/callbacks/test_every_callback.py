@@ -10,13 +10,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-from types import ModuleType
 
 import pytest
 
 import nnkit
+from tests.callbacks.fakes import FakeMLflow, FakeWandb, fake_board
 from tests.callbacks.runs import StopAfter, fit, resume, trainer, weights
-from tests.callbacks.test_trackers import FakeMLflow, FakeWandb
 
 KINDS = {
     name: kind
@@ -45,17 +44,6 @@ def fakes(monkeypatch):
         monkeypatch.setitem(sys.modules, "tensorboardX", fake_board())
     monkeypatch.setitem(sys.modules, "mlflow", FakeMLflow())
     monkeypatch.setitem(sys.modules, "wandb", FakeWandb())
-
-
-def fake_board():
-    class SummaryWriter:
-        def __init__(self, folder, **options):
-            self.add_scalar = self.add_histogram = lambda *arguments: None
-            self.close = lambda: None
-
-    board = ModuleType("tensorboardX")
-    board.SummaryWriter = SummaryWriter
-    return board
 
 
 WHOLE = {}
