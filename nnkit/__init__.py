@@ -24,7 +24,7 @@ from nnkit.losses import *
 from nnkit.optimizers import *
 from nnkit.parameters import Parameter
 from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
-from nnkit.training import DivergenceError, History, Trainer
+from nnkit.training import DivergenceError, History, Metric, Trainer
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -42,6 +42,7 @@ __all__ = [
     "DivergenceWarning",
     "GradientCheck",
     "History",
+    "Metric",
     "Parameter",
     "Trainer",
     "activations",

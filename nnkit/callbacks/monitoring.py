@@ -103,11 +103,9 @@ class Monitoring(Callback):
 def figures_of(trainer: Trainer) -> list[str]:
     """Names of the figures that every epoch of a trainer's run has, in the history's order."""
     known = ["loss", *["accuracy"] * trainer.loss.counts_correct]
-    own = [*trainer.metrics]
-    if trainer.validates:
-        known += [f"val_{name}" for name in known]
-        own += [f"val_{name}" for name in own]
-    return [*known, *own, "seconds"]
+    if not trainer.validates:
+        return [*known, *trainer.metrics, "seconds"]
+    return [*known, *(f"val_{name}" for name in [*known, *trainer.metrics]), "seconds"]
 
 
 def _remedy(name: str, trainer: Trainer) -> str:
@@ -117,4 +115,6 @@ def _remedy(name: str, trainer: Trainer) -> str:
         return f", because {type(trainer.loss).__name__} counts no right answers"
     if plain != name and plain in figures_of(trainer) and not trainer.validates:
         return f": give fit validation_data, or {plain!r} is the figure of training"
+    if name in trainer.metrics:
+        return f": it is computed of the validation data, as 'val_{name}'"
     return f": choose one of {', '.join(figures_of(trainer)[:-1])}"

@@ -3,6 +3,7 @@
 from nnkit.training.callbacks import Callback
 from nnkit.training.divergence import DivergenceError
 from nnkit.training.history import History
+from nnkit.training.metrics import Metric
 from nnkit.training.progress import Progress
 from nnkit.training.steps import CaptureWarning
 from nnkit.training.trainer import Trainer
@@ -12,6 +13,7 @@ __all__ = [
     "CaptureWarning",
     "DivergenceError",
     "History",
+    "Metric",
     "Progress",
     "Trainer",
 ]

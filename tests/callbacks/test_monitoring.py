@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from tests.callbacks.runs import Scripted, StopAfter, fit, resume, trainer
+from tests.callbacks.runs import Scripted, StopAfter, T, X, fit, resume, trainer
 
 NAN = float("nan")
 
@@ -65,8 +65,17 @@ def test_metrics_of_ones_own(make, tmp_path, monkeypatch):
         fit(trainer(), 1, make("val_f1", mode="max"), metrics={"spread": spread})
     assert str(error.value) == (
         f"{name}: there is no val_f1 in the history: choose one of loss, accuracy, val_loss, "
-        "val_accuracy, spread, val_spread"
+        "val_accuracy, val_spread"
     )
+    with pytest.raises(ValueError) as error:
+        fit(trainer(), 1, make("spread", mode="max"), metrics={"spread": spread})
+    assert str(error.value) == (
+        f"{name}: there is no spread in the history: it is computed of the validation data, as "
+        "'val_spread'"
+    )
+    callback = make("spread", mode="min")
+    trainer().fit(X, T, 2, callbacks=[callback], metrics={"spread": spread})
+    assert callback.best_epoch is not None
 
 
 @pytest.mark.parametrize(
