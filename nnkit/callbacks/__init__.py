@@ -1,5 +1,7 @@
 """What `Trainer.fit` calls between its steps and epochs: saving, logging, stopping, and your own.
 
+They are given in a list::
+
     trainer.fit(x, t, callbacks=[nnkit.EarlyStopping(), nnkit.Checkpoint("best", best_only=True)])
 
 All are names of `nnkit`, too. What needs another library imports it in `fit`.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nnkit.callbacks import names
 from nnkit.callbacks.monitoring import Monitoring, figures_of
@@ -16,7 +17,7 @@ from nnkit.reasons import reason
 from nnkit.showing.warning import warn
 
 if TYPE_CHECKING:
-    from nnkit.training import History, Trainer
+    from nnkit.training import Trainer
 
 
 class Checkpoint(Monitoring):
@@ -78,6 +79,9 @@ class Checkpoint(Monitoring):
         self.last_path: Path | None = None
         """The file that was written last; with `best_only` that of the best epoch."""
         self._paths: list[Path] = []
+        """Files of the run, the newest last."""
+        self._saved: list[int] = []
+        """Epochs that were saved before the run was resumed."""
         if self.keep is not None and not names.fields(self.path):
             raise ValueError(
                 f"Checkpoint: there is but one file {self.path!r}, which is replaced each time: "
@@ -87,22 +91,27 @@ class Checkpoint(Monitoring):
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Check the figures that are asked for, and find what an earlier part of the run saved."""
         names.check("Checkpoint", self.path, figures_of(trainer))
-        self._paths, self.last_path = [], None
-        self._history = trainer.history
+        self._paths, self.last_path, self._saved = [], None, []
         if self.best_only:
             self.begin(trainer)
         else:
             for epoch in range(len(trainer.history)):
-                self.passed(epoch, True)
+                self.passed(epoch, self._due(epoch))
+        figures = trainer.history.to_dict()
+        for epoch in self._saved:
+            self._note(self._path_of(figures, epoch))
+
+    def _due(self, epoch: int) -> bool:
+        return (epoch + 1) % self.every == 0
 
     def improves(self, epoch: int, value: float) -> bool:
         """Whether an epoch is one to look at, and better than those before."""
-        return (epoch + 1) % self.every == 0 and super().improves(epoch, value)
+        return self._due(epoch) and super().improves(epoch, value)
 
     def passed(self, epoch: int, improved: bool) -> None:
-        """Take note of the file of an epoch that was made before the run was resumed."""
-        if improved and (epoch + 1) % self.every == 0:
-            self._paths.append(self._path_of(self._history, epoch))
+        """Take note of an epoch that was saved before the run was resumed."""
+        if improved:
+            self._saved.append(epoch)
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Save the run, if it is to be."""
@@ -111,13 +120,13 @@ class Checkpoint(Monitoring):
         if self.best_only:
             wanted = self.improves(*self.latest(trainer))
         else:
-            wanted = (epoch + 1) % self.every == 0 or trainer.progress.finished
-        if wanted and not self._save(trainer, self._path_of(trainer.history, epoch)):
+            wanted = self._due(epoch) or trainer.progress.finished
+        if wanted and not self._save(trainer, self._path_of(trainer.history.to_dict(), epoch)):
             self.best_epoch, self._least = before  # the best one that there is a file of
 
-    def _path_of(self, history: History, epoch: int) -> Path:
-        figures = {name: values[epoch] for name, values in history.to_dict().items()}
-        return expand(names.filled_in(self.path, epoch, figures))
+    def _path_of(self, figures: Mapping[str, list[float]], epoch: int) -> Path:
+        of_epoch = {name: values[epoch] for name, values in figures.items()}
+        return expand(names.filled_in(self.path, epoch, of_epoch))
 
     def _save(self, trainer: Trainer, path: Path) -> bool:
         """Write the file and remove old ones; whether that went well."""
@@ -131,11 +140,12 @@ class Checkpoint(Monitoring):
             warn(f"Checkpoint: {error}; training goes on", UserWarning)
             return False
         self.last_path = path
-        self._paths = [*(each for each in self._paths if each != path), path]
+        self._note(path)
         while self.keep is not None and len(self._paths) > self.keep:
             with contextlib.suppress(OSError):
                 self._paths.pop(0).unlink()
         return True
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_history"}
+    def _note(self, path: Path) -> None:
+        """Have a file be the newest one."""
+        self._paths = [*(each for each in self._paths if each != path), path]

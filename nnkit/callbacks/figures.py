@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnkit.callbacks.monitoring import figures_of
+
 if TYPE_CHECKING:
     from nnkit.training import Trainer
 
 
 def figures_now(trainer: Trainer) -> dict[str, float]:
     """Figures of the latest epoch by name, and as "lr" the learning rate of its last step."""
-    figures = {name: values[-1] for name, values in trainer.history.to_dict().items()}
+    figures = {name: trainer.history[name][-1] for name in figures_of(trainer)}
     return {**figures, "lr": trainer.optimizer.last_lr}
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from nnkit.callbacks.rates import LearningRates
 from nnkit.given.keywords import explained
-from nnkit.given.names import refuse
-from nnkit.given.options import integer, number
+from nnkit.given.options import integer, number, shown
 from nnkit.training import Callback, Trainer
 
 DIVERGED = 4.0
@@ -19,9 +18,9 @@ DIVERGED = 4.0
 class LearningRateFinder:
     """Train a copy for some steps with learning rates that grow from tiny to huge.
 
-    The loss says which are of use: those at which it falls, well before it rises again. The
-    trainer, its model and its optimizer stay as they are, bit for bit. (L.
-    N. Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.)
+    The loss says which are of use: those at which it falls, well before it rises again. (L. N.
+    Smith 2017, "Cyclical learning rates for training neural networks", section 3.3.) The trainer,
+    its model and its optimizer stay as they are, bit for bit::
 
         found = nnkit.LearningRateFinder(trainer).find(x, t, batch_size=64)
         trainer.optimizer.lr = found.suggestion
@@ -55,7 +54,10 @@ class LearningRateFinder:
         smoothing: float = 0.9,
     ) -> None:
         if not isinstance(trainer, Trainer):
-            raise refuse("LearningRateFinder: trainer must be a Trainer", trainer, Trainer)
+            raise TypeError(
+                "LearningRateFinder: trainer must be a Trainer, such as nnkit.Trainer(model, loss, "
+                f"optimizer), not {shown(trainer)}"
+            )
         self.trainer = trainer
         self.lowest = lowest
         self.highest = highest

@@ -34,7 +34,7 @@ def files(folder):
         ("{epoch}", {"best_only": True, "min_delta": 0.5}, ["1", "2", "4"]),
         ("{epoch}", {"best_only": True, "mode": "max", "keep": 3}, ["1"]),
         ("{epoch}", {"best_only": True, "every": 3}, ["3", "6"]),
-        ("same-{val_loss:.0f}", {"keep": 2}, ["same-3", "same-4"]),
+        ("same-{val_loss:.0f}", {"keep": 3}, ["same-5", "same-3", "same-4"]),
     ],
 )
 @pytest.mark.parametrize("parted", [None, 3])

@@ -123,9 +123,8 @@ def test_its_plot(tmp_path, suggested):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: nnkit.LearningRateFinder(3), "trainer must be a Trainer, not 3"),
-        (lambda: nnkit.LearningRateFinder(nnkit.Trainer), "trainer must be a Trainer, not the class"
-         " Trainer: write Trainer()"),
+        (lambda: nnkit.LearningRateFinder(nnkit.ReLU()), "trainer must be a Trainer, such as "
+         "nnkit.Trainer(model, loss, optimizer), not ReLU()"),
         (lambda: nnkit.LearningRateFinder(trainer(), 1, 1), "lowest must be below highest, but 1 is"
          " not below 1"),
         (lambda: nnkit.LearningRateFinder(trainer(), 0), "lowest must be positive, not 0"),
