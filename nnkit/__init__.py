@@ -47,7 +47,6 @@ __all__ = [
     "Trainer",
     "activations",
     "available_backends",
-    "callbacks",
     "current_backend",
     "get_backend",
     "get_precision",

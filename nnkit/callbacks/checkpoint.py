@@ -93,10 +93,10 @@ class Checkpoint(Monitoring):
         names.check("Checkpoint", self.path, figures_of(trainer))
         self._paths, self.last_path, self._saved = [], None, []
         if self.best_only:
-            self.begin(trainer)
+            self._begin(trainer)
         else:
             for epoch in range(len(trainer.history)):
-                self.passed(epoch, self._due(epoch))
+                self._passed(epoch, self._due(epoch))
         figures = trainer.history.to_dict()
         for epoch in self._saved:
             self._note(self._path_of(figures, epoch))
@@ -104,11 +104,11 @@ class Checkpoint(Monitoring):
     def _due(self, epoch: int) -> bool:
         return (epoch + 1) % self.every == 0
 
-    def improves(self, epoch: int, value: float) -> bool:
+    def _improves(self, epoch: int, value: float) -> bool:
         """Whether an epoch is one to look at, and better than those before."""
-        return self._due(epoch) and super().improves(epoch, value)
+        return self._due(epoch) and super()._improves(epoch, value)
 
-    def passed(self, epoch: int, improved: bool) -> None:
+    def _passed(self, epoch: int, improved: bool) -> None:
         """Take note of an epoch that was saved before the run was resumed."""
         if improved:
             self._saved.append(epoch)
@@ -118,7 +118,7 @@ class Checkpoint(Monitoring):
         assert trainer.progress is not None
         epoch, before = len(trainer.history) - 1, (self.best_epoch, self._least)
         if self.best_only:
-            wanted = self.improves(*self.latest(trainer))
+            wanted = self._improves(*self._latest(trainer))
         else:
             wanted = self._due(epoch) or trainer.progress.finished
         if wanted and not self._save(trainer, self._path_of(trainer.history.to_dict(), epoch)):

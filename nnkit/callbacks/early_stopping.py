@@ -43,8 +43,8 @@ class EarlyStopping(Monitoring):
         "min" if the figure is to fall, "max" if it is to rise. None knows that losses are to fall
         and accuracies to rise; a metric of your own needs it.
 
-    Raises ValueError, before the first step, if the run will have no such figure. (Prechelt 1998,
-    "Early stopping - but when?")
+    Afterwards `best_epoch` is the best one, from 0. Raises ValueError, before the first step, if the
+    run will have no such figure. (Prechelt 1998, "Early stopping - but when?")
     """
 
     patience: int = integer(least=1)
@@ -69,7 +69,7 @@ class EarlyStopping(Monitoring):
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Forget another run; one that goes on is known by its history."""
-        self.begin(trainer)
+        self._begin(trainer)
         if trainer.history is not self._history:
             self._history, self._best = trainer.history, None
         self.stopped = False
@@ -95,14 +95,14 @@ class EarlyStopping(Monitoring):
         epoch = state["epoch"]
         if (epoch.dtype, epoch.shape) != (np.int64, ()) or not 0 <= epoch < len(trainer.history):
             raise ValueError(f"its best epoch cannot be {epoch}")
-        self.look_back(trainer.history)
+        self._look_back(trainer.history)
         if self.restore_best and epoch.tolist() == self.best_epoch:
             self._best = best
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Keep the parameters of a better epoch; stop after too many that are not."""
-        epoch, value = self.latest(trainer)
-        if self.improves(epoch, value) and self.restore_best:
+        epoch, value = self._latest(trainer)
+        if self._improves(epoch, value) and self.restore_best:
             self._best = _state(trainer)
         best = -1 if self.best_epoch is None else self.best_epoch
         if epoch - best >= self.patience:

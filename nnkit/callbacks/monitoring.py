@@ -59,21 +59,21 @@ class Monitoring(Callback):
         """The best epoch of the run, from 0."""
         self._least = inf
 
-    def begin(self, trainer: Trainer) -> None:
+    def _begin(self, trainer: Trainer) -> None:
         """Check that the run will have the figure, and look at what it was so far.
 
         Raises ValueError if it will not, or where `mode` is not known.
         """
         self._check(trainer)
-        self.look_back(trainer.history)
+        self._look_back(trainer.history)
 
-    def look_back(self, history: History) -> None:
+    def _look_back(self, history: History) -> None:
         """Find the best epoch so far."""
         self.best_epoch, self._least = None, inf
         for epoch, value in enumerate(history.to_dict().get(self.monitor, [])):
-            self.passed(epoch, self.improves(epoch, value))
+            self._passed(epoch, self._improves(epoch, value))
 
-    def improves(self, epoch: int, value: float) -> bool:
+    def _improves(self, epoch: int, value: float) -> bool:
         """Whether an epoch's figure is better than the best before; then it is the best one."""
         rising = (self.mode or MODES.get(self.monitor)) == "max"
         height = -value if rising else value
@@ -82,10 +82,10 @@ class Monitoring(Callback):
         self.best_epoch, self._least = epoch, height
         return True
 
-    def passed(self, epoch: int, improved: bool) -> None:
+    def _passed(self, epoch: int, improved: bool) -> None:
         """Take note of an epoch that was made before the run was resumed."""
 
-    def latest(self, trainer: Trainer) -> tuple[int, float]:
+    def _latest(self, trainer: Trainer) -> tuple[int, float]:
         """Return the epoch that was just made, from 0, and its figure."""
         return len(trainer.history) - 1, trainer.history[self.monitor][-1]
 

@@ -73,9 +73,9 @@ class ReduceOnPlateau(Monitoring):
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Go through what was made before, if the run is resumed."""
         self._since = -1
-        self.begin(trainer)
+        self._begin(trainer)
 
-    def passed(self, epoch: int, improved: bool) -> None:
+    def _passed(self, epoch: int, improved: bool) -> None:
         """Count an epoch."""
         if improved:
             self._since = max(self._since, epoch)
@@ -84,9 +84,9 @@ class ReduceOnPlateau(Monitoring):
 
     def on_epoch_end(self, trainer: Trainer) -> None:
         """Reduce the rate, if it is time."""
-        epoch, value = self.latest(trainer)
-        improved, waited = self.improves(epoch, value), epoch - self._since
-        self.passed(epoch, improved)
+        epoch, value = self._latest(trainer)
+        improved, waited = self._improves(epoch, value), epoch - self._since
+        self._passed(epoch, improved)
         if not improved and waited >= self.patience:
             self._reduce(trainer, epoch, waited)
 
