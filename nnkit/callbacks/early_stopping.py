@@ -43,8 +43,8 @@ class EarlyStopping(Monitoring):
         "min" if the figure is to fall, "max" if it is to rise. None knows that losses are to fall
         and accuracies to rise; a metric of your own needs it.
 
-    Afterwards `best_epoch` is the best one, from 0. Raises ValueError, before the first step, if the
-    run will have no such figure. (Prechelt 1998, "Early stopping - but when?")
+    Afterwards `best_epoch` is the best one, from 0. Raises ValueError, before the first step, if
+    the run will have no such figure. (Prechelt 1998, "Early stopping - but when?")
     """
 
     patience: int = integer(least=1)
