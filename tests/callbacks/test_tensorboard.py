@@ -33,16 +33,18 @@ def events(folder):
 
 def shown(folder):
     """{name: {step: value}} as TensorBoard shows it: what begins at a step hides later ones."""
-    found = {}
+    found = []
     for event in events(folder):
         if event.session_log.status == SessionLog.START:
-            for steps in found.values():
-                for step in [step for step in steps if step >= event.step]:
-                    del steps[step]
+            found = [each for each in found if each[1] < event.step]
         for value in event.summary.value:
             kept = value.histo if value.HasField("histo") else value.simple_value
-            found.setdefault(value.tag, {})[event.step] = kept
-    return found
+            found.append((value.tag, event.step, kept))
+    by_name = {name: {} for name, *_ in found}
+    for name, step, value in found:
+        assert step not in by_name[name], "a step has two values"
+        by_name[name][step] = value
+    return by_name
 
 
 def steps(values, first=1):
