@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import time
 from os import PathLike
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,8 +62,9 @@ class TensorBoard(Callback):
                 str(expand(self.folder) / name),
                 purge_step=trainer.progress.epoch + 1,
                 flush_secs=FLUSH_SECONDS,
-                # Names have the time in seconds, and two runs may begin in the same one.
-                filename_suffix=f".{token_hex(4)}",
+                # Names have the time in seconds, in which two runs may begin. TensorBoard reads
+                # files in the order of their names.
+                filename_suffix=f".{time.time_ns()}",
             )
 
     def on_epoch_end(self, trainer: Trainer) -> None:

@@ -18,10 +18,10 @@ NAMES = ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
 def events(folder):
-    """All events of a run's files, the older ones first: records of a length and its checksum, the
-    data and its checksum."""
+    """All events of a run's files, which TensorBoard reads in the order of their names: records of
+    a length and its checksum, the data and its checksum."""
     found = []
-    for path in sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime_ns):
+    for path in sorted(folder.iterdir()):
         data, at = path.read_bytes(), 0
         while at < len(data):
             (size,) = struct.unpack_from("<Q", data, at)
