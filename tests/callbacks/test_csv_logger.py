@@ -139,3 +139,18 @@ def test_bad_settings():
 def test_figures_that_are_no_numbers(path):
     fit(trainer(), 2, Scripted(val_loss=[float("nan"), float("inf")]), nnkit.CSVLogger(path))
     np.testing.assert_array_equal(table(path)["val_loss"], [np.nan, np.inf])
+
+
+def test_a_part_of_the_run_without_validation(path, tmp_path, capsys):
+    """Its epochs have none of its figures, and those of the others stay where they are."""
+    one = trainer()
+    fit(one, 5, StopAfter(2))
+    one.resume(X, T, callbacks=[StopAfter(3), nnkit.ProgressBar(live=False)])
+    assert "validation" not in capsys.readouterr().out
+    one.save(tmp_path / "run")
+    one = nnkit.Trainer.load(tmp_path / "run", "numpy")
+    history = resume(one, nnkit.CSVLogger(path))
+    assert len(history.val_loss) == 5
+    found = table(path)["val_loss"]
+    assert np.isnan(found).tolist() == [False, False, True, False, False]
+    np.testing.assert_array_equal(found, history.to_dict()["val_loss"])
