@@ -154,6 +154,8 @@ def test_editable_install_imports(tree, tmp_path, links):
     (copy / "wheels").mkdir()
     name = run(sys.executable, "-c", code, cwd=copy).splitlines()[-1]
     zipfile.ZipFile(copy / "wheels" / name).extractall(tmp_path / "site")
+    (path_file,) = (tmp_path / "site").glob("*.pth")
+    assert Path(path_file.read_text().strip()) == copy, "type checkers read paths, and run no hooks"
     module, _ = use_it(tmp_path / "site")
     assert module == copy / "nnkit" / "__init__.py"
 
