@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import nnkit
 from nnkit.data import load, read_idx
-from nnkit.files import memory
+from nnkit.files import caches, memory
 from nnkit.files.paths import expand, open_file
 from nnkit.reasons import printable
 
@@ -104,3 +105,26 @@ def test_where_the_system_does_not_say(monkeypatch):
     monkeypatch.setattr(memory, "_left_to_groups", lambda _: [])
     monkeypatch.setattr(memory, "_available", list)
     assert memory.free_memory() == 4 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "folder"),
+    [
+        ("linux", {}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": ""}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": "{home}/fast"}, "{home}/fast/nnkit"),
+        ("darwin", {}, "{home}/Library/Caches/nnkit"),
+        ("win32", {"LOCALAPPDATA": "{home}/Local"}, "{home}/Local/nnkit/nnkit/Cache"),
+        ("win32", {}, "{home}/AppData/Local/nnkit/nnkit/Cache"),
+    ],
+)
+def test_the_users_cache(tmp_path, monkeypatch, system, variables, folder):
+    monkeypatch.setattr(sys, "platform", system)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    assert caches.user_cache("nnkit") == Path(folder.format(home=tmp_path))
