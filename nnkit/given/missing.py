@@ -19,10 +19,22 @@ def missing(module: str, name: str, public: Iterable[str]) -> Exception:
 
     from nnkit.given.foreign import plain, thing
 
+    imports = _getframe(2).f_code.co_name == "_handle_fromlist"
+    if imports and _is_module(module, name):  # which is imported only when nothing is found here
+        return AttributeError(text)
     meant = thing(name, {plain(each): f"{module}.{each}" for each in public})
-    if meant and _getframe(2).f_code.co_name == "_handle_fromlist":
+    if meant and imports:
         return ImportError(f"cannot import name {name!r} from {module!r}: {meant}", name=name)
     return AttributeError(f"{text}: {meant}" if meant else text)
+
+
+def _is_module(package: str, name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(f"{package}.{name}") is not None
+    except ModuleNotFoundError:  # of a module that is no package
+        return False
 
 
 def attribute(owner: Any, name: str) -> Any:
