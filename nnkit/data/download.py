@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from nnkit.data.errors import DataError
 from nnkit.data.transfer import ask, transfer
+from nnkit.files.renaming import rename
 
 ANSWER_SECONDS = 8.0
 """How long to wait for any mirror to answer before there is taken to be no network."""
@@ -111,5 +112,5 @@ def _download(mirror: str, filename: str, folder: Path, check: Callable[[Path], 
             result = check(part)
         except DataError as error:
             raise DataError(str(error).removeprefix(f"{part}: ")) from error
-        part.replace(folder / filename)
+        rename(part, folder / filename)
     return result
