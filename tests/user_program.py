@@ -39,10 +39,18 @@ class Absolute(nnkit.Loss):
         return backend.asarray(target, dtype).reshape(shape)
 
     def measure(
-        self, backend: nnkit.Backend, y: Any, t: Any, gradient: Any, log: Any, counters: Any
+        self,
+        backend: nnkit.Backend,
+        y: Any,
+        t: Any,
+        gradient: Any,
+        log: Any,
+        counters: Any,
+        weights: Any = None,
     ) -> None:
-        gradient[...] = backend.xp.sign(y - t) / y.size
-        log[counters[0], 0] = abs(y - t).mean()
+        each = 1 if weights is None else weights[:, None]
+        gradient[...] = each * backend.xp.sign(y - t) / y.size
+        log[counters[0], 0] = (each * abs(y - t)).mean()
 
 
 class UntilGood(nnkit.Callback):
@@ -62,6 +70,10 @@ def build(widths: Sequence[int], seed: int = 0) -> nnkit.Sequential:
     return nnkit.Sequential(*layers, nnkit.Linear(widths[-1], 10), seed=seed, backend="numpy")
 
 
+def mistakes(targets: NDArray[Any], answers: NDArray[Any]) -> float:
+    return float((targets != answers).sum())
+
+
 def train(model: nnkit.Sequential, digits: Dataset, path: Path) -> nnkit.History:
     trainer = nnkit.Trainer(model, nnkit.SoftmaxCrossEntropy(), nnkit.Adam(lr=0.003))
     history = trainer.fit(
@@ -70,6 +82,8 @@ def train(model: nnkit.Sequential, digits: Dataset, path: Path) -> nnkit.History
         epochs=2,
         batch_size=64,
         validation_split=0.1,
+        class_weight="balanced",
+        metrics={"mistakes": mistakes},
         callbacks=[nnkit.EarlyStopping("val_loss", patience=2), UntilGood(0.1)],
         schedule=nnkit.schedules.Cosine(),
         compile=False,
@@ -111,11 +125,15 @@ def main(folder: Path) -> None:
     assert_type(history.val_loss, list[float])
     assert_type(history.last(), dict[str, float])
     assert_type(history.to_dict(), dict[str, list[float]])
+    assert_type(history["val_mistakes"], list[float])
     look(model)
     again = nnkit.Trainer.load(path, custom_layers=[Scale])
-    again.resume(digits.x_train, digits.t_train, 3, compile=False, progress=False)
+    again.resume(
+        digits.x_train, digits.t_train, 3, class_weight="balanced", compile=False, progress=False
+    )
     assert_type(again.model, nnkit.Sequential)
-    figures = again.evaluate(digits.x_test, digits.t_test)
+    weights = np.ones(len(digits.t_test))
+    figures = again.evaluate(digits.x_test, digits.t_test, sample_weight=weights)
     labels, surely = again.predict(digits.x_test), again.predict_proba(digits.x_test)
     print(figures["accuracy"], labels.shape, surely.max(), digits.class_names[int(labels[0])])
     assert_type(nnkit.load(path, custom_layers=[Scale]), nnkit.Sequential)
