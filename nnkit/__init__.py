@@ -18,7 +18,7 @@ from nnkit.backends import (
     set_precision,
     use_backend,
 )
-from nnkit.given.missing import missing
+from nnkit.given.missing import is_module, missing
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.layers import *
 from nnkit.layers.activations import *
@@ -83,6 +83,6 @@ if not TYPE_CHECKING:
         places = {"CheckpointError": "checkpoint", "load": "loading"}
         if name in places:
             return getattr(import_module(f"nnkit.{places[name]}"), name)
-        if name in ("augment", "checkpoint", "data", "models", "plotting", "schedules"):
+        if is_module(__name__, name):
             return import_module(f"nnkit.{name}")
         raise missing(__name__, name, __all__)

@@ -111,9 +111,12 @@ def test_no_package_needs_an_optional_library_to_be_imported():
     run(code)
 
 
-def test_any_module_can_be_imported_from_nnkit():
+@pytest.mark.parametrize(
+    "code", ["from nnkit import system", "import nnkit; system = nnkit.system"]
+)
+def test_any_module_can_be_imported_from_nnkit(code):
     """Also one whose name is like another's, in a process where nothing has imported it."""
-    assert run("from nnkit import system; print(system.__name__)") == "nnkit.system"
+    assert run(f"{code}; print(system.__name__)") == "nnkit.system"
 
 
 @pytest.mark.parametrize(
