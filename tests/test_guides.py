@@ -1,14 +1,18 @@
-"""The code in docs/models.md and docs/sklearn.md runs as it is written there."""
+"""The code in docs/models.md and docs/callbacks.md runs as it is written there."""
 
 from __future__ import annotations
 
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nnkit
+from nnkit.data import load
+from tests.callbacks.fakes import FakeMLflow, FakeWandb
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 TEXT = GUIDE.read_text("utf-8")
@@ -45,55 +49,33 @@ def test_the_table_has_all_layers_for_images():
             assert name in shown
 
 
-ESTIMATORS = GUIDE.with_name("sklearn.md").read_text("utf-8")
+CALLBACKS = (GUIDE.parent / "callbacks.md").read_text("utf-8")
 
 
-def test_the_guide_to_estimators(monkeypatch, capsys):
-    """What it prints are shares of right answers, which other machines round otherwise."""
-    pytest.importorskip("sklearn")
-    names = {}
+def test_the_guide_to_callbacks(tmp_path, monkeypatch, capsys):
+    """Trackers, which would ask who you are, are fakes; the others where they are installed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "mlflow", FakeMLflow())
+    monkeypatch.setitem(sys.modules, "wandb", FakeWandb())
+    digits = load("digits")
+    names = {"nnkit": nnkit, "x": digits.x_train[:300], "t": digits.t_train[:300]}
+    names["validation"] = digits.x_test[:100], digits.t_test[:100]
+    libraries = {"TensorBoard": "tensorboardX", "plot": "matplotlib"}
     with nnkit.use_backend("numpy"):
-        for block, output in re.findall(
-            r"```python\n(.*?)```\n\n```text\n(.*?)```", ESTIMATORS, re.DOTALL
-        ):
-            exec(compile(block, "sklearn.md", "exec"), names)
-            printed = capsys.readouterr().out
-            if output.endswith("%\n"):
-                assert float(printed[:-2]) == pytest.approx(float(output[:-2]), abs=1.5)
-            else:
-                assert printed == output
-    assert names["network"].model_[0].height == 8
+        names["model"] = nnkit.Sequential(nnkit.Linear(64, 20), nnkit.ReLU(), nnkit.Linear(20, 10))
+        for block in re.findall(r"```python\n(.*?)```", CALLBACKS, re.DOTALL):
+            needed = [library for word, library in libraries.items() if word in block]
+            if all(map(find_spec, needed)):
+                exec(compile(block, "callbacks.md", "exec"), names)
+    assert "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds" in capsys.readouterr().out
+    assert (tmp_path / "runs/best.safetensors").is_file()
+    assert 1e-4 < names["found"].suggestion < 0.3
+    assert len(names["norms"].norms) == 2
 
 
-def test_the_table_of_scikit_learns_parameters():
-    pytest.importorskip("sklearn")
-    from nnkit.sklearn import MLPClassifier, MLPRegressor
-
-    table = ESTIMATORS.partition("| scikit-learn | nnkit |")[2].partition("\n\n")[0]
-    told = {
-        name for row in table.split("\n| ") for name in re.findall(r"`(\w+)", row.split(" | ")[0])
-    }
-    plain = {"random_state", "shuffle", "verbose", "warm_start"}  # the same everywhere
-    own = {"backend", "dtype", "dropout", "callbacks"}
-    parameters = MLPClassifier().get_params().keys() | MLPRegressor().get_params().keys()
-    assert told - {"coefs_", "intercepts_"} == parameters - plain - own
-
-    x, t = np.random.default_rng(0).random((30, 4)), np.arange(30) % 3
-    how = {"hidden_layer_sizes": (5, 2), "activation": "logistic", "max_iter": 1, "tol": 9.0}
-    sgd = {"solver": "sgd", "learning_rate_init": 0.02}
-    with nnkit.use_backend("numpy"), pytest.warns(UserWarning, match="Maximum iterations"):
-        mlp = MLPClassifier(**how, **sgd).fit(x, t)
-        adam = MLPRegressor(**how, loss="poisson", epsilon=1e-6, beta_1=0.8).fit(x, t)
-    assert [repr(layer).partition(", bias")[0] for layer in mlp.model_] == [
-        *("Linear(in_features=4, out_features=5", "Sigmoid()"),
-        *("Linear(in_features=5, out_features=2", "Sigmoid()"),
-        "Linear(in_features=2, out_features=3",
-    ]
-    optimizer = mlp._trainer.optimizer
-    assert (optimizer.lr, optimizer.momentum, optimizer.nesterov) == (0.02, 0.9, True)
-    assert (adam._trainer.optimizer.eps, adam._trainer.optimizer.beta1) == (1e-6, 0.8)
-    assert mlp._trainer.progress.batch_size == 30
-    losses = [type(each._loss).__name__ for each in (mlp, adam)]
-    assert losses == ["SoftmaxCrossEntropy", "PoissonLoss"]
-    assert mlp.coefs_[1] is not None and np.shares_memory(mlp.coefs_[1], mlp.model_[2].W.value)
-    assert np.shares_memory(mlp.intercepts_[1], mlp.model_[2].b.value)
+def test_the_guide_lists_all_callbacks():
+    rows = re.findall(r"^\| \{class\}`nnkit\.(\w+)` \|.*\| (?:`(\w+)`.*)?\|$", CALLBACKS, re.M)
+    of = {name: getattr(nnkit, name) for name in nnkit.callbacks.__all__}
+    kinds = {name for name, kind in of.items() if issubclass(kind, nnkit.Callback)}
+    assert {name for name, _ in rows} == kinds
+    assert {library for _, library in rows} == {"", "tensorboardX", "mlflow", "wandb"}
