@@ -247,7 +247,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout == "nnkit.sklearn needs scikit-learn: pip install 'scikit-learn>=1.6'\n"
+    assert done.stdout == "nnkit.sklearn needs scikit-learn: pip install 'scikit-learn>=1.7'\n"
 
 
 def test_nothing_of_it_is_imported_with_nnkit():

@@ -11,7 +11,7 @@ from nnkit.given.missing import missing
 from nnkit.reasons import importing
 
 with importing(
-    "sklearn", "scikit-learn", "nnkit.sklearn needs scikit-learn: pip install 'scikit-learn>=1.6'"
+    "sklearn", "scikit-learn", "nnkit.sklearn needs scikit-learn: pip install 'scikit-learn>=1.7'"
 ):
     from nnkit.sklearn.mlp import MLPClassifier, MLPRegressor
     from nnkit.sklearn.networks import NetworkClassifier, NetworkRegressor

@@ -9,8 +9,9 @@ import numpy as np
 
 from nnkit.backends import Array, Backend
 from nnkit.layers import Sequential
-from nnkit.losses import HalfSquaredError, Loss, SoftmaxCrossEntropy
+from nnkit.losses import HalfSquaredError, Loss, PoissonLoss, SoftmaxCrossEntropy
 from nnkit.parameters import Parameter
+from nnkit.sklearn.setting_aside import Examples
 
 
 class Objective(Loss):
@@ -125,7 +126,21 @@ class Objective(Loss):
         return {name: value for name, value in vars(self).items() if name not in passing}
 
 
-def deviance_offset(t: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None) -> float:
+def objective(estimator: Any, examples: Examples) -> Objective:
+    """What an estimator minimises for some examples.
+
+    `alpha` is divided by the sum of their weights, of which a trainer makes the mean 1.
+    """
+    weights = examples.weights
+    mean = 1.0 if weights is None else float(weights.mean())
+    made = Objective(estimator._loss, estimator.n_outputs_, estimator.alpha / mean)
+    made.punish(estimator.model_)
+    if isinstance(estimator._loss, PoissonLoss):
+        made.offset = _deviance_offset(examples.t, weights)
+    return made
+
+
+def _deviance_offset(t: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None) -> float:
     """``mean(t log t - t)``, which half the Poisson deviance has more than `PoissonLoss`."""
     columns = np.asarray(t, np.float64).reshape(len(t), -1)
     logarithms = np.log(columns, where=columns > 0, out=np.zeros(columns.shape))

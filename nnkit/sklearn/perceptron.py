@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from nnkit.losses import Loss, PoissonLoss
+from nnkit.losses import Loss
 from nnkit.sklearn import building, checks
-from nnkit.sklearn.convergence import Convergence
+from nnkit.sklearn.epochs import make_epochs
 from nnkit.sklearn.lbfgs import Surface, minimise
-from nnkit.sklearn.objective import Objective, deviance_offset
+from nnkit.sklearn.objective import objective
 from nnkit.sklearn.parameters import Parameters
-from nnkit.sklearn.setting_aside import Examples, set_aside
-from nnkit.sklearn.solvers import Penalised, solver
+from nnkit.sklearn.setting_aside import Examples
 from nnkit.sklearn.weights import Weighted
 from nnkit.training import Trainer
-from nnkit.training.arguments import listed
 from nnkit.training.compiling import compilation_shown
-
-MOST_ROWS = 200
-"""Examples in a batch where its size is "auto"."""
 
 
 def is_stochastic(estimator: Perceptron) -> bool:
@@ -41,7 +34,7 @@ class Perceptron(Weighted, Parameters):
 
     The same `random_state` gives the same initial weights and orders of examples there and here, so
     that both train the same network, but for rounding. (Adam's epsilon stands outside of the root's
-    correction here, as in the paper; the difference is below that of rounding as a rule.)
+    correction here, as in the paper, which weights notice whose gradients are about as small.)
     """
 
     n_iter_: int
@@ -90,9 +83,9 @@ class Perceptron(Weighted, Parameters):
             )
         with compilation_shown(), np.errstate(over="ignore", invalid="ignore"):
             if self.solver == "lbfgs":
-                minimise(self, Surface(self.model_, self._objective(examples), *examples))
+                minimise(self, Surface(self.model_, objective(self, examples), *examples))
             else:
-                self._train(examples, random, once)
+                make_epochs(self, examples, random, once)
         if not np.isfinite(self.model_.backend.to_numpy(self.model_.flat.values)).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
@@ -114,64 +107,6 @@ class Perceptron(Weighted, Parameters):
             self.best_loss_ = None if stopping else np.inf
             self.validation_scores_ = [] if stopping else None
             self.best_validation_score_ = -np.inf if stopping else None
-
-    def _objective(self, examples: Examples) -> Objective:
-        """What is minimised for these examples."""
-        mean = 1.0 if examples.weights is None else float(examples.weights.mean())
-        objective = Objective(self._loss, self.n_outputs_, self.alpha / mean)
-        objective.punish(self.model_)
-        if isinstance(self._loss, PoissonLoss):
-            objective.offset = deviance_offset(examples.t, examples.weights)
-        return objective
-
-    def _train(self, examples: Examples, random: np.random.RandomState, once: bool) -> None:
-        """Make epochs until nothing improves, or one."""
-        aside = None
-        if self.early_stopping:
-            examples, aside = set_aside(self, examples, random)
-        objective = self._objective(examples)
-        if not (once and self._trainer):
-            self._trainer = Trainer(self.model_, objective, solver(self))
-        trainer = self._trainer
-        assert isinstance(trainer.optimizer, Penalised)
-        trainer.loss = trainer.optimizer.objective = objective
-        convergence = Convergence(self, objective, random, aside, once)
-        self.n_iter_ = 0
-        try:
-            trainer.fit(
-                examples.x,
-                examples.t,
-                self.max_iter,
-                self._batch_size(len(examples.x)),
-                sample_weight=examples.weights,
-                scale=1,
-                seed=0,
-                shuffle=self.shuffle,
-                callbacks=[convergence, *listed(self.callbacks or ())],
-                progress=False,
-                on_nan="ignore",
-            )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=4)
-        if convergence.best is not None:
-            self.model_.flat.values[...] = self.model_.backend.asarray(convergence.best)
-        if self.n_iter_ == self.max_iter and not (convergence.stopped or once):
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the "
-                "optimization hasn't converged yet: raise max_iter or tol, or scale the data",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-
-    def _batch_size(self, n: int) -> int:
-        if self.batch_size == "auto":
-            return min(MOST_ROWS, n)
-        if self.batch_size > n:
-            warnings.warn(
-                f"batch_size {self.batch_size} is more than the {n} rows: one batch has them all",
-                stacklevel=5,
-            )
-        return int(min(self.batch_size, n))
 
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Check data, and settle `n_outputs_`, `out_activation_` and `_loss`."""
