@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean, median, stdev
 from typing import Any, NamedTuple
 
@@ -78,13 +78,13 @@ def fitted(maker: str, problem: Problem, seed: int) -> tuple[float, float, int]:
     return time.perf_counter() - start, estimator.score(rest, wanted), estimator.n_iter_
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Warm up, take turns, and print scores, times and ratios."""
     parser = argparse.ArgumentParser(prog="python -m bench.estimators", description=__doc__)
     parser.add_argument("--backend", default="auto", help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     parser.add_argument("problems", nargs="*", metavar="PROBLEM", help=", ".join(PROBLEMS))
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     warnings.simplefilter("ignore", ConvergenceWarning)
     nnkit.set_backend(chosen.backend)
     print(f"{'':14} {'':15} {'score':>14} {'iterations':>10} {'ms':>8} {'times as fast':>20}")

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("sklearn", reason="scikit-learn is not installed")
 
 import nnkit
+from bench import estimators
 from nnkit.sklearn import MLPClassifier, MLPRegressor
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "sklearn.md"
@@ -62,3 +63,12 @@ def test_the_table_of_scikit_learns_parameters():
     assert losses == ["SoftmaxCrossEntropy", "PoissonLoss"]
     assert mlp.coefs_[1] is not None and np.shares_memory(mlp.coefs_[1], mlp.model_[2].W.value)
     assert np.shares_memory(mlp.intercepts_[1], mlp.model_[2].b.value)
+
+
+def test_the_bench_compares_the_same_work(capsys):
+    estimators.main(["--backend", "numpy", "--rounds", "1", "iris"])
+    _, there, here, single = capsys.readouterr().out.splitlines()
+    for line in (there, here, single):
+        name, _, rest = line.partition("0.97")
+        assert name.startswith("iris"), line
+        assert " 200.0 " in rest, "iterations"

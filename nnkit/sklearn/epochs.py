@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 200
 """Examples in a batch where its size is "auto"."""
 
+WORTH_CAPTURING = 20
+"""Steps of a single epoch in which capturing one costs less than it saves."""
+
 FIT = 4
 """How far above `make_epochs` the line is that called `fit`: warnings are of it."""
 
@@ -43,18 +46,21 @@ def make_epochs(
     trainer.loss = trainer.optimizer.objective = minimised
     convergence = Convergence(estimator, minimised, random, aside, once)
     estimator._trainer, estimator.n_iter_ = trainer, 0
+    n = len(examples.x)
+    size = _batch_size(estimator, n)
     try:
         trainer.fit(
             examples.x,
             examples.t,
             estimator.max_iter,
-            _batch_size(estimator, len(examples.x)),
+            size,
             sample_weight=examples.weights,
             scale=1,
             seed=0,
             shuffle=estimator.shuffle,
             callbacks=[convergence, *listed(estimator.callbacks or ())],
             progress=False,
+            compile=not once or n > WORTH_CAPTURING * size,
             on_nan="ignore",
         )
     except KeyboardInterrupt:
