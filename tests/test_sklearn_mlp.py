@@ -381,6 +381,7 @@ def test_batches_larger_than_the_data_and_pickles():
     with pytest.warns(UserWarning, match="^batch_size 500 is more than the 150 rows: one batch"):
         mlp = MLPClassifier(4, batch_size=500, max_iter=2, random_state=0).fit(*IRIS)
     again = pickle.loads(pickle.dumps(mlp))
+    assert "_rows" not in vars(again._trainer.progress), "nothing is as long as the data"
     np.testing.assert_array_equal(again.predict_proba(IRIS[0]), mlp.predict_proba(IRIS[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

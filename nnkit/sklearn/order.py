@@ -29,6 +29,10 @@ class Order(Progress):
         """Examples in the order of the next epochs, one after the other."""
         return np.concatenate([self._next() for _ in range(epochs)])
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is as long as the data; a pickled estimator begins its next run anew."""
+        return {name: x for name, x in vars(self).items() if name not in ("random", "_rows")}
+
     def _next(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         if self.shuffle:
             places = np.arange(self.examples)
