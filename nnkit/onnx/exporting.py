@@ -8,8 +8,6 @@ from dataclasses import asdict
 from os import PathLike
 from typing import Any
 
-import numpy as np
-
 import nnkit
 from nnkit.files import atomic
 from nnkit.layers import Sequential
@@ -67,20 +65,22 @@ def export(
     """
     need_onnx()
     trainer = model if isinstance(model, Trainer) else None
-    model = trainer.model if isinstance(model, Trainer) else model
+    model = model.model if isinstance(model, Trainer) else model
     if not isinstance(model, Sequential):
         raise TypeError(f"export takes a Sequential or a Trainer, not {model!r}")
     if dtype not in INPUTS:
         raise ValueError(f"dtype must be {' or '.join(INPUTS)}, not {dtype!r}")
     if probabilities and trainer is None:
-        raise ValueError("probabilities=True needs the loss: give export the trainer, not its model")
+        raise ValueError(
+            "probabilities=True needs the loss: give export the trainer, not its model"
+        )
     loss = None if trainer is None else trainer.loss
     with model.held():
         model.settle()
         shape = _input_shape(model, shape)
         graph = Graph()
         y = _whole(graph, model, shape, dtype, loss if probabilities else None)
-        about = {"inputs": asdict(model.inputs)}
+        about: dict[str, Any] = {"inputs": asdict(model.inputs)}
         if names := _names(class_names, trainer, y.shape):
             about["class_names"] = names
         if loss is not None:

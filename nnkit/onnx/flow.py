@@ -9,7 +9,6 @@ import numpy as np
 from nnkit.onnx.graph import TO_FIRST, TO_LAST
 from nnkit.onnx.nodes import FOLDED, Array, Node, constant, constants_of
 
-
 Turns = tuple[tuple[int, ...], ...]
 """Orders of axes, as Transpose has them, one after the other."""
 

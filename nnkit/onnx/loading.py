@@ -12,7 +12,7 @@ from nnkit.backends import Backend, get_backend
 from nnkit.checkpoint import CheckpointError, damaged
 from nnkit.files.checking import make
 from nnkit.files.paths import expand, open_file
-from nnkit.layers import ChannelsLast, Identity, Sequential
+from nnkit.layers import Identity, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.shapes import HEIGHT, WIDTH, Open
 from nnkit.onnx import read_elementwise, read_images, read_rows  # noqa: F401 - they register
@@ -65,8 +65,8 @@ def _model(proto: Any, backend: Backend) -> Sequential:
     versions = {each.domain or "ai.onnx": each.version for each in proto.opset_import}
     if versions.get("ai.onnx", 0) < LEAST_OPSET:
         raise ValueError(
-            f"its operators are of version {versions.get('ai.onnx')}, and nnkit reads {LEAST_OPSET} "
-            "and later: onnx.version_converter makes newer ones"
+            f"its operators are of version {versions.get('ai.onnx')}, and nnkit reads those from "
+            f"{LEAST_OPSET} on: onnx.version_converter makes newer ones"
         )
     if proto.functions:
         raise ValueError("it has functions: nnkit reads plain nodes")
@@ -79,7 +79,9 @@ def _model(proto: Any, backend: Backend) -> Sequential:
         )
     shape = _shape(inputs[0])
     flow = Flow(graph, inputs[0].name, graph.output[0].name, shape)
-    start = _start(flow, shape, inputs[0].name)
+    start = Value(inputs[0].name, shape)
+    if proto.producer_name != "nnkit":
+        start = _start(flow, shape, start.name)
     reader = Reader(flow)
     takers = flow.takers.get(start.name, [])
     if flow.end != start.name and not takers:
@@ -92,8 +94,6 @@ def _model(proto: Any, backend: Backend) -> Sequential:
         raise ValueError("its output is images with their channels first; nnkit's have them last")
     if end.channels > 1:
         raise ValueError("its output is rows of images whose channels come first: nnkit's are last")
-    if start.first and proto.producer_name == "nnkit":
-        layers.insert(0, ChannelsLast())
     return _built(reader, layers or [Identity()], backend, _inputs(proto, reader))
 
 
@@ -109,31 +109,24 @@ def _shape(tensor: Any) -> tuple[int, ...]:
 
 
 def _start(flow: Flow, shape: tuple[int, ...], name: str) -> Value:
-    """The input: images have their channels first if that is how the first node takes them."""
+    """The input of another program's graph: of images, the channels may lie first."""
     if len(shape) == 3 and _channels_first(flow):
         channels, height, width = shape
-        height, width = (
-            HEIGHT if isinstance(height, Open) else height,
-            WIDTH if isinstance(width, Open) else width,
-        )
+        height = HEIGHT if isinstance(height, Open) else height
+        width = WIDTH if isinstance(width, Open) else width
         return Value(name, (height, width, channels), first=True)
     return Value(name, shape)
 
 
 def _channels_first(flow: Flow) -> bool:
+    """Whether the first node that needs an order takes images with their channels first."""
     for node in flow.nodes:
         turns = next((flow.turned[name] for name in node.data if flow.turned.get(name)), ())
-        if turns:
-            return turns[0] == TO_LAST
+        if turns or node.operator in ("Flatten", "Reshape"):  # the latter take them as they are
+            return turns[:1] == (TO_LAST,)
         if node.operator in IMAGES:
             return True
-        if node.operator in ("Concat", "Softmax", "LogSoftmax"):
-            return bool(node.peek("axis") == 1)
-        if node.operator == "ReduceMean":
-            axes = node.peek("axes")
-            axes = node.constant(1) if axes is None else axes
-            return axes is not None and {int(a) % 4 for a in np.reshape(axes, -1)} == {2, 3}
-    return flow.end_turns[:1] == (TO_LAST,)
+    return False
 
 
 def _inputs(proto: Any, reader: Reader) -> Inputs:

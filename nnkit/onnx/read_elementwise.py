@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +26,7 @@ from nnkit.layers import (
     Tanh,
 )
 from nnkit.onnx.nodes import Array, Node
-from nnkit.onnx.reading import Part, Reader, Value, add, reads
+from nnkit.onnx.reading import Part, Reader, Value, add, as_images, reads
 
 PLAIN: dict[str, Callable[[], Layer]] = {
     "Exp": Exponential,
@@ -69,7 +68,9 @@ def with_usual_numbers(reader: Reader, node: Node, x: Value, parts: list[Part]) 
     for name, value in usual.items():
         found = node.take(name, left_out[name])
         if abs(found - value) > SAME:
-            raise node.refused(f"{name} is {as_float(found)}, but nnkit's {node.operator} has {value}")
+            raise node.refused(
+                f"{name} is {as_float(found)}, but nnkit's {node.operator} has {value}"
+            )
     return add(x, parts, SELU() if selu else HardSigmoid())
 
 
@@ -79,8 +80,9 @@ def prelu(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     slopes = node.reals(1)
     if slopes.size == 1:
         return add(x, parts, PReLU(), weight=slopes.reshape(1))
-    along = (slopes.size, 1, 1) if x.first else (slopes.size,)
-    if slopes.shape[-len(along) :] != along:
+    if slopes.shape[-3:] == (slopes.size, 1, 1):
+        x = as_images(x, parts, node)
+    elif x.first or slopes.shape[-1] != slopes.size:
         raise node.refused(f"slopes of shape {slopes.shape}; nnkit has one for each channel")
     return add(x, parts, PReLU(slopes.size), weight=in_order(slopes.reshape(-1), x.channels))
 
@@ -88,7 +90,10 @@ def prelu(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
 @reads("Softmax", "LogSoftmax")
 def softmax(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     """Softmax along channels or columns."""
-    axis, last = node.take("axis", -1), 1 if x.first or x.pooled else len(x.shape)
+    axis = node.take("axis", -1)
+    if axis in (1, -3) and len(x.shape) == 3:
+        x = as_images(x, parts, node)
+    last = 1 if x.first or x.pooled else len(x.shape)
     if axis not in (last, last - x.rank):
         raise node.refused(f"nnkit's is along channels or columns, not axis {axis}")
     return add(x, parts, Softmax() if node.operator == "Softmax" else LogSoftmax())
@@ -139,5 +144,3 @@ def in_order(array: Array, channels: int, axis: int = 0) -> Array:
     moved = np.moveaxis(array, axis, 0)
     parts = moved.reshape(channels, -1, *moved.shape[1:]).swapaxes(0, 1)
     return np.moveaxis(parts.reshape(moved.shape), 0, axis)
-
-

@@ -124,7 +124,7 @@ def upsample(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     node.expect(antialias=0, keep_aspect_ratio_policy="stretch")
     scales = node.constant(place)
     exact = place == 1 or (places, rounded) == ("asymmetric", "floor")
-    # With whole factors the centres of pixels lead to the same neighbours, however they are rounded.
+    # With whole factors the centres of pixels have the same neighbours, however they are rounded.
     exact = exact or places in (None, "half_pixel", "pytorch_half_pixel")
     if mode != "nearest" or not exact or scales is None or scales.shape != (4,):
         raise node.refused("nnkit repeats pixels alone: mode 'nearest', with scales")

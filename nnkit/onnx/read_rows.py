@@ -32,7 +32,7 @@ def _product(node: Node, x: Value, parts: list[Part], W: Array, b: Array | None)
     W = in_order(W, x.channels)
     bias = {} if b is None else {"bias": np.broadcast_to(b, (1, W.shape[1]))[0]}
     x = replace(x, channels=1)
-    return add(x, parts, Linear(*W.shape, bias=b is not None, init=W), weight=W, **bias)
+    return add(x, parts, Linear(len(W), W.shape[1], b is not None, W), weight=W, **bias)
 
 
 @reads("Gemm")
@@ -119,13 +119,12 @@ def reshape(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     whole = shape in ([-1], [size]) if n in (0, 1) else n == -1 and shape == [size]
     if len(shape) == 1 and whole:
         return flat(x, parts)
-    if n not in (0, -1, 1) or min(shape, default=0) < 1 or prod(shape) != size:
-        raise node.refused(f"nnkit makes rows, or images of rows, not shape {(n, *shape)} of {x.shape}")
-    if len(shape) == 3 and not x.first and x.channels == 1 and not x.pooled:
+    fits = n in (0, -1, 1) and min(shape, default=0) > 0 and prod(shape) == size
+    if fits and len(shape) == 3 and not x.first and x.channels == 1 and not x.pooled:
         return add(x, parts, Image(*shape))
-    if len(shape) == 2 and parts and isinstance(parts[-1].layer, Linear):
+    if fits and len(shape) == 2 and parts and isinstance(parts[-1].layer, Linear):
         return _pieces(reader, node, x, parts, shape)
-    raise node.refused(f"nnkit makes rows, or images of rows, not shape {(n, *shape)} of {x.shape}")
+    raise node.refused(f"nnkit makes rows or images, not shape {(n, *shape)}, of {x.shape}")
 
 
 def _pieces(reader: Reader, node: Node, x: Value, parts: list[Part], shape: list[int]) -> Value:

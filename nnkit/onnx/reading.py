@@ -101,9 +101,8 @@ class Reader:
             met = self.flow.meeting(met, taker.output)
         (node,) = (each for each in self.flow.nodes if each.output == met)
         self._once(node)
-        if node.operator == "Mul" and (gate := self._gate(x, node, takers)):
-            parts.append(Part(gate, {}))
-            return replace(x, name=met)
+        if node.operator == "Mul":
+            return self._gate(x, node, takers, parts)
         if node.operator not in ("Add", "Concat"):
             raise node.refused("nnkit has no layer that does this with several tensors")
         ways, behind = [], []
@@ -114,20 +113,29 @@ class Reader:
             value, more = turned(value, self.flow.turned.get(name, ()), node)
             behind.append(value)
             ways.append([*layers, *more])
-        layer = (_residual if node.operator == "Add" else _concat)(node, ways, behind)
+        if node.operator == "Add":
+            layer, value = _residual(node, *_alike(ways, behind, any(v.first for v in behind)))
+        else:
+            axis = node.take("axis")
+            first = axis in (1, -3) and behind[0].rank == 4 and not behind[0].pooled
+            layer, value = _concat(node, axis, *_alike(ways, behind, first))
         node.done()
         parts.append(Part(layer, {}))
-        shape = layer.output_shape(x.shape)
-        return replace(behind[0], name=met, shape=shape, pooled=behind[0].pooled)
+        return replace(value, name=met, shape=layer.output_shape(x.shape))
 
-    def _gate(self, x: Value, node: Node, takers: list[Node]) -> Layer | None:
-        """``x sigmoid(x)``, where it is that."""
+    def _gate(self, x: Value, node: Node, takers: list[Node], parts: list[Part]) -> Value:
+        """Read ``x sigmoid(x)``, which SiLU is."""
         others = [taker for taker in takers if taker is not node]
         if len(others) != 1 or others[0].operator != "Sigmoid" or len(node.data) != 2:
-            return None
-        self._once(others[0])
-        ends = {x.name, others[0].output}
-        return SiLU() if {self.flow.original(name) for name in node.data} == ends else None
+            raise node.refused("nnkit has no layer that multiplies tensors, but SiLU")
+        (gate,) = others
+        ends = {self.flow.original(name) for name in node.data}
+        if ends != {x.name, gate.output}:
+            raise node.refused("nnkit has no layer that multiplies tensors, but SiLU")
+        self._once(gate)
+        x = self._seen(gate, x, parts)
+        parts.append(Part(SiLU(), {}))
+        return replace(x, name=node.output)
 
 
 def turned(x: Value, turns: Turns, node: Node) -> tuple[Value, list[Layer]]:
@@ -141,33 +149,45 @@ def turned(x: Value, turns: Turns, node: Node) -> tuple[Value, list[Layer]]:
         first = order == TO_FIRST
         if len(x.shape) != 3 or x.pooled or (first and x.first):
             raise node.refused("nnkit turns images alone, from channels first to last or back")
-        if x.first == first:
-            layers.append(ChannelsLast())
-            x = replace(x, shape=layers[-1].output_shape(x.shape))
+        if x.first == first:  # both last
+            x, more = channels_first(x)
+            layers += more
         x = replace(x, first=first)
     return x, layers
 
 
-def _residual(node: Node, ways: list[list[Layer]], behind: list[Value]) -> Layer:
+def _alike(
+    ways: list[list[Layer]], behind: list[Value], first: bool
+) -> tuple[list[list[Layer]], list[Value]]:
+    """Ways behind which images have their channels first, if they are to; see `ChannelsLast`."""
+    if not first or any(len(value.shape) != 3 for value in behind):
+        return ways, behind
+    ends = [channels_first(value) for value in behind]
+    return [[*way, *more] for way, (_, more) in zip(ways, ends, strict=True)], [x for x, _ in ends]
+
+
+def _residual(node: Node, ways: list[list[Layer]], behind: list[Value]) -> tuple[Layer, Value]:
     one, other = behind
     if (one.first, one.channels, one.rank) != (other.first, other.channels, other.rank):
         raise node.refused("it adds numbers of two orders")
     f, around = sorted(ways, key=len, reverse=True)
     if not around:
-        return Residual(*(f or [Identity()]))
-    return Residual(*f, shortcut=_as_one(around))
+        return Residual(*(f or [Identity()])), one
+    return Residual(*f, shortcut=_as_one(around)), one
 
 
-def _concat(node: Node, ways: list[list[Layer]], behind: list[Value]) -> Layer:
-    axis, first = node.take("axis"), behind[0].first
-    last = 1 if first or behind[0].pooled else len(behind[0].shape)
-    if axis not in (last, last - behind[0].rank):
+def _concat(
+    node: Node, axis: int, ways: list[list[Layer]], behind: list[Value]
+) -> tuple[Layer, Value]:
+    value = behind[0]
+    last = 1 if value.first or value.pooled else len(value.shape)
+    if axis not in (last, last - value.rank):
         raise node.refused(f"nnkit joins channels or columns alone, not axis {axis}")
-    if len({(value.first, value.rank) for value in behind}) > 1:
+    if len({(each.first, each.rank) for each in behind}) > 1:
         raise node.refused("it joins numbers of two orders")
-    if any(value.channels > 1 for value in behind):
+    if any(each.channels > 1 for each in behind):
         raise node.refused("it joins rows of images whose channels come first: flatten behind it")
-    return Concat(*map(_as_one, ways))
+    return Concat(*map(_as_one, ways)), value
 
 
 def _as_one(layers: list[Layer]) -> Layer:
@@ -180,15 +200,22 @@ def as_images(x: Value, parts: list[Part], node: Node) -> Value:
     """The value as a node of images takes it, channels first; where they lie last, they are not."""
     if x.pooled or len(x.shape) < 2 or (len(x.shape) == 2 and not x.first):
         raise node.refused(f"it takes images, but is given shape {x.shape} for each example")
-    if x.first:
-        return x
     last = parts[-1].layer if parts else None
-    if isinstance(last, Image) and last.height == 1:  # one channel: first and last are the same
+    if not x.first and isinstance(last, Image) and last.height == 1:
+        # Of one channel: whether it is first or last is the same.
         parts[-1] = Part(Image(last.width, last.channels), {})
         return replace(x, shape=(last.width, last.channels, 1), first=True)
-    parts.append(Part(ChannelsLast(), {}))
-    channels, height, width = x.shape
-    return replace(x, shape=(height, width, channels), first=True)
+    x, layers = channels_first(x)
+    parts += [Part(layer, {}) for layer in layers]
+    return x
+
+
+def channels_first(x: Value) -> tuple[Value, list[Layer]]:
+    """The value as images whose channels are the first axis, and the layer that sees to it."""
+    if x.first:
+        return x, []
+    layer = ChannelsLast()
+    return replace(x, shape=layer.output_shape(x.shape), first=True), [layer]
 
 
 def as_pixels(x: Value, parts: list[Part]) -> Value:
