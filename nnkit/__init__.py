@@ -69,6 +69,6 @@ def __getattr__(name: str) -> Any:
     places = {"CheckpointError": "checkpoint", "load": "loading"}
     if name in places:
         return getattr(import_module(f"nnkit.{places[name]}"), name)
-    if name in ("augment", "checkpoint", "data", "models", "plotting", "schedules"):
+    if name in ("augment", "checkpoint", "data", "models", "onnx", "plotting", "schedules"):
         return import_module(f"nnkit.{name}")
     raise missing(__name__, name, __all__)

@@ -28,7 +28,7 @@ from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 
-COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets", "warm"]
+COMMANDS = ["train", "evaluate", "predict", "plot", "export", "bench", "info", "datasets", "warm"]
 CHECKPOINT = "model.safetensors"
 TINY = ("--epochs", 2, "--batch-size", 16, "--hidden", "8")
 

@@ -13,6 +13,11 @@ Turns = tuple[tuple[int, ...], ...]
 """Orders of axes, as Transpose has them, one after the other."""
 
 
+BATCH = np.array([0])
+"""What is known of a shape ahead: that there are as many examples as there are, which is 0 to
+Reshape."""
+
+
 class Flow:
     """The nodes of a graph that lie between its input and its output, constants computed.
 
@@ -20,9 +25,8 @@ class Flow:
     one here, and who takes it from behind is in `turned`.
     """
 
-    def __init__(self, graph: Any, start: str, end: str, shape: tuple[int, ...]) -> None:
+    def __init__(self, graph: Any, start: str, end: str) -> None:
         self.constants = constants_of(graph)
-        self.start = start
         self._same: dict[str, str] = {}
         self.turned: dict[str, Turns] = {}
         """How the axes of a tensor's original are turned, for those that a Transpose makes."""
@@ -34,7 +38,7 @@ class Flow:
             node = Node(proto, self.constants)
             if unknown := [name for name in node.data if name not in known]:
                 raise node.refused(f"{unknown[0]!r} is made by no node before it")
-            if not self._folded(node, shape):
+            if not self._folded(node):
                 known |= {node.output, *node.others}
         self.end = self.original(end)
         self.end_turns = self.turned.get(end, ())
@@ -45,12 +49,12 @@ class Flow:
         """The tensor of which this one is another view."""
         return self._same.get(name, name)
 
-    def _folded(self, node: Node, shape: tuple[int, ...]) -> bool:
+    def _folded(self, node: Node) -> bool:
         """Keep a node, unless it makes a constant, which is kept then."""
         if node.operator == "Constant":
             self.constants[node.output] = constant(node)
-        elif node.operator == "Shape" and node.data == [self.start]:
-            self.constants[node.output] = np.array((0, *shape))  # 0: as many as there are
+        elif node.operator == "Shape":
+            self.constants[node.output] = BATCH
         elif node.operator in FOLDED and not node.data:
             given: list[Array] = [self.constants[name] for name in node.inputs if name]
             self.constants[node.output] = FOLDED[node.operator](node, *given)

@@ -78,7 +78,7 @@ def _model(proto: Any, backend: Backend) -> Sequential:
             f"it has {len(inputs)} inputs and {len(graph.output)} outputs: a model has one of each"
         )
     shape = _shape(inputs[0])
-    flow = Flow(graph, inputs[0].name, graph.output[0].name, shape)
+    flow = Flow(graph, inputs[0].name, graph.output[0].name)
     start = Value(inputs[0].name, shape)
     if proto.producer_name != "nnkit":
         start = _start(flow, shape, start.name)

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnkit.layers import ChannelsLast, Concat, Identity, Image, Layer, Residual, Sequential, SiLU
+from nnkit.layers import ChannelsLast, Concat, Identity, Image, Layer, Residual, Sequential
 from nnkit.layers.shapes import is_open
+from nnkit.onnx import read_gates
 from nnkit.onnx.flow import Flow, Turns
 from nnkit.onnx.graph import TO_FIRST
 from nnkit.onnx.nodes import Array, Node
@@ -100,9 +101,14 @@ class Reader:
         for taker in takers[1:]:
             met = self.flow.meeting(met, taker.output)
         (node,) = (each for each in self.flow.nodes if each.output == met)
+        if gate := read_gates.find(self.flow, x.name, takers, node):
+            layer, nodes = gate
+            for each in nodes:
+                self._once(each)
+            x = self._seen(nodes[0], x, parts)
+            parts.append(Part(layer, {}))
+            return replace(x, name=nodes[-1].output)
         self._once(node)
-        if node.operator == "Mul":
-            return self._gate(x, node, takers, parts)
         if node.operator not in ("Add", "Concat"):
             raise node.refused("nnkit has no layer that does this with several tensors")
         ways, behind = [], []
@@ -122,20 +128,6 @@ class Reader:
         node.done()
         parts.append(Part(layer, {}))
         return replace(value, name=met, shape=layer.output_shape(x.shape))
-
-    def _gate(self, x: Value, node: Node, takers: list[Node], parts: list[Part]) -> Value:
-        """Read ``x sigmoid(x)``, which SiLU is."""
-        others = [taker for taker in takers if taker is not node]
-        if len(others) != 1 or others[0].operator != "Sigmoid" or len(node.data) != 2:
-            raise node.refused("nnkit has no layer that multiplies tensors, but SiLU")
-        (gate,) = others
-        ends = {self.flow.original(name) for name in node.data}
-        if ends != {x.name, gate.output}:
-            raise node.refused("nnkit has no layer that multiplies tensors, but SiLU")
-        self._once(gate)
-        x = self._seen(gate, x, parts)
-        parts.append(Part(SiLU(), {}))
-        return replace(x, name=node.output)
 
 
 def turned(x: Value, turns: Turns, node: Node) -> tuple[Value, list[Layer]]:
