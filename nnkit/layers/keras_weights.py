@@ -1,4 +1,4 @@
-"""A model's weights as the list that Keras has, and back: its axes are those of nnkit."""
+"""A model's weights as the list that Keras has, and back: its axes are mostly those of nnkit."""
 
 from __future__ import annotations
 
@@ -7,39 +7,56 @@ from typing import Any
 
 from nnkit.dtypes import as_arithmetic
 from nnkit.layers.base import Layer
+from nnkit.layers.convolution import Conv2d
 from nnkit.layers.own_arrays import Array, arrays_of, join, real
+from nnkit.layers.prelu import PReLU
 
 
 def weights(model: Layer) -> list[Array]:
     """What ``set_weights`` takes: the arrays of one layer after the other."""
-    layers = arrays_of(model).values()
-    return [_as_keras(layer, as_arithmetic(a)) for layer, own in layers for a in own.values()]
+    there = _shapes(model)
+    return [
+        as_arithmetic(array).reshape(there[join(path, name)])
+        for path, (_, own) in arrays_of(model).items()
+        for name, array in own.items()
+    ]
 
 
 def state(model: Layer, arrays: Sequence[Any]) -> dict[str, Array]:
     """What `Layer.restore` takes, of what ``get_weights`` gave."""
-    wanted = [
-        (path, layer, name, array)
-        for path, (layer, own) in arrays_of(model).items()
+    mine = {
+        join(path, name): array
+        for path, (_, own) in arrays_of(model).items()
         for name, array in own.items()
-    ]
-    if len(arrays) != len(wanted):
-        raise ValueError(f"there are {len(arrays)} arrays, but the model has {len(wanted)}")
+    }
+    if len(arrays) != len(mine):
+        raise ValueError(f"there are {len(arrays)} arrays, but the model has {len(mine)}")
+    there = _shapes(model)
     found: dict[str, Array] = {}
-    for i, (path, layer, name, mine) in enumerate(wanted):
+    for i, (name, array) in enumerate(mine.items()):
         given = real(f"array {i}", arrays[i])
-        if given.shape not in (mine.shape, _as_keras(layer, mine).shape):
+        if given.shape not in (array.shape, there[name]):
             raise ValueError(
-                f"array {i} has shape {given.shape}, but {join(path, name)} of the model has "
-                f"{mine.shape}"
+                f"array {i} has shape {given.shape}, but {name} of the model has {array.shape}"
             )
-        found[join(path, name)] = given.reshape(mine.shape)
+        found[name] = given.reshape(array.shape)
     return found
 
 
-def _as_keras(layer: Layer, array: Array) -> Array:
-    """A depthwise kernel is (height, width, in, multiplier) there; all else is as it is here."""
-    groups = getattr(layer, "groups", 1)
-    if array.ndim == 4 and groups > 1 and array.shape[2] == 1:
-        return array.reshape(*array.shape[:2], groups, -1)
-    return array
+def _shapes(model: Layer) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays, in Keras."""
+    behind = {layer: shape for _, layer, shape in model.shapes(model.pattern)}
+    return {
+        join(path, name): _shape(layer, array.shape, behind[layer])
+        for path, (layer, own) in arrays_of(model).items()
+        for name, array in own.items()
+    }
+
+
+def _shape(layer: Layer, shape: tuple[int, ...], behind: tuple[int, ...] | None) -> tuple[int, ...]:
+    """A depthwise kernel is (height, width, in, multiplier) there, slopes lie along the images."""
+    if isinstance(layer, Conv2d) and len(shape) == 4 and 1 < layer.groups == layer.in_channels:
+        return (*shape[:2], layer.in_channels, shape[3] // layer.in_channels)
+    if isinstance(layer, PReLU) and behind is not None and len(behind) == 3:
+        return (1, 1, *shape)
+    return shape
