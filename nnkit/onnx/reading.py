@@ -47,6 +47,9 @@ class Part:
     arrays: dict[str, Array]
 
 
+SHARED = "nodes that several ways go through, but not all, nnkit cannot express"
+
+
 class Reader:
     """Makes layers of a graph; `arrays` has what belongs into them when they are in a model."""
 
@@ -60,9 +63,7 @@ class Reader:
     def way(self, x: Value, takers: list[Node], end: str) -> tuple[list[Layer], Value]:
         """The layers from a tensor, first by these nodes, to another."""
         parts: list[Part] = []
-        while x.name != end or takers:
-            if not takers:
-                raise ValueError(f"the tensor {x.name!r} leads to no output")
+        while takers:
             node = takers[0]
             if len(takers) == 1 and len(node.data) == 1:
                 x = self._one(node, self._seen(node, x, parts), parts)
@@ -83,7 +84,7 @@ class Reader:
 
     def _once(self, node: Node) -> None:
         if node.output in self._read:
-            raise node.refused("two ways that meet later go through it, which nnkit cannot express")
+            raise node.refused(SHARED)
         self._read.add(node.output)
         if any(name in self.flow.takers for name in node.others):
             raise node.refused("more than its first output is used")
@@ -115,6 +116,8 @@ class Reader:
         for name in node.data:
             goal = self.flow.original(name)
             mine = [] if goal == x.name else [t for t in takers if self.flow.leads(t.output, goal)]
+            if goal != x.name and not mine:
+                raise node.refused(SHARED)
             layers, value = self.way(x, mine, goal)
             value, more = turned(value, self.flow.turned.get(name, ()), node)
             behind.append(value)
