@@ -146,7 +146,10 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, dict[str, Array]], dict[s
     with damaged(path, "it cannot be used"):
         arrays, metadata = read_tensors(path)
         if "nnkit" not in metadata:
-            raise CheckpointError(f"{path} is a safetensors file, but not one of nnkit's")
+            raise CheckpointError(
+                f"{path} is a safetensors file, but not one of nnkit's; one of PyTorch's "
+                "is read by model.load_weights(path, layout='torch')"
+            )
         config = json.loads(metadata["nnkit"])
         if not isinstance(config, dict):
             raise ValueError("its configuration is no object")

@@ -274,8 +274,8 @@ REFUSED = [
     ([helper.make_node("Scaler", ["x"], ["y"], domain="ai.onnx.ml")], (4,), "node 'y' (Scaler): "
      "nnkit knows no operators of 'ai.onnx.ml'"),
     ([node("Relu", "x", out="a"), node("Tanh", "a", out="b"),
-      node("Concat", "a", "b", "x", axis=1)], (4,), "node 'the Concat' (Concat): nodes that several "
-     "ways go through, but not all, nnkit cannot express"),
+      node("Concat", "a", "b", "x", axis=1)], (4,), "node 'the Concat' (Concat): nodes that "
+     "several ways go through, but not all, nnkit cannot express"),
     ([node("Relu", "x", out="a"), node("Concat", "a", "a", "x", axis=1)], (4,), "node 'the Relu' "
      "(Relu): nodes that several ways go through, but not all, nnkit cannot express"),
 ]  # fmt: skip

@@ -247,6 +247,13 @@ def test_files_that_are_none(tmp_path):
         mlp().load_weights(path, layout="torch")
     with pytest.raises(ValueError, match=r"^layout must be nnkit, torch, keras, not 'tf'$"):
         mlp().load_weights(path, layout="tf")
+    with pytest.raises(TypeError, match=r"^load_weights takes a file, unless layout is 'torch' or"):
+        mlp().load_weights({})
+    theirs = FILES / "torch_cnn.safetensors"
+    with pytest.raises(
+        nnkit.CheckpointError, match=r"read by model\.load_weights\(path, layout='to"
+    ):
+        mlp().load_weights(theirs)
 
 
 @pytest.mark.parametrize(
@@ -265,6 +272,15 @@ def test_orders_that_cannot_be_said(model, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         model.save_weights(tmp_path / "w.safetensors", layout="torch")
     assert not (tmp_path / "w.safetensors").exists()
+
+
+@pytest.mark.parametrize("layout", ["torch", "keras"])
+def test_weights_that_are_not_finite_are_not_written(layout, tmp_path):
+    model = layers(2, 2)
+    model[0].W.value[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"^its 0\.weight holds NaN or infinity$"):
+        model.save_weights(tmp_path / "w", layout=layout)
+    assert not (tmp_path / "w").exists()
 
 
 def test_layers_of_ones_own_and_containers_keep_their_names(tmp_path):

@@ -55,8 +55,8 @@ def export(
 
     trainer = load_trainer(checkpoint, get_backend(backend))
     shape, image = trainer.model.input_shape, trainer.extra.get("image_shape")
-    if shape is None and image is not None:
-        shape = as_taken(trainer.model, tuple(image))
+    if shape is None and image is not None:  # with an axis for a single channel, too
+        shape = as_taken(trainer.model, (*image, 1)[:3])
     try:
         write(trainer, output, shape=shape, dtype=dtype, probabilities=probabilities)
     except ImportError as error:

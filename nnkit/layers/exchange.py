@@ -19,16 +19,23 @@ from nnkit.layers.own_arrays import Array
 LAYOUTS = ("nnkit", "torch", "keras")
 
 
-def check_layout(layout: Any) -> None:
-    """Raise ValueError for a layout that there is not."""
+def check(layout: Any, names: Any, source: Any = "") -> None:
+    """Raise ValueError for a layout that there is not, TypeError for what goes with another."""
     if layout not in LAYOUTS:
         raise ValueError(f"layout must be {', '.join(LAYOUTS)}, not {layout!r}")
+    if names is not None and layout != "torch":
+        raise TypeError(f"names are for layout 'torch': in {layout!r} the order of arrays is known")
+    if layout == "nnkit" and isinstance(source, Mapping | list | tuple):
+        raise TypeError(
+            "load_weights takes a file, unless layout is 'torch' or 'keras'; model.restore(state) "
+            "takes what model.state() gave"
+        )
 
 
 def load(model: Layer, source: Any, layout: str, names: Iterable[str] | None) -> dict[str, Array]:
     """Read weights in a layout, from a file or from the arrays themselves."""
     if layout == "keras":
-        if names is not None or isinstance(source, str | PathLike):
+        if isinstance(source, str | PathLike):
             raise TypeError(
                 "layout 'keras' takes the list that Keras's model.get_weights() returns; for a "
                 "file np.savez(path, *model.get_weights()), then [*np.load(path).values()]"
@@ -61,8 +68,6 @@ def save(model: Layer, path: str | PathLike[str], layout: str, names: Iterable[s
             {name: np.asarray(array, order="C") for name, array in state.items()}, {"format": "pt"}
         )
     else:
-        if names is not None:
-            raise TypeError("layout 'keras' has no names: set_weights goes by the order")
         buffer = io.BytesIO()
         np.savez(buffer, *keras_weights.weights(model))
         made = buffer.getvalue()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from nnkit.dtypes import as_arithmetic
 from nnkit.layers.base import Layer
 from nnkit.layers.convolution import Conv2d
 from nnkit.layers.own_arrays import Array, arrays_of, join, real
@@ -16,7 +15,7 @@ def weights(model: Layer) -> list[Array]:
     """What ``set_weights`` takes: the arrays of one layer after the other."""
     there = _shapes(model)
     return [
-        as_arithmetic(array).reshape(there[join(path, name)])
+        real(join(path, name), array).reshape(there[join(path, name)])
         for path, (_, own) in arrays_of(model).items()
         for name, array in own.items()
     ]

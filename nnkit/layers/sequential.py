@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
-from typing import Any, overload
+from typing import Any, cast, overload
 
 import numpy as np
 
@@ -522,17 +522,18 @@ class Sequential(Layer):
 
         Raises CheckpointError for a file of another network, ValueError for such arrays.
         """
-        exchange.check_layout(layout)
+        exchange.check(layout, names, path)
         if layout != "nnkit":
             with self.held():
                 self.settle()
                 self.restore(exchange.load(self, path, layout, names))
             return
-        tensors, config = checkpoint.read(path)  # type: ignore[arg-type]
+        path = cast("str | PathLike[str]", path)
+        tensors, config = checkpoint.read(path)
         weights = {name: x for name, x in tensors.get("model", {}).items() if name != "counters"}
-        with checkpoint.damaged(path, "its model cannot be read"):  # type: ignore[arg-type]
+        with checkpoint.damaged(path, "its model cannot be read"):
             inputs = make(Inputs, config["model"].get("inputs", {}))
-        with checkpoint.another_network(path):  # type: ignore[arg-type]
+        with checkpoint.another_network(path):
             self.restore(weights)
         self.inputs = inputs
 
@@ -545,7 +546,7 @@ class Sequential(Layer):
         takes it, and `names`, that ``net.state_dict()`` or its names, has the tensors called so.
         "keras" is an .npz file, for ``net.set_weights([*np.load(path).values()])``.
         """
-        exchange.check_layout(layout)
+        exchange.check(layout, names)
         if layout == "nnkit":
             self.save(path)
             return

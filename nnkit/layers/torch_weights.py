@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.dtypes import as_arithmetic
 from nnkit.layers.base import Layer
 from nnkit.layers.orders import orders
 from nnkit.layers.own_arrays import Array, Own, arrays_of, join, real
@@ -25,7 +24,7 @@ def state_dict(model: Layer, names: Iterable[str] | None) -> State:
     paths = dict(zip(layers, _modules_in(names, layers), strict=True))
     made: State = {}
     for path, (layer, own) in layers.items():
-        arrays = turned(layer, {name: as_arithmetic(a) for name, a in own.items()}, order)
+        arrays = turned(layer, {name: real(join(path, name), a) for name, a in own.items()}, order)
         made |= {join(paths[path], name): array for name, array in arrays.items()}
         if counted(layer):
             made[join(paths[path], COUNT)] = np.array(0, np.int64)
