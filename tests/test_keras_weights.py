@@ -46,12 +46,17 @@ def theirs():
     )
 
 
+def listed(path):
+    with np.load(path) as file:
+        return [*file.values()]
+
+
 def test_both_ways(tmp_path):
     pytest.importorskip("keras")
     net, model = theirs(), shaken(ours())
     path = tmp_path / "w.npz"
     model.save_weights(path, layout="keras")
-    net.set_weights([*np.load(path).values()])
+    net.set_weights(listed(path))
     x = np.random.default_rng(0).normal(size=(3, 5, 5, 2)).astype("f")
     np.testing.assert_allclose(net(x), model(x), rtol=1e-4, atol=1e-4)
     again = ours()
@@ -61,17 +66,16 @@ def test_both_ways(tmp_path):
 
 def test_weights_that_keras_wrote():
     """How the file was made: tests/files/README.md."""
-    arrays = dict(np.load(FILES / "keras_cnn.npz"))
-    x, y = arrays.pop("x"), arrays.pop("y")
+    x, y, *arrays = listed(FILES / "keras_cnn.npz")  # names come first
     model = ours()
-    model.load_weights([*arrays.values()], layout="keras")
+    model.load_weights(arrays, layout="keras")
     np.testing.assert_allclose(model(x), y, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_written_comes_back(tmp_path):
     model, again = shaken(ours()), shaken(ours(), seed=1)
     model.save_weights(tmp_path / "w.npz", layout="keras")
-    arrays = [*np.load(tmp_path / "w.npz").values()]
+    arrays = listed(tmp_path / "w.npz")
     assert [a.shape for a in arrays[:7]] == [(3, 3, 2, 4), *[(4,)] * 5, (2, 2, 4, 2)]
     again.load_weights(arrays, layout="keras")
     for name, array in model.state().items():

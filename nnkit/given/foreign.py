@@ -155,7 +155,7 @@ _KEYWORDS = {
     "SoftmaxCrossEntropy and SigmoidCrossEntropy take logits, CategoricalCrossEntropy and "
     "BinaryCrossEntropy probabilities": "from_logits",
     "they are beta1 and beta2": "betas",
-    "accuracy is recorded where the loss has one": "metrics",
+    "accuracy is recorded where the loss has one; figures of your own are given to fit": "metrics",
     "layers are known by their places": "name",
 }
 """Our keyword arguments, or a sentence, and those of others; ours count where a class has them."""

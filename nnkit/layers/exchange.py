@@ -37,8 +37,8 @@ def load(model: Layer, source: Any, layout: str, names: Iterable[str] | None) ->
     if layout == "keras":
         if isinstance(source, str | PathLike):
             raise TypeError(
-                "layout 'keras' takes the list that Keras's model.get_weights() returns; for a "
-                "file np.savez(path, *model.get_weights()), then [*np.load(path).values()]"
+                "layout 'keras' takes the list that Keras's model.get_weights() returns; a file of "
+                "np.savez(path, *model.get_weights()) is read by [*np.load(path).values()]"
             )
         return keras_weights.state(model, [*source])
     if isinstance(source, Mapping):

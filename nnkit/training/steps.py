@@ -210,13 +210,8 @@ class Steps:
         """Gather a batch; forward pass, loss, backward pass."""
         model, counters = self.model, self.optimizer.counters
         x, t = self.batch.gather(self.order, counters, rows)
-        y, gradient = model.run_forward(x), self.batch.gradient[:rows]
-        try:
-            self.loss.measure(model.backend, y, t, gradient, self.log, counters)
-        except Exception as error:
-            error.add_note(f"loss {self.loss!r}")
-            raise
-        model.run_backward(gradient)
+        y = model.run_forward(x)
+        model.run_backward(self.batch.measure(self.loss, y, t, self.log, counters))
 
 
 def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -31,6 +31,7 @@ from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
+from nnkit.training.examples import Examples, prepared
 from nnkit.training.figures import figures
 from nnkit.training.given import (
     check_places,
@@ -42,11 +43,12 @@ from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.keeping import States
 from nnkit.training.loop import Loop
+from nnkit.training.metrics import Function, Metric, Metrics, named
 from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels, warn_of_targets
-from nnkit.training.splitting import split
 from nnkit.training.steps import Steps
+from nnkit.training.weights import ClassWeight, of_examples
 
 
 class Trainer:
@@ -90,6 +92,8 @@ class Trainer:
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
+        self.metrics: Metrics = {}
+        """The figures of one's own that the run computes, by name."""
         self.augment = ()
         self.stop = False
         self.log: Array = None
@@ -120,8 +124,11 @@ class Trainer:
         epochs: int = 5,
         batch_size: int | None = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         validation_split: float | None = None,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
         scale: float | None = None,
         seed: int | None = None,
         shuffle: bool = True,
@@ -148,10 +155,23 @@ class Trainer:
             At least 1; the batch size at most n, and by default 32, or n if that is less. The last
             batch of an epoch may be smaller.
         validation_data
-            (x, t) to evaluate after every epoch.
+            (x, t) to evaluate after every epoch, or (x, t, sample_weight).
         validation_split
             Instead: this part of the examples, such as 0.1, is drawn at random, each class's share
             of labels, and set aside to evaluate after every epoch. The same seed draws the same.
+        sample_weight
+            How much each example counts, (n,), at least 0: one of weight 2 as two of them. Losses
+            and accuracies are weighted means. Only how weights compare matters: they are scaled to
+            a mean of 1, so that the learning rate need not change.
+        class_weight
+            How much the examples of each class count, by label, ``{0: 1, 1: 5}`` (1 where a label
+            has none), or "balanced": as much for each class. Multiplies `sample_weight`; validation
+            data are not weighted by it.
+        metrics
+            Figures of one's own for the history, by name: functions of targets, as they are given
+            here, and answers as `predict` gives them, such as ``{"f1": sklearn.metrics.f1_score}``,
+            or a `Metric`. They are computed after every epoch: of validation data, as "val_f1",
+            where there are any, else of x, as "f1". They see no weights.
         scale
             What to multiply x by, whatever its dtype: 1/255, or 1 for uint8 that is to be taken as
             it is. The model remembers it, or what was decided without it, in `Sequential.inputs`,
@@ -190,9 +210,10 @@ class Trainer:
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
+        given = Examples(x, t, sample_weight, class_weight, validation_data)
         whole = arguments.length(x)
         n = whole - arguments.part(validation_split, whole)
-        callbacks = self._listed(callbacks, progress)
+        callbacks, figures_wanted = self._listed(callbacks, progress), named(metrics)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         changes = augmentation.listed(augment)
         inputs = self.model.inputs if scale is None else Inputs(scale)
@@ -206,12 +227,14 @@ class Trainer:
                 self.epochs_made,
                 accumulate=arguments.count("accumulate", accumulate),
                 validation_split=None if validation_split is None else float(validation_split),
+                weighted=given.weighted,
             )
-            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile, changes)
+            steps, validation = self._prepared(run, given, inputs, compile, changes)
             self._warn_of_misfit(stacklevel=3)
             with self.model.held():  # another thread may save this meanwhile
                 self.history, self.progress, self.augment = History(), run, changes
                 self.schedule, self.log, self._kept = schedule, None, {}
+                self.metrics = figures_wanted
             return self._finish(steps, validation, callbacks, on_nan)
 
     def resume(
@@ -220,7 +243,10 @@ class Trainer:
         t: Any,
         epochs: int | None = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
         compile: bool = True,
@@ -231,9 +257,9 @@ class Trainer:
 
         On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
         changes the total. `schedule` need only be given if the run was loaded from a file and
-        follows a function of your own. `validation_split` and `augment` are those of the run.
-        `progress` and `on_nan` are as in `fit`. Raises RuntimeError if there is no run, ValueError
-        for other data.
+        follows a function of your own. `validation_split` and `augment` are those of the run;
+        weights and metrics are to be given again. `progress` and `on_nan` are as in `fit`. Raises
+        RuntimeError if there is no run, ValueError for other data.
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
@@ -246,14 +272,16 @@ class Trainer:
         if total < run.epoch:
             done = counted(run.epoch, "epoch")
             raise ValueError(f"the run has done {done} already, more than {epochs}")
-        callbacks = self._listed(callbacks, progress)
+        given = Examples(x, t, sample_weight, class_weight, validation_data)
+        if given.weighted != run.weighted:
+            with_ = "with" if run.weighted else "without"
+            raise ValueError(f"the run was {with_} sample_weight or class_weight: resume it so")
+        callbacks, figures_wanted = self._listed(callbacks, progress), named(metrics)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
-            steps, validation = self._prepared(
-                run, x, t, inputs, validation_data, compile, self.augment
-            )
-            run.epochs = total
+            steps, validation = self._prepared(run, given, inputs, compile, self.augment)
+            run.epochs, self.metrics = total, figures_wanted
             if schedule is not None:
                 self.schedule = schedule
             return self._finish(steps, validation, callbacks, on_nan)
@@ -287,25 +315,14 @@ class Trainer:
     def _prepared(
         self,
         run: Progress,
-        x: Any,
-        t: Any,
+        given: Examples,
         inputs: Inputs,
-        validation_data: tuple[Any, Any] | None,
         capture: bool,
         augment: Augment,
     ) -> tuple[Steps, Data | None]:
         """Check all that a run needs; nothing of it has begun yet."""
         model, loss, optimizer = self.model, self.loss, self.optimizer
-        data, validation = Data(model, loss, x, t, inputs), None
-        if validation_data is not None:
-            if run.validation_split is not None:
-                raise ValueError("give validation_data or validation_split, not both")
-            pair = arguments.pair(validation_data)
-            validation = Data(model, loss, *pair, data.fitted, "validation x")
-        elif run.validation_split is not None:
-            targets = np.asarray(model.backend.to_numpy(t) if model.backend.owns(t) else t)
-            rows, aside = split(targets, len(data) - run.examples, run.seed)
-            data, validation = data.part(rows), data.part(aside)
+        data, validation = prepared(model, loss, given, run, inputs)
         with model.held():
             optimizer.attach(model)
         run.check()
@@ -313,7 +330,7 @@ class Trainer:
         steps = Steps(model, loss, optimizer, data, *how)
         if run is not self.progress:  # a fit: what is resumed has been told of
             warn_of_pixels(data.x, data.fitted, inputs.high is None)
-            warn_of_targets(data.x, t, data.fitted)
+            warn_of_targets(data.x, given.t, data.fitted)
         model.inputs = data.fitted
         return steps, validation
 
@@ -362,15 +379,26 @@ class Trainer:
     # ------------------------------------------------------------------ using the model
 
     @compilation_shown()
-    def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+    def evaluate(
+        self,
+        x: Any,
+        t: Any,
+        batch_size: int = EVALUATION_BATCH,
+        *,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
+    ) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples.
 
-        x is scaled as it was in `fit`. Warns of examples far outside of those fitted on, and of
-        outputs that are NaN.
+        x is scaled as it was in `fit`; weights and metrics are as there. Warns of examples far
+        outside of those fitted on, and of outputs that are NaN.
         """
-        size = arguments.count("batch_size", batch_size)
-        data = Data(self.model, self.loss, x, t, self.model.inputs)
-        found = evaluate(self.model, self.loss, data, size, self.workspace)
+        size, figures_wanted = arguments.count("batch_size", batch_size), named(metrics)
+        model, loss = self.model, self.loss
+        data = Data(model, loss, x, t, model.inputs)
+        data.weigh(of_examples(model.backend, loss, t, sample_weight, class_weight))
+        found = evaluate(model, loss, data, size, self.workspace, figures_wanted)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")
         return found
@@ -446,9 +474,10 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
-        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log")
+        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log", "metrics")
         rest = {k: v for k, v in vars(self).items() if k not in passing}
         return {**rest, "log": log, "_kept": self.kept()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock(), _callbacks=())
+        self.metrics = {}
