@@ -169,7 +169,7 @@ from nnkit.cli import main
 try:
     main()
 finally:
-    heavy = {"numba", "cupy", "matplotlib", "PIL", "tqdm", "pooch", "requests"}
+    heavy = {"numba", "cupy", "matplotlib", "onnx", "PIL", "tqdm", "pooch", "requests"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     command = [sys.executable, "-c", code, "--help"]

@@ -19,7 +19,8 @@ from nnkit.onnx import read_elementwise, read_images, read_rows  # noqa: F401 - 
 from nnkit.onnx.flow import Flow
 from nnkit.onnx.graph import TO_LAST, need_onnx
 from nnkit.onnx.nodes import LEAST_OPSET
-from nnkit.onnx.reading import Reader, Value, turned
+from nnkit.onnx.reading import Reader
+from nnkit.onnx.values import Value, turned
 
 IMAGES = {
     *("Conv", "ConvTranspose", "MaxPool", "AveragePool", "GlobalAveragePool"),

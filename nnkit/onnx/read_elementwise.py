@@ -25,8 +25,10 @@ from nnkit.layers import (
     Step,
     Tanh,
 )
-from nnkit.onnx.nodes import Array, Node
-from nnkit.onnx.reading import Part, Reader, Value, add, as_images, reads
+from nnkit.layers.orders import channels_last
+from nnkit.onnx.nodes import Node
+from nnkit.onnx.reading import Reader, reads
+from nnkit.onnx.values import Part, Value, add, as_images
 
 PLAIN: dict[str, Callable[[], Layer]] = {
     "Exp": Exponential,
@@ -84,7 +86,7 @@ def prelu(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
         x = as_images(x, parts, node)
     elif x.first or slopes.shape[-1] != slopes.size:
         raise node.refused(f"slopes of shape {slopes.shape}; nnkit has one for each channel")
-    return add(x, parts, PReLU(slopes.size), weight=in_order(slopes.reshape(-1), x.channels))
+    return add(x, parts, PReLU(slopes.size), weight=channels_last(slopes.reshape(-1), x.channels))
 
 
 @reads("Softmax", "LogSoftmax")
@@ -135,12 +137,3 @@ def _number(node: Node, index: int) -> float | None:
 def as_float(number: float) -> float:
     """The decimal number that a float32 attribute was written as: 0.01, not 0.009999999776."""
     return float(str(np.float32(number)))
-
-
-def in_order(array: Array, channels: int, axis: int = 0) -> Array:
-    """Numbers of rows that had their channels first, with them last, along an axis."""
-    if channels == 1:
-        return array
-    moved = np.moveaxis(array, axis, 0)
-    parts = moved.reshape(channels, -1, *moved.shape[1:]).swapaxes(0, 1)
-    return np.moveaxis(parts.reshape(moved.shape), 0, axis)

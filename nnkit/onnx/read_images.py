@@ -15,7 +15,8 @@ from nnkit.layers import (
 )
 from nnkit.layers.windows import same
 from nnkit.onnx.nodes import Node
-from nnkit.onnx.reading import Part, Reader, Value, add, as_images, as_pixels, reads
+from nnkit.onnx.reading import Reader, reads
+from nnkit.onnx.values import Part, Value, add, as_images, as_pixels
 
 KERNEL_TO_LAST = (2, 3, 1, 0)
 """How the axes of (out, in, height, width) become (height, width, in, out)."""

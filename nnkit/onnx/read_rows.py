@@ -18,10 +18,12 @@ from nnkit.layers import (
     Linear,
     Maxout,
 )
+from nnkit.layers.orders import channels_last
 from nnkit.layers.shapes import is_open
 from nnkit.onnx.nodes import Array, Node
-from nnkit.onnx.read_elementwise import as_float, in_order
-from nnkit.onnx.reading import Part, Reader, Value, add, as_images, reads
+from nnkit.onnx.read_elementwise import as_float
+from nnkit.onnx.reading import Reader, reads
+from nnkit.onnx.values import Part, Value, add, as_images
 
 
 def _product(node: Node, x: Value, parts: list[Part], W: Array, b: Array | None) -> Value:
@@ -29,7 +31,7 @@ def _product(node: Node, x: Value, parts: list[Part], W: Array, b: Array | None)
         raise node.refused("nnkit has x @ W alone, with a matrix W of weights")
     if len(x.shape) != 1 or x.pooled:
         raise node.refused(f"Linear takes rows of numbers, but is given shape {x.shape}")
-    W = in_order(W, x.channels)
+    W = channels_last(W, x.channels)
     bias = {} if b is None else {"bias": np.broadcast_to(b, (1, W.shape[1]))[0]}
     x = replace(x, channels=1)
     return add(x, parts, Linear(len(W), W.shape[1], b is not None, W), weight=W, **bias)
@@ -73,7 +75,7 @@ def batch_norm(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value
     eps, kept = node.take("epsilon", 1e-5), node.take("momentum", 0.9)
     momentum = round(1 - kept, 6) if 0 <= kept < 1 else 0.1
     names = ("weight", "bias", "running_mean", "running_var")
-    arrays = {name: in_order(node.reals(i), x.channels) for i, name in enumerate(names, 1)}
+    arrays = {name: channels_last(node.reals(i), x.channels) for i, name in enumerate(names, 1)}
     if (arrays["running_var"] < 0).any():
         raise node.refused("a variance is negative")
     rows = len(x.shape) == 1 and not x.pooled
@@ -88,8 +90,8 @@ def layer_norm(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value
     node.expect(stash_type=1)
     if len(x.shape) != 1 or x.pooled or node.take("axis", -1) not in (-1, 1):
         raise node.refused("nnkit's LayerNorm is of rows of numbers")
-    weight = in_order(node.reals(1), x.channels)
-    bias = in_order(node.reals(2), x.channels) if node.constant(2) is not None else weight * 0
+    weight = channels_last(node.reals(1), x.channels)
+    bias = channels_last(node.reals(2), x.channels) if node.constant(2) is not None else weight * 0
     layer = LayerNorm(weight.size, as_float(node.take("epsilon", 1e-5)))
     return add(x, parts, layer, weight=weight, bias=bias)
 
