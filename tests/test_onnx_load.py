@@ -35,12 +35,12 @@ def chain(*nodes, end="y"):
     return made
 
 
-def proto(nodes, size, /, kind=TensorProto.FLOAT, **constants):
+def proto(nodes, size, /, kind=TensorProto.FLOAT, batch="b", **constants):
     return helper.make_model(
         helper.make_graph(
             nodes,
             "g",
-            [helper.make_tensor_value_info("x", kind, ["b", *size])],
+            [helper.make_tensor_value_info("x", kind, [batch, *size])],
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
             [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()],
         ),
@@ -101,21 +101,51 @@ def test_activations_and_normalisation(same):
     )
 
 
-def test_activations_that_are_spelt_out(same):
-    root, one, half = np.float32(2**0.5), np.float32(1), np.float32(0.5)
-    nodes = [
-        node("Div", "x", "root", out="a"),
-        node("Erf", "a", out="b"),
-        node("Add", "b", "one", out="c"),
-        node("Mul", "x", "c", out="d"),
-        node("Mul", "d", "half", out="gelu"),
-        node("Abs", "gelu", out="e"),
-        node("Add", "one", "e", out="f"),
-        node("Div", "gelu", "f", out="softsign"),
-        node("Sigmoid", "softsign", out="g"),
-        node("Mul", "g", "softsign"),
-    ]
-    assert same(nodes, (4,), root=root, one=one, half=half) == "GELU Softsign SiLU"
+def spelt(formula):
+    """Nodes of a formula such as ("Mul", "x", 0.5), and its numbers by name."""
+    nodes, numbers = [], {}
+
+    def tensor(each, out=None):
+        if isinstance(each, float):
+            numbers.setdefault(f"c{each}", np.float32(each))
+            return f"c{each}"
+        if isinstance(each, str):
+            return each
+        made = node(each[0], *map(tensor, each[1:]), out=out or f"t{len(nodes)}")
+        made.output[0] = out or f"t{len(nodes)}"
+        nodes.append(made)
+        return made.output[0]
+
+    tensor(formula, "y")
+    return nodes, numbers
+
+
+GATE = ("Add", 1.0, ("Erf", ("Div", "x", 2**0.5)))
+CUBE = ("Mul", 0.044715, ("Pow", "x", 3.0))
+TANH = ("Add", ("Tanh", ("Mul", ("Add", "x", CUBE), (2 / np.pi) ** 0.5)), 1.0)
+SQUARED = ("Mul", "x", ("Mul", "x", "x"))
+TANH_OF_PRODUCTS = (
+    "Add", ("Tanh", ("Mul", (2 / np.pi) ** 0.5, ("Add", "x", ("Mul", SQUARED, 0.044715)))), 1.0
+)  # fmt: skip
+SPELT = [
+    (("Mul", ("Sigmoid", "x"), "x"), "SiLU"),
+    (("Div", "x", ("Add", 1.0, ("Abs", "x"))), "Softsign"),
+    (("Where", ("Greater", "x", 20.0), "x", ("Softplus", "x")), "Softplus"),
+    (("Mul", ("Mul", "x", GATE), 0.5), "GELU"),
+    (("Mul", ("Mul", "x", 0.5), GATE), "GELU"),
+    (("Mul", ("Mul", GATE, 0.5), "x"), "GELU"),
+    (("Mul", ("Mul", "x", 0.5), TANH), "GELU"),
+    (("Mul", 0.5, ("Mul", "x", TANH_OF_PRODUCTS)), "GELU"),
+]
+
+
+@pytest.mark.parametrize(("formula", "layer"), SPELT)
+def test_activations_that_are_spelt_out(formula, layer, same):
+    nodes, numbers = spelt(formula)
+    assert same(nodes, (4,), **numbers) == layer
+    (nodes[-1].output[0],) = ("z",)
+    nodes.append(node("Relu", "z"))
+    assert same(nodes, (4,), **numbers) == f"{layer} ReLU"
 
 
 def test_what_inputs_are_multiplied_by(same, tmp_path):
@@ -160,7 +190,7 @@ CNN = {
 }
 FLATTENING = {
     "Flatten": [node("Flatten", "h7", out="h8")],
-    "Reshape": [node("Reshape", "h7", "shape", out="h8")],
+    "Reshape": [node("Reshape", "h7", "shape", out="h8", allowzero=1)],
     "view": [
         node("Shape", "h7", out="s"),
         helper.make_node("Constant", [], ["zero"], value_int=0),
@@ -180,6 +210,11 @@ def test_images_with_their_channels_first(same, how):
     assert layers == (
         "Conv2d BatchNorm2d PReLU MaxPool2d Conv2d AvgPool2d Flatten BatchNorm1d PReLU Linear"
     )
+
+
+def test_a_graph_made_for_some_number_of_examples_takes_any(same):
+    nodes = chain(("Reshape", "shape"), ("Gemm", "a"))
+    assert same(nodes, (2, 3), batch=3, shape=np.array([3, 6]), a=weights(6, 2)) == "Flatten Linear"
 
 
 def test_ways_that_part_and_meet(same):
@@ -298,10 +333,6 @@ def test_what_is_refused(nodes, shape, message, tmp_path):
     assert str(error.value) == f"{path}: nnkit cannot read it as a model: {message}"
 
 
-def external(made):
-    made.graph.initializer[0].data_location = TensorProto.EXTERNAL
-
-
 def huge(made):
     made.graph.initializer[0].dims[:] = [2**40, 2**40]
 
@@ -317,7 +348,6 @@ def function(made):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (external, r"its a lies in another file: save it in one, with onnx\.save\(model, path, "),
         (huge, r"nnkit cannot read it as a model: "),
         (two, r"it has 1 inputs and 2 outputs: a model has one of each$"),
         (function, r"it has functions: nnkit reads plain nodes$"),
@@ -331,6 +361,45 @@ def function(made):
 def test_files_that_are_odd(change, message, tmp_path):
     made = proto([node("MatMul", "x", "a")], (4,), a=weights(4, 2))
     change(made)
+    (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(nnkit.CheckpointError, match=message):
+        nnkit.onnx.load(tmp_path / "m.onnx")
+
+
+def external(made, **place):
+    """Move the weights of a model into the file weights.bin, and say that they lie there."""
+    (tensor,) = made.graph.initializer
+    data = tensor.raw_data
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in ({"location": "weights.bin", "offset": "4"} | place).items():
+        tensor.external_data.add(key=key, value=value)
+    return bytes(4) + data
+
+
+def test_weights_in_a_file_beside_it(tmp_path):
+    path, W = tmp_path / "m.onnx", weights(4, 2)
+    made = proto([node("MatMul", "x", "a")], (4,), a=W)
+    (tmp_path / "weights.bin").write_bytes(external(made))
+    path.write_bytes(made.SerializeToString())
+    np.testing.assert_array_equal(nnkit.onnx.load(path, "numpy")[0].W.value, W)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({"offset": "5"}, "weights.bin is too short for its a$"),
+        ({"offset": "-4"}, "weights.bin is too short for its a$"),
+        ({"location": "../weights.bin"}, r"its a lies in '\.\./weights\.bin': nnkit reads files"),
+        ({"location": "link.bin"}, "its a lies in 'link.bin': nnkit reads files of the same"),
+        ({"location": ""}, "its a lies in ''"),
+    ],
+)  # fmt: skip
+def test_weights_in_other_files(place, message, tmp_path):
+    made = proto([node("MatMul", "x", "a")], (4,), a=weights(4, 2))
+    (tmp_path / "weights.bin").write_bytes(external(made, **place))
+    if place.get("location") == "link.bin":
+        (tmp_path / "link.bin").symlink_to("weights.bin")
     (tmp_path / "m.onnx").write_bytes(made.SerializeToString())
     with pytest.raises(nnkit.CheckpointError, match=message):
         nnkit.onnx.load(tmp_path / "m.onnx")

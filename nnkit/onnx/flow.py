@@ -25,14 +25,18 @@ class Flow:
     one here, and who takes it from behind is in `turned`.
     """
 
-    def __init__(self, graph: Any, start: str, end: str) -> None:
+    def __init__(self, graph: Any, start: str, end: str, batch: int) -> None:
         self.constants = constants_of(graph)
+        self.batch = batch
+        """How many examples the graph was made for; 0: any number."""
         self._same: dict[str, str] = {}
         self.turned: dict[str, Turns] = {}
         """How the axes of a tensor's original are turned, for those that a Transpose makes."""
         self.nodes: list[Node] = []
         self.last_turn: Node
         """The last Transpose."""
+        self.makers: dict[str, Node] = {}
+        """The node that each tensor is made by."""
         known = {start}
         for proto in graph.node:
             node = Node(proto, self.constants)
@@ -63,6 +67,7 @@ class Flow:
                 self._turn(node)
             else:
                 self.nodes.append(node)
+                self.makers[node.output] = node
             return False
         return True
 

@@ -16,6 +16,7 @@ from nnkit.layers import Identity, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.shapes import HEIGHT, WIDTH, Open
 from nnkit.onnx import read_elementwise, read_images, read_rows  # noqa: F401 - they register
+from nnkit.onnx.external import bring_in
 from nnkit.onnx.flow import Flow
 from nnkit.onnx.graph import TO_LAST, need_onnx
 from nnkit.onnx.nodes import LEAST_OPSET
@@ -46,6 +47,7 @@ def load(path: str | PathLike[str], backend: str | Backend | None = None) -> Seq
         data = file.read()
     proto = _parsed(path, data)
     with damaged(path, "nnkit cannot read it as a model"):
+        bring_in(proto.graph, expand(path).parent)
         return _model(proto, get_backend(backend))
 
 
@@ -79,7 +81,8 @@ def _model(proto: Any, backend: Backend) -> Sequential:
             f"it has {len(inputs)} inputs and {len(graph.output)} outputs: a model has one of each"
         )
     shape = _shape(inputs[0])
-    flow = Flow(graph, inputs[0].name, graph.output[0].name)
+    batch = inputs[0].type.tensor_type.shape.dim[0].dim_value
+    flow = Flow(graph, inputs[0].name, graph.output[0].name, batch)
     start = Value(inputs[0].name, shape)
     if proto.producer_name != "nnkit":
         start = _start(flow, shape, start.name)

@@ -84,18 +84,13 @@ class Node:
 
 
 def constants_of(graph: Any) -> dict[str, Array]:
-    """The weights of a graph, by name; raises ValueError for those that lie in other files."""
-    from onnx import TensorProto, numpy_helper
+    """The weights of a graph, by name."""
+    from onnx import numpy_helper
 
     if graph.sparse_initializer:
         raise ValueError("it has sparse weights")
     found = {}
     for tensor in graph.initializer:
-        if tensor.data_location == TensorProto.EXTERNAL:
-            raise ValueError(
-                f"its {tensor.name} lies in another file: save it in one, with onnx.save(model, "
-                "path, save_as_external_data=False)"
-            )
         found[tensor.name] = numpy_helper.to_array(tensor)
     return found
 

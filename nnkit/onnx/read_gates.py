@@ -1,67 +1,76 @@
-"""Activations that graphs spell out: x, and something made of it, which meet again."""
+"""Activations that graphs spell out, where ways part at x and meet again: SiLU, GELU, softsign."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import sqrt
-from typing import NamedTuple
+from itertools import permutations
+from math import pi, sqrt
+from typing import Any
 
-from nnkit.layers import GELU, Layer, SiLU, Softsign
+from nnkit.layers import GELU, Layer, SiLU, Softplus, Softsign
 from nnkit.onnx.flow import Flow
 from nnkit.onnx.nodes import Node
 
+X = "x"
+Formula = Any
+"""X, a number, or an operator with its arguments."""
 
-class Gate(NamedTuple):
-    """``x`` and what is made of it, joined."""
-
-    join: str
-    way: tuple[tuple[str, float | None], ...]
-    """Operators between x and the meeting, each with its number, if it has one."""
-    layer: Callable[[], Layer]
-    factor: float = 1.0
-    """What is multiplied by behind it."""
+COMMUTING = ("Add", "Mul")
+NEAR = 1e-6
+"""How near a number must be to that of a formula, relatively: it is of float32."""
 
 
-GATES = [
-    Gate("Mul", (("Sigmoid", None),), SiLU),
-    Gate("Div", (("Abs", None), ("Add", 1.0)), Softsign),
-    Gate("Mul", (("Div", sqrt(2)), ("Erf", None), ("Add", 1.0)), GELU, 0.5),
+def _half_of_x_times(gate: Formula) -> list[Formula]:
+    return [
+        ("Mul", ("Mul", X, gate), 0.5),
+        ("Mul", ("Mul", X, 0.5), gate),
+        ("Mul", X, ("Mul", gate, 0.5)),
+    ]
+
+
+ERF = ("Add", ("Erf", ("Div", X, sqrt(2))), 1.0)
+CUBES = [("Pow", X, 3.0), ("Mul", X, ("Mul", X, X))]
+TANHS = [
+    ("Add", ("Tanh", ("Mul", ("Add", X, ("Mul", cube, 0.044715)), sqrt(2 / pi))), 1.0)
+    for cube in CUBES
 ]
-"""SiLU; softsign and the exact GELU as PyTorch writes them where the operators have no name."""
+FORMULAS: list[tuple[Formula, Callable[[], Layer]]] = [
+    (("Mul", X, ("Sigmoid", X)), SiLU),
+    (("Div", X, ("Add", ("Abs", X), 1.0)), Softsign),
+    (("Where", ("Greater", X, 20.0), X, ("Softplus", X)), Softplus),
+    *((formula, GELU) for formula in _half_of_x_times(ERF)),
+    *((each, lambda: GELU(True)) for tanh in TANHS for each in _half_of_x_times(tanh)),
+]
+"""As PyTorch writes them, where the operators have no name of their own."""
 
 
 def find(flow: Flow, x: str, takers: list[Node], join: Node) -> tuple[Layer, list[Node]] | None:
-    """The activation of a tensor that a node ends, and the nodes that it is made of."""
-    way: list[Node] = []
-    behind = [taker for taker in takers if taker is not join]
-    while len(behind) == 1 and behind[0] is not join:
-        way += behind
-        behind = flow.takers.get(way[-1].output, [])
-    ends = [flow.original(name) for name in join.data]
-    if not way or behind != [join] or ends not in ([x, way[-1].output], [way[-1].output, x]):
-        return None
-    for gate in GATES:
-        numbered = [*zip(way, gate.way, strict=False)]
-        same = len(way) == len(gate.way) and all(_is(node, each) for node, each in numbered)
-        if not same or join.operator != gate.join or (gate.join == "Div" and ends[0] != x):
-            continue
-        nodes = [*way, join]
-        if gate.factor != 1:
-            nodes += flow.takers.get(join.output, [])
-            if len(nodes) != len(way) + 2 or not _is(nodes[-1], ("Mul", gate.factor)):
-                continue
-        return gate.layer(), nodes
+    """The activation of a tensor that ends in a node, or right behind it, and its nodes."""
+    for root in (join, *flow.takers.get(join.output, [])[:1]):
+        for formula, layer in FORMULAS:
+            nodes = _matched(flow, root.output, formula, x)
+            if nodes and join in nodes and all(taker in nodes for taker in takers):
+                return layer(), nodes
     return None
 
 
-def _is(node: Node, wanted: tuple[str, float | None]) -> bool:
-    operator, number = wanted
-    if node.operator != operator or len(node.data) != 1:
-        return False
-    if number is None:
-        return len(node.inputs) == 1
-    index = 1 if operator == "Div" or node.inputs[0] in node.data else 0
-    if len(node.inputs) != 2 or node.inputs[index] in node.data:
-        return False
-    found = node.reals(index)
-    return found.size == 1 and abs(float(found.reshape(-1)[0]) - number) < 1e-6
+def _matched(flow: Flow, name: str, formula: Formula, x: str) -> list[Node] | None:
+    """The nodes that a tensor is made by, if it is this formula of x; that of the tensor last."""
+    if formula == X:
+        return [] if flow.original(name) == x else None
+    if isinstance(formula, float):
+        array = flow.constants.get(name)
+        if array is None or array.size != 1:
+            return None
+        return [] if abs(array.item() - formula) <= NEAR * formula else None
+    operator, *arguments = formula
+    node = flow.makers.get(name)
+    if node is None or node.operator != operator or len(node.inputs) != len(arguments):
+        return None
+    for order in permutations(node.inputs) if operator in COMMUTING else [node.inputs]:
+        pairs = zip(order, arguments, strict=True)
+        found = [_matched(flow, given, argument, x) for given, argument in pairs]
+        if None not in found:
+            node.done()
+            return [*dict.fromkeys(each for nodes in found for each in nodes or []), node]
+    return None

@@ -42,7 +42,8 @@ def gemm(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     """Linear."""
     node.expect(transA=0)
     W = node.reals(1).T if node.take("transB", 0) else node.reals(1)
-    b = node.reals(2) * as_float(node.take("beta", 1)) if node.constant(2) is not None else None
+    beta = as_float(node.take("beta", 1))
+    b = None if node.constant(2) is None else node.reals(2) * beta
     return _product(node, x, parts, W * as_float(node.take("alpha", 1)), b)
 
 
@@ -115,13 +116,14 @@ def flat(x: Value, parts: list[Part]) -> Value:
 @reads("Reshape")
 def reshape(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     """Flatten, Image, or the pieces of Maxout."""
-    node.expect(allowzero=0)
-    n, *shape = node.integers(1) or ()
+    node.take("allowzero")  # nobody has no numbers: a 0 is as many examples as there are
+    n, *shape = node.integers(1) or (0,)
+    all_of_them = (0, reader.flow.batch)
     size = None if is_open(x.shape) else prod(x.shape)
-    whole = shape in ([-1], [size]) if n in (0, 1) else n == -1 and shape == [size]
+    whole = shape in ([-1], [size]) if n in all_of_them else n == -1 and shape == [size]
     if len(shape) == 1 and whole:
         return flat(x, parts)
-    fits = n in (0, -1, 1) and min(shape, default=0) > 0 and prod(shape) == size
+    fits = n in (-1, *all_of_them) and min(shape, default=0) > 0 and prod(shape) == size
     if fits and len(shape) == 3 and not x.first and x.channels == 1 and not x.pooled:
         return add(x, parts, Image(*shape))
     if fits and len(shape) == 2 and parts and isinstance(parts[-1].layer, Linear):

@@ -56,7 +56,7 @@ class Reader:
 
     def _seen(self, node: Node, x: Value, parts: list[Part]) -> Value:
         """The value as a node takes it: turned, if it takes it from a Transpose."""
-        (name,) = node.data
+        name = next(name for name in node.data if self.flow.original(name) == x.name)
         x, layers = turned(x, self.flow.turned.get(name, ()), node)
         parts += [Part(layer, {}) for layer in layers]
         return x
