@@ -1,8 +1,13 @@
 """nnkit: textbook neural networks at full speed, on NumPy, Numba and CUDA."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from nnkit import activations, layers, losses, optimizers
+from nnkit import checkout  # noqa: F401 - before anything that needs the kernels
+
+# isort: split
+
+from nnkit import activations, callbacks, layers, losses, optimizers
 from nnkit.backends import (
     Backend,
     BackendUnavailableError,
@@ -14,18 +19,26 @@ from nnkit.backends import (
     set_precision,
     use_backend,
 )
-from nnkit.given.missing import missing
+from nnkit.callbacks import *
+from nnkit.given.missing import is_module, missing
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.layers import *
 from nnkit.layers.activations import *
 from nnkit.losses import *
 from nnkit.optimizers import *
 from nnkit.parameters import Parameter
-from nnkit.progress import ProgressBar
 from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
-from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Metric, Trainer
+from nnkit.training import DivergenceError, History, Metric, Trainer
 
 if TYPE_CHECKING:
+    from nnkit import augment as augment
+    from nnkit import checkpoint as checkpoint
+    from nnkit import data as data
+    from nnkit import initializers as initializers
+    from nnkit import models as models
+    from nnkit import onnx as onnx
+    from nnkit import plotting as plotting
+    from nnkit import schedules as schedules
     from nnkit.checkpoint import CheckpointError
     from nnkit.loading import load
 
@@ -35,17 +48,14 @@ __all__ = [
     "Backend",
     "BackendUnavailableError",
     "CacheWarning",
-    "Callback",
     "CheckpointError",
     "DataWarning",
     "DivergenceError",
     "DivergenceWarning",
-    "EarlyStopping",
     "GradientCheck",
     "History",
     "Metric",
     "Parameter",
-    "ProgressBar",
     "Trainer",
     "activations",
     "available_backends",
@@ -58,18 +68,23 @@ __all__ = [
     "set_precision",
     "use_backend",
 ]
+__all__ += callbacks.__all__
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program says what is shown
 
-def __getattr__(name: str) -> Any:
-    """Import what not every program needs when it is first asked for."""
-    from importlib import import_module
 
-    places = {"CheckpointError": "checkpoint", "load": "loading"}
-    if name in places:
-        return getattr(import_module(f"nnkit.{places[name]}"), name)
-    if name in ("augment", "checkpoint", "data", "models", "onnx", "plotting", "schedules"):
-        return import_module(f"nnkit.{name}")
-    raise missing(__name__, name, __all__)
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Import what not every program needs when it is first asked for."""
+        from importlib import import_module
+
+        places = {"CheckpointError": "checkpoint", "load": "loading"}
+        if name in places:
+            return getattr(import_module(f"nnkit.{places[name]}"), name)
+        if is_module(__name__, name):
+            return import_module(f"nnkit.{name}")
+        raise missing(__name__, name, __all__)

@@ -149,15 +149,16 @@ def _scaled(graph: Graph, model: Sequential, shape: Shape, dtype: str) -> str:
 
 def _names(given: Sequence[str] | None, trainer: Trainer | None, outputs: Shape) -> list[str]:
     """Names of all outputs, or none; those of a checkpoint may be fewer, and numbers follow."""
-    known = isinstance(outputs[-1], Open) or len(outputs) != 1
+    width = None if len(outputs) != 1 or isinstance(outputs[0], Open) else outputs[0]
     if given is not None:
         names = [*map(str, given)]
-        if not known and len(names) != outputs[0]:
-            raise ValueError(f"{len(names)} class_names for {outputs[0]} outputs")
+        if width is not None and len(names) != width:
+            raise ValueError(f"{len(names)} class_names for {width} outputs")
         return names
-    names = [*map(str, (trainer.extra.get("class_names") or () if trainer is not None else ()))]
-    more = range(len(names), 0 if known or not names else outputs[0])
-    return [*names, *map(str, more)]
+    kept = None if trainer is None else trainer.extra.get("class_names")
+    if not kept:
+        return []
+    return [*map(str, kept), *map(str, range(len(kept), width or 0))]
 
 
 def _file(graph: Graph, shape: Shape, dtype: str, outputs: Shape, about: dict[str, Any]) -> bytes:
