@@ -14,6 +14,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 import nnkit.onnx  # noqa: E402
+from nnkit.onnx.graph import IR_VERSION, OPSET  # noqa: E402
 from nnkit.onnx.translating import TRANSLATIONS  # noqa: E402
 from tests.test_onnx_export import ALL, network  # noqa: E402
 
@@ -33,6 +34,11 @@ def test_the_code_runs(tmp_path, monkeypatch, capsys):
         for block in re.findall(r"```python\n(.*?)```", TEXT, re.S):
             exec(compile(block, PAGE.name, "exec"), names)
     assert re.fullmatch(r"\d\n", capsys.readouterr().out)
+
+
+def test_the_versions_are_those_of_the_code():
+    assert f"opset {OPSET}, of 2023, in files of IR version {IR_VERSION};" in TEXT
+    assert f"opset {OPSET}." in nnkit.onnx.export.__doc__
 
 
 def test_the_table_has_all_layers():

@@ -38,7 +38,7 @@ def export(
 
     The file has one input "x" of shape (n, ...), n being free, and one output "y". Images are
     (n, height, width, channels). Numbers are float32, whatever the model's dtype; the operators are
-    those of `nnkit.onnx.graph.OPSET`.
+    those of opset 20.
 
     Parameters
     ----------

@@ -26,7 +26,9 @@ def translates(*classes: type[Layer]) -> Callable[[Function], Function]:
 
 
 def exporter(cls: type[Layer]) -> Callable[[Function], Function]:
-    """Have a function say what a layer of one's own is in ONNX; a decorator::
+    """Have a function say what a layer of one's own is in ONNX; a decorator.
+
+    ::
 
         @nnkit.onnx.exporter(Square)
         def square(graph, layer, x):
