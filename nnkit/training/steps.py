@@ -107,9 +107,10 @@ class Steps:
         """
         self._follow_changes()
         self.optimizer.refresh()
-        self._feed(updates, batches)
-        if last:
-            self._feed(1, [*last])
+        with self.model.using(self.workspace):
+            self._feed(updates, batches)
+            if last:
+                self._feed(1, [*last])
         self._configured = configuration(self.model, self.loss, self.optimizer)
 
     def _feed(self, updates: int, batches: list[int]) -> None:
@@ -154,17 +155,16 @@ class Steps:
             )
 
     def _make(self, updates: int, batches: list[int]) -> None:
-        with self.model.using(self.workspace):
-            sizes = tuple(batches)
-            if sizes not in self._replays:
-                self._prepare(batches)
-                self._update(batches)
-                updates -= 1
-                if batches != self._full and sizes not in self._ended:
-                    self._ended.add(sizes)  # a single epoch needs it no more
-                    return
-                self._replays[sizes] = self._captured(batches)
-            self._replays[sizes](updates)
+        sizes = tuple(batches)
+        if sizes not in self._replays:
+            self._prepare(batches)
+            self._update(batches)
+            updates -= 1
+            if batches != self._full and sizes not in self._ended:
+                self._ended.add(sizes)  # a single epoch needs it no more
+                return
+            self._replays[sizes] = self._captured(batches)
+        self._replays[sizes](updates)
 
     def _prepare(self, batches: list[int]) -> None:
         """Have what an update needs compiled, before the first one that a trainer makes."""
