@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
 from nnkit.given import names
+from nnkit.given.arrays import on_device
 from nnkit.given.meanings import (
     ANY,
     BOUNDED,
@@ -66,8 +67,7 @@ class Loss(Configured):
     def __call__(self, prediction: Any, target: Any) -> float:
         """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
         backend = current_backend()
-        cupy_array = type(prediction).__module__.partition(".")[0] == "cupy"
-        if cupy_array and not backend.owns(prediction):
+        if on_device(prediction) and not backend.owns(prediction):
             backend = get_backend("cupy")
         y = backend.asarray(prediction)
         if y.dtype not in (np.float32, np.float64):

@@ -11,9 +11,10 @@ import numpy as np
 from nnkit import augment as augmentation
 from nnkit.augment import Augment
 from nnkit.backends import Array, get_backend
-from nnkit.dtypes import arithmetic, is_number
+from nnkit.dtypes import arithmetic, as_reals, is_number
+from nnkit.given.arrays import taken
+from nnkit.given.rows import Rows
 from nnkit.layers import Layer, Sequential
-from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE, Inputs, exceeds
 from nnkit.losses import TO_ROWS, Loss
 from nnkit.optimizers import Optimizer
@@ -73,10 +74,11 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     them. Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the
     model; TypeError for what is no numbers.
     """
-    backend = model.backend
-    on_host = get_backend("numpy").owns(x)
-    too_large = on_host and x.nbytes > backend.room()
-    array = x if too_large or backend.owns(x) else backend.asarray(x)
+    backend, array = model.backend, taken(x)
+    on_host = isinstance(array, Rows) or get_backend("numpy").owns(array)
+    too_large = on_host and array.nbytes > backend.room()
+    if not (on_host or backend.owns(array)):
+        array = backend.asarray(array)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
     if not is_number(array.dtype):
@@ -86,11 +88,21 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     if given == np.uint8 and factor == BYTE:
         low, high = 0.0, 1.0 if exceeds(array, 1) else BYTE
     else:
-        array = as_reals(array, model.dtype, factor)
+        array = _converted(array, model.dtype, factor, too_large)
         low, high = finite_range(array, name)
     warn_of_range(array, low, high, inputs, name)
     fitted = inputs.fitted_on(given, factor, low, high)
-    return array if too_large else backend.asarray(array), fitted
+    return array if too_large or isinstance(array, Rows) else backend.asarray(array), fitted
+
+
+def _converted(array: Array | Rows, dtype: Any, factor: float, too_large: bool) -> Array | Rows:
+    """Return reals, scaled; of what is sparse, or in a file, or too large, when they are read."""
+    if isinstance(array, Rows):
+        return array.converted(dtype, factor)
+    same = array.dtype == dtype and factor == 1
+    if not same and (too_large or isinstance(array, np.memmap)):
+        return Rows(array, dtype, factor)
+    return as_reals(array, dtype, factor)
 
 
 def as_input(model: Sequential, batch: Array) -> Array:
