@@ -1,0 +1,125 @@
+"""Tables in files: CSV and Parquet, read by polars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnkit.data.damage import damage
+from nnkit.data.errors import DataError
+from nnkit.data.files import check_file
+from nnkit.data.table import Table, from_encoder, from_table
+from nnkit.data.table_encoder import TableEncoder
+from nnkit.data.table_reading import listed
+from nnkit.files import atomic
+from nnkit.reasons import importing
+
+if TYPE_CHECKING:
+    import polars
+
+PARQUET = (".parquet", ".pq")
+SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET)
+"""How names of tables end."""
+MISSING = ["", "NA", "N/A", "NaN", "nan", "null"]
+"""What stands in a CSV file where a value is missing."""
+
+SEPARATORS = ",;\t"
+FIRST_LINE = 1 << 16
+"""Characters of a header that are looked at."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file's name is that of a table."""
+    return path.name.lower().endswith(SUFFIXES)
+
+
+def read_table(path: Path) -> polars.DataFrame:
+    """Read a CSV or Parquet file.
+
+    What separates the values of a CSV file, a comma, a semicolon or a tab, its first line shows.
+    Raises DataError where it cannot be read, ImportError without polars.
+    """
+    check_file(path)
+    with importing("polars", "polars", "tables in files are read by polars: pip install polars"):
+        import polars
+    with damage(path, "cannot be read as a table"):
+        if path.name.lower().endswith(PARQUET):
+            table = polars.read_parquet(path)
+        else:
+            table = _read_csv(polars, path)
+    if not table.height:
+        raise DataError(f"{path}: has no rows")
+    return table
+
+
+def _read_csv(polars: Any, path: Path) -> Any:
+    def read(separator: str, **options: Any) -> Any:
+        return polars.read_csv(path, separator=separator, null_values=MISSING, **options)
+
+    header = polars.read_csv(path, separator="\n", has_header=False, n_rows=1, quote_char=None)
+    line = str(header.item(0, 0))[:FIRST_LINE]
+    separator = max(SEPARATORS, key=line.count)
+    return read(separator, infer_schema_length=None, try_parse_dates=True)
+
+
+def load_table(
+    path: Path,
+    target: str | None,
+    drop: Sequence[str],
+    impute: bool,
+    regression: bool | None,
+    seed: int,
+) -> Table:
+    """Load a table from a file; the arguments are those of `from_table`."""
+    table = read_table(path)
+    if target is None:
+        raise DataError(
+            f"{path}: say which column is to be told from the others, target=... (--target): "
+            f"{listed(table.columns)}"
+        )
+    options = {"drop": drop, "impute": impute, "regression": regression, "seed": seed}
+    try:
+        return from_table(table, target, name=path.resolve().name, **options)  # type: ignore[arg-type]
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_rows(path: Path, encoder: TableEncoder) -> tuple[polars.DataFrame, NDArray[np.float32]]:
+    """Read a table with any rows; return it, and its rows as the network takes them."""
+    table = read_table(path)
+    try:
+        return table, encoder.encode(table)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def write_csv(
+    path: Path, table: polars.DataFrame, target: str, answers: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write a table with the answers to its rows, each an "amount", or "class" and "probability".
+
+    They are in columns called as the target, with "predicted" in front. Raises DataError where
+    there are such columns, OSError where the file cannot be written.
+    """
+    import polars
+
+    names = {"amount": f"predicted {target}", "class": f"predicted {target}"}
+    names["probability"] = f"probability of predicted {target}"
+    for key, name in names.items():
+        if key in answers[0]:
+            if name in table.columns:
+                raise DataError(f"there is a column {name!r} already: leave it out")
+            table = table.with_columns(polars.Series(name, [each[key] for each in answers]))
+    atomic.replace(path, table.write_csv().encode())
+
+
+def load_encoded(path: Path, encoder: TableEncoder) -> Table:
+    """Load a table as it was split and encoded in training, by what the checkpoint keeps."""
+    try:
+        return from_encoder(read_table(path), encoder, path.resolve().name)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
