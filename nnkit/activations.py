@@ -111,7 +111,7 @@ def _placed(x: Any) -> tuple[Array, Backend]:
     if current.owns(x):
         backend = current
     elif on_device(x):
-        backend = get_backend("cupy")
+        backend = current if current.name == "cupy" else get_backend("cupy")
         x = backend.asarray(x)
     else:
         x = get_backend("numpy").asarray(x)

@@ -67,7 +67,7 @@ class Loss(Configured):
     def __call__(self, prediction: Any, target: Any) -> float:
         """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
         backend = current_backend()
-        if on_device(prediction) and not backend.owns(prediction):
+        if on_device(prediction) and backend.name != "cupy":
             backend = get_backend("cupy")
         y = backend.asarray(prediction)
         if y.dtype not in (np.float32, np.float64):

@@ -1,4 +1,4 @@
-"""The code in docs/models.md runs as it is written there."""
+"""The code of the guides runs as it is written there, and their tables say what is."""
 
 from __future__ import annotations
 
@@ -43,3 +43,28 @@ def test_the_table_has_all_layers_for_images():
     for name in nnkit.layers.__all__:
         if name.endswith("2d"):
             assert name in shown
+
+
+# ------------------------------------------------------------------ arrays and tables
+
+DOCS = GUIDE.parent
+ARRAYS = dict(
+    re.findall(r"^\| (an? .*?) \| (.*) \|$", (DOCS / "arrays.md").read_text("utf-8"), re.M)
+)
+"""What can be given for an array, and what becomes of its memory: `test_arrays` tries them."""
+
+
+def run_all(page, **names):
+    """Execute a page's code, and return the names it has defined."""
+    names = {"nnkit": nnkit, **names}
+    with nnkit.use_backend("numpy"):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            exec(compile(block, page.name, "exec"), names)
+    return names
+
+
+def test_the_guide_to_arrays():
+    for library in ("pandas", "scipy"):
+        pytest.importorskip(library)
+    names = run_all(DOCS / "arrays.md")
+    assert names["trainer"].predict(names["frame"]).shape == (4, 1)

@@ -117,17 +117,13 @@ class Categories:
 
 def refuse_missing(column: Column, what: str = "column") -> None:
     """Raise DataError, with the remedy, where values are missing."""
-    if not column.missing.any():
-        return
-    missing = counted(int(column.missing.sum()), "value")
-    raise DataError(
-        f"{what} {column.name!r} lacks {missing}, first in row {int(column.missing.argmax())}: "
-        + (
-            "leave these rows out"
-            if what == "target"
-            else "have missing ones filled in with impute=True (--impute), or leave these rows out"
+    if column.missing.any():
+        missing = counted(int(column.missing.sum()), "value")
+        imputed = "have missing ones filled in with impute=True (--impute), or "
+        raise DataError(
+            f"{what} {column.name!r} lacks {missing}, first in row {int(column.missing.argmax())}: "
+            f"{'' if what == 'target' else imputed}leave such rows out"
         )
-    )
 
 
 def fitted(column: Column, impute: bool) -> tuple[Numbers | Categories, str]:
@@ -138,10 +134,10 @@ def fitted(column: Column, impute: bool) -> tuple[Numbers | Categories, str]:
     if not impute:
         refuse_missing(column)
     known, marked = column.values[~column.missing], bool(column.missing.any())
-    if column.kind == "texts":
-        return _categories(column, known, impute)
     if not len(known):
         raise DataError(f"column {column.name!r} has no values: leave it out with drop (--drop)")
+    if column.kind == "texts":
+        return _categories(column, known, impute)
     if column.kind == "flags":
         return Numbers(column.name, fill=0.5 if impute else None, marked=marked), ""
     median = float(np.median(known))

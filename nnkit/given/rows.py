@@ -37,10 +37,15 @@ class Rows:
         return len(self.shape)
 
     @property
+    def size(self) -> int:
+        """How many numbers there are."""
+        count: int = prod(self.shape)
+        return count
+
+    @property
     def nbytes(self) -> int:
         """Bytes of all rows, if they were converted."""
-        size: int = prod(self.shape) * self.dtype.itemsize
-        return size
+        return self.size * self.dtype.itemsize
 
     def ends(self) -> tuple[float, float] | None:
         """Smallest and largest number of a sparse matrix, by those that are stored, and 0.
@@ -50,7 +55,7 @@ class Rows:
         if not self.sparse:
             return None
         stored = as_reals(self.source.data, self.dtype, self.factor)
-        zeros = {} if self.source.nnz == prod(self.shape) else {"initial": 0}
+        zeros = {} if self.source.nnz == self.size else {"initial": 0}
         low, high = float(stored.min(**zeros)), float(stored.max(**zeros))
         return (low, high) if isfinite(low) and isfinite(high) else None
 

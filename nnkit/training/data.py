@@ -34,11 +34,12 @@ class Data:
         self, model: Sequential, loss: Loss, x: Any, t: Any, inputs: Inputs, name: str = "x"
     ) -> None:
         self.x, self.fitted = examples(model, x, inputs, name)
+        t = taken(t)
         self.rows: np.ndarray[Any, Any] = np.arange(len(self.x))
         """Those of the examples that are meant."""
-        if np.shape(t)[:1] != (len(self.x),):
+        if t.shape[:1] != (len(self.x),):
             raise ValueError(
-                f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
+                f"{name} has shape {self.x.shape} but its targets have shape {t.shape}: "
                 "there must be one target per example"
             )
         with model.using(None), model.in_mode(training=False):

@@ -14,6 +14,7 @@ import numpy as np
 from nnkit import augment as augmentation
 from nnkit.augment import Augment, Augmentation
 from nnkit.backends import Array, Backend
+from nnkit.given.arrays import dense, taken
 from nnkit.given.keywords import explained
 from nnkit.given.options import flag, made_by
 from nnkit.layers import Layer, Sequential
@@ -190,6 +191,7 @@ class Trainer:
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
+        x, t = taken(x), taken(t)
         whole = arguments.length(x)
         n = whole - arguments.part(validation_split, whole)
         callbacks = self._listed(callbacks, progress)
@@ -237,6 +239,7 @@ class Trainer:
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
+        x, t = taken(x), taken(t)
         run, whole = self.progress, arguments.length(x)
         left = whole - arguments.part(run.validation_split, whole)
         if left != run.examples:
@@ -303,7 +306,7 @@ class Trainer:
             pair = arguments.pair(validation_data)
             validation = Data(model, loss, *pair, data.fitted, "validation x")
         elif run.validation_split is not None:
-            targets = np.asarray(model.backend.to_numpy(t) if model.backend.owns(t) else t)
+            targets = model.backend.to_numpy(t) if model.backend.owns(t) else dense(t)
             rows, aside = split(targets, len(data) - run.examples, run.seed)
             data, validation = data.part(rows), data.part(aside)
         with model.held():
