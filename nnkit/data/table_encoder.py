@@ -15,6 +15,7 @@ from nnkit.data.table_reading import column, opened
 from nnkit.data.table_targets import Amounts, Classes
 from nnkit.files.checking import make
 from nnkit.files.memory import too_much
+from nnkit.files.plain import plain
 from nnkit.showing.warning import DataWarning, warn
 
 KINDS: dict[str, Any] = {kind.__name__: kind for kind in (Numbers, Categories, Amounts, Classes)}
@@ -82,10 +83,11 @@ class TableEncoder:
 
     def config(self) -> dict[str, Any]:
         """Return it as JSON has it."""
-        return {
-            "columns": [{"kind": type(each).__name__, **asdict(each)} for each in self.columns],
-            "target": {"kind": type(self.target).__name__, **asdict(self.target)},
-        }
+
+        def said(each: Any) -> Any:
+            return plain({"kind": type(each).__name__, **asdict(each)}, each.name)
+
+        return {"columns": [said(each) for each in self.columns], "target": said(self.target)}
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> TableEncoder:

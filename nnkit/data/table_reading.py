@@ -104,10 +104,17 @@ def _read(series: Any) -> tuple[Kind, NDArray[Any]] | None:
         return "flags", np.array(series.cast(nw.Float64).to_numpy(), np.float64)
     if dtype == nw.String or isinstance(dtype, nw.Categorical | nw.Enum):
         return "texts", _as_texts(series.cast(nw.String).to_list())
-    if dtype in (nw.Unknown, nw.Object):
+    if _is_untyped(series):
         both = zip(series.to_list(), series.is_null().to_list(), strict=True)
         return _of_objects([None if lacking else value for value, lacking in both])
     return None
+
+
+def _is_untyped(series: Any) -> bool:
+    """Whether it holds Python's objects of any kind, as columns of pandas may."""
+    import narwhals.stable.v2 as nw
+
+    return series.dtype in (nw.Unknown, nw.Object)
 
 
 def _of_objects(values: list[Any]) -> tuple[Kind, NDArray[Any]] | None:
@@ -138,8 +145,9 @@ def _strange(series: Any) -> str:
             "dates or times: make numbers of them, such as the year or the days since one, or "
             "leave it out with drop (--drop)"
         )
-    kinds = sorted({type(value).__name__ for value in series.to_list() if value is not None})
+    kinds = {type(value).__name__ for value in series.to_list() if value is not None}
+    shown = " and ".join(sorted(kinds)) if _is_untyped(series) else str(series.dtype)
     return (
-        f"values that are no numbers, texts or categories, but {' and '.join(kinds)}: leave it "
+        f"values that are no numbers, texts or categories, but {shown}: leave it "
         "out with drop (--drop)"
     )

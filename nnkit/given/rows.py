@@ -45,7 +45,7 @@ class Rows:
     @property
     def nbytes(self) -> int:
         """Bytes of all rows, if they were converted."""
-        return self.size * self.dtype.itemsize
+        return self.size * int(self.dtype.itemsize)
 
     def ends(self) -> tuple[float, float] | None:
         """Smallest and largest number of a sparse matrix, by those that are stored, and 0.
