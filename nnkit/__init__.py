@@ -23,7 +23,7 @@ from nnkit.optimizers import *
 from nnkit.parameters import Parameter
 from nnkit.progress import ProgressBar
 from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
-from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Trainer
+from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Metric, Trainer
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -43,6 +43,7 @@ __all__ = [
     "EarlyStopping",
     "GradientCheck",
     "History",
+    "Metric",
     "Parameter",
     "ProgressBar",
     "Trainer",

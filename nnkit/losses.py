@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
+from nnkit.dtypes import arithmetic
 from nnkit.given import names
 from nnkit.given.arrays import on_device
 from nnkit.given.meanings import (
@@ -22,7 +23,7 @@ from nnkit.given.meanings import (
 from nnkit.given.missing import missing
 from nnkit.given.options import number
 from nnkit.kernels.table import LOSSES
-from nnkit.targets import as_numbers, labels
+from nnkit.targets import as_numbers, checked_weights, labels
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -64,8 +65,11 @@ class Loss(Configured):
 
     _gradient: Array = None
 
-    def __call__(self, prediction: Any, target: Any) -> float:
-        """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit."""
+    def __call__(self, prediction: Any, target: Any, sample_weight: Any = None) -> float:
+        """Mean loss of `prediction` (n, outputs); raises ValueError for targets that do not fit.
+
+        With `sample_weight` (n,), ``sum(weight * loss) / sum(weight)`` over the rows.
+        """
         backend = current_backend()
         if on_device(prediction) and backend.name != "cupy":
             backend = get_backend("cupy")
@@ -76,9 +80,10 @@ class Loss(Configured):
             remedy = f": {TO_ROWS}" if y.ndim > 2 else ""
             raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}{remedy}")
         t = self.prepare(backend, target, y.shape, y.dtype)
+        weights = () if sample_weight is None else (_weights(backend, sample_weight, y),)
         self._gradient = gradient = backend.empty(y.shape, y.dtype)
         log, counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
-        self.measure(backend, y, t, gradient, log, counters)
+        self.measure(backend, y, t, gradient, log, counters, *weights)
         return float(backend.to_numpy(log)[0, 0])
 
     def backward(self) -> Array:
@@ -92,9 +97,20 @@ class Loss(Configured):
         raise NotImplementedError
 
     def measure(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+        self,
+        backend: Backend,
+        y: Array,
+        t: Array,
+        gradient: Array,
+        log: Array,
+        counters: Array,
+        weights: Array = None,
     ) -> None:
-        """Write the gradient, and the loss into this step's row of `log` (see `Backend`)."""
+        """Write the gradient, and the loss into this step's row of `log` (see `Backend`).
+
+        `weights` (n,) are given where examples have some: each one's part of the gradient, of the
+        loss and of the right answers is to be multiplied by its weight.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define measure")
 
     def answers_per_row(self, outputs: int) -> int:
@@ -111,6 +127,12 @@ class Loss(Configured):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_gradient"}
+
+
+def _weights(backend: Backend, sample_weight: Any, y: Array) -> Array:
+    """Weights of predictions, with a mean of 1, as `measure` takes them."""
+    checked = checked_weights(backend, sample_weight, len(y))
+    return backend.asarray(checked / checked.mean(), arithmetic(y.dtype))
 
 
 class _Categorical(Loss):
@@ -177,10 +199,17 @@ class SoftmaxCrossEntropy(_Categorical):
         return _as_rows(backend, t, shape[1], np.dtype(dtype)) * (1 - s) + s / shape[1]
 
     def measure(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+        self,
+        backend: Backend,
+        y: Array,
+        t: Array,
+        gradient: Array,
+        log: Array,
+        counters: Array,
+        weights: Array = None,
     ) -> None:
         """Write gradient and loss, see `Loss`."""
-        backend.softmax_cross_entropy(y, t, gradient, log, counters)
+        backend.softmax_cross_entropy(y, t, gradient, log, counters, weights)
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
         """Softmax of the logits."""
@@ -211,10 +240,17 @@ class CategoricalCrossEntropy(_Categorical):
         return _as_rows(backend, t, shape[1], np.dtype(dtype))
 
     def measure(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+        self,
+        backend: Backend,
+        y: Array,
+        t: Array,
+        gradient: Array,
+        log: Array,
+        counters: Array,
+        weights: Array = None,
     ) -> None:
         """Write gradient and loss, see `Loss`."""
-        backend.categorical_cross_entropy(y, t, gradient, log, counters, self.delta)
+        backend.categorical_cross_entropy(y, t, gradient, log, counters, self.delta, weights)
 
 
 class _Elementwise(Loss):
@@ -223,10 +259,17 @@ class _Elementwise(Loss):
     kind: ClassVar[str]
 
     def measure(
-        self, backend: Backend, y: Array, t: Array, gradient: Array, log: Array, counters: Array
+        self,
+        backend: Backend,
+        y: Array,
+        t: Array,
+        gradient: Array,
+        log: Array,
+        counters: Array,
+        weights: Array = None,
     ) -> None:
         """Write gradient and loss, see `Loss`."""
-        backend.elementwise_loss(self.kind, y, t, gradient, log, counters, self._alpha())
+        backend.elementwise_loss(self.kind, y, t, gradient, log, counters, self._alpha(), weights)
 
     def _alpha(self) -> float:
         """Return the number `a` in the formulas."""

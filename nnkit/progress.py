@@ -151,6 +151,7 @@ class ProgressBar(Callback):
         if "val_loss" in figures:
             validation = _describe(figures["val_loss"], figures.get("val_accuracy"))
             parts.append(f"{self.validation} {validation}")
+        parts += [f"{name} {figures[name]:.4g}" for name in history.metrics]
         before = self._first[1] if epoch == self._first[0] + 1 else 0
         rate = (progress.examples - before) / figures["seconds"]
         return "   ".join([*parts, f"{figures['seconds']:.1f} s  {rate:,.0f}/s"])

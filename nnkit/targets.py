@@ -36,6 +36,11 @@ def as_numbers(backend: Backend, target: Any) -> Array:
     )
 
 
+def on_host(backend: Backend, target: Any) -> np.ndarray[Any, Any]:
+    """Return targets as numbers in a NumPy array; errors as for `as_numbers`."""
+    return backend.to_numpy(as_numbers(backend, target))
+
+
 def labels(t: Array, n: int, classes: int) -> Array:
     """Check n class numbers of any dtype, in a row or a column; return them as integers (n,).
 
@@ -71,6 +76,34 @@ def labels(t: Array, n: int, classes: int) -> Array:
             f"but they reach from {least} to {most}{hint}"
         )
     return t.astype(np.int32)
+
+
+def as_classes(t: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """Return the classes (n,) of labels (n,) or (n, 1), or of one-hot rows; None of all else."""
+    if t.ndim == 2 and t.shape[1] > 1 and is_one_hot(t):
+        classes: np.ndarray[Any, Any] = t.argmax(axis=1)
+        return classes
+    return t.reshape(-1) if t.ndim <= 2 and t.size == len(t) else None
+
+
+def checked_weights(
+    backend: Backend, sample_weight: Any, n: int, name: str = "sample_weight"
+) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the weights of n examples, (n,) or (n, 1), as float64 (n,) on the host.
+
+    Raises ValueError for other shapes, for what is negative, NaN or infinite, and where all are 0.
+    """
+    weights = np.asarray(on_host(backend, sample_weight), np.float64)
+    if weights.shape not in ((n,), (n, 1)):
+        raise ValueError(
+            f"{name} must have shape ({n},), one for each example, not {weights.shape}"
+        )
+    weights = weights.reshape(n)
+    for i in np.flatnonzero(~(np.isfinite(weights) & (weights >= 0)))[:1]:
+        raise ValueError(f"{name} must be finite numbers of at least 0, but {i} is {weights[i]}")
+    if not weights.any():
+        raise ValueError(f"{name} is 0 for every example, so that nothing counts")
+    return weights
 
 
 def is_one_hot(t: np.ndarray[Any, Any]) -> bool:

@@ -643,7 +643,7 @@ def test_unknown_commands_and_options():
             "'mnits' is no data set and no path (did you mean mnist?); choose mnist, "
             "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
             "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for "
-            "each class or with IDX files, or an .npz file",
+            "each class or with IDX files, an .npz file, or a table (.csv or .parquet)",
         ),
         (
             ["train", "digits", "--batch-size", "2000"],

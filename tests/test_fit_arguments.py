@@ -71,7 +71,7 @@ def test_resuming(trainer, epochs, message):
     ("given", "kind"),
     [
         ((X,), "a tuple of 1"),
-        ((X, T, T), "a tuple of 3"),
+        ((X, T, T, T), "a tuple of 4"),
         ([X], "a list of 1"),
         (X, "ndarray"),
         (np.zeros((2, 4)), "ndarray"),
@@ -80,7 +80,9 @@ def test_resuming(trainer, epochs, message):
     ids=str,
 )
 def test_validation_data_of_another_form(trainer, given, kind):
-    message = f"^validation_data must be the pair \\(x, t\\), not {kind}$"
+    message = (
+        f"^validation_data must be the pair \\(x, t\\), or \\(x, t, sample_weight\\), not {kind}$"
+    )
     with pytest.raises(TypeError, match=message):
         trainer.fit(X, T, 1, validation_data=given)
     assert trainer.progress is None

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import pickle
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("numba")
 
 from numba.core import caching, config
+from numba.core.bytecode import FunctionIdentity
 
 import nnkit
 from nnkit.kernels.numba.codegen import cache
-from nnkit.kernels.numba.codegen.jit import kernel
+from nnkit.kernels.numba.codegen.jit import kernel, shared
+from nnkit.kernels.numba.runtime import memory
+from nnkit.kernels.numba.runtime.tape import Tape
 
 
 @pytest.fixture
@@ -26,9 +31,13 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def add(variant="", function=lambda a, b: a + b):
+def plus(a, b):
+    return a + b
+
+
+def add(variant=""):
     """Make the kernel as a new process does; return its sum, and whether it was on disk."""
-    made = kernel(function, variant)
+    made = kernel(plus, variant)
     result = made(2, 3)
     return result, sum(made.stats.cache_hits.values()) == 1
 
@@ -72,11 +81,11 @@ def test_a_file_that_has_gone(folder):
 def test_the_file_of_another_kernel(folder):
     """Names alone tell the kernels of a factory apart on disk."""
     assert add("plus") == (5, False)
-    assert add("times", lambda a, b: a + b) == (5, False)
+    assert add("times") == (5, False)
     plus, times = files(folder, "nbc")
     shutil.copy(times, plus)
     assert add("plus") == (5, False)
-    assert add("times") == (5, False)  # the index was thrown away with the damage
+    assert add("times") == (5, True)
     assert add("plus") == (5, True)
 
 
@@ -114,3 +123,32 @@ def test_a_folder_that_can_be_read_alone(folder, monkeypatch):
     with pytest.warns(nnkit.CacheWarning, match=f"kept .{folder}"):
         assert add("another") == (5, False)
     assert "No space left" in cache.why_not_kept()
+
+
+def scaling(factor, variant):
+    @shared(1, variant)
+    def scale(x, y, team):
+        for i in range(x.size):
+            y[i] = x[i] * factor
+
+    return scale.function
+
+
+def test_kernels_of_a_factory_that_several_processes_compiled(folder, monkeypatch):
+    """Numba numbers functions in each process anew; two of a name would be one on a tape."""
+    x, made = np.arange(1.0, 5.0), {}
+    for factor in (2, 3, 5):
+        monkeypatch.setattr(FunctionIdentity, "_unique_ids", itertools.count(10**6))
+        made[factor] = scaling(factor, f"by{factor}")
+        made[factor](x, np.empty_like(x), memory.ALONE)
+    for factor, function in made.items():
+        y = np.empty_like(x)
+        tape = Tape()
+        tape.append(function, (x, y), 1, 1)
+        tape.replay(1)
+        assert (y == factor * x).all()
+
+
+def test_a_kernel_of_a_factory_must_have_a_variant():
+    with pytest.raises(TypeError, match=r"^scaling\.<locals>\.scale is made by a factory: give it"):
+        scaling(2, "")

@@ -125,7 +125,7 @@ def test_metadata(built):
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND CC-BY-4.0"
     extras = set(metadata.get_all("Provides-Extra"))
-    assert extras == {"numba", "cuda12", "cuda13", "plot", "nvrtc", "dev", "docs", "bench"}
+    assert extras == {"numba", "cuda12", "cuda13", "plot", "table", "nvrtc", "dev", "docs", "bench"}
 
 
 def use_it(folder):

@@ -23,22 +23,24 @@ __device__ __forceinline__ Slope elementwise(int code, REAL y, REAL t, REAL a) {
 }
 
 // dy = the derivatives over `count`, the loss logged = the sum over `count`. If `counts`, answers
-// are right where (y > threshold) == (t > 0.5).
+// are right where (y > threshold) == (t > 0.5). Rows of `columns` may have weights.
 extern "C" __global__ void __launch_bounds__(THREADS)
-elementwise_loss(int code, const STORE* y, const STORE* target, STORE* dy, REAL a, int counts,
-                 REAL threshold, long long count, long long n, double* partial, unsigned* done,
-                 double* record, long long steps, const long long* counters) {
+elementwise_loss(int code, const STORE* y, const STORE* target, STORE* dy, const REAL* weights,
+                 long long columns, REAL a, int counts, REAL threshold, long long count,
+                 long long n, double* partial, unsigned* done, double* record, long long steps,
+                 const long long* counters) {
     const REAL scale = (REAL)1 / count;
     double loss = 0, correct = 0;
     for (long long i = first(); i < n; i += stride()) {
         Pack pack = load(y, i, n), t = load(target, i, n);
         for (int k = 0; k < WIDTH; k++) {
             const Slope slope = elementwise(code, pack.v[k], t.v[k], a);
+            const REAL weight = weights && i + k < n ? weights[(i + k) / columns] : 1;
             if (i + k < n) {
-                loss += slope.loss;
-                correct += counts && (pack.v[k] > threshold) == (t.v[k] > (REAL)0.5);
+                loss += weight * slope.loss;
+                correct += weight * (counts && (pack.v[k] > threshold) == (t.v[k] > (REAL)0.5));
             }
-            pack.v[k] = slope.gradient * scale;
+            pack.v[k] = slope.gradient * (weight * scale);
         }
         store(dy, i, n, pack);
     }

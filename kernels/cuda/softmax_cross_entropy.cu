@@ -71,9 +71,10 @@ __device__ void log_softmax_backward_rows(Team team, const STORE* dy, const STOR
 
 // dz = (softmax(z) - target) / rows, loss = -mean(log softmax(z)[target]), for labels. One that is no
 // class makes the loss and the number of right answers NaN, and takes no part in the gradient.
+// Here and below rows may have weights, by which their part of all three is multiplied.
 template <class Team>
-__device__ void label_rows(Team team, const STORE* z, const int* target, STORE* dz, long long rows,
-                           int columns, double* partial, unsigned* done, double* record,
+__device__ void label_rows(Team team, const STORE* z, const int* target, STORE* dz,
+                           const REAL* weights, long long rows, int columns, double* partial, unsigned* done, double* record,
                            long long steps, const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
@@ -82,17 +83,19 @@ __device__ void label_rows(Team team, const STORE* z, const int* target, STORE* 
         const bool known = label >= 0 && label < columns;
         team.start(z, row, columns, -INF);
         const Total total = row_total(team);
-        const REAL inverse = 1 / total.sum;
+        const REAL inverse = 1 / total.sum, weight = weights ? weights[row] : 1;
+        const REAL share = weight * scale;
         team.each([&](long long i, int column, Pack pack) {
             for (int k = 0; k < WIDTH; k++) {
                 const REAL p = exp(pack.v[k] - total.max) * inverse;
-                pack.v[k] = known ? (p - REAL(column + k == label)) * scale : 0;
+                pack.v[k] = known ? (p - REAL(column + k == label)) * share : 0;
             }
             store(dz, i, team.end, pack);
         });
         if (team.rank == 0) {
-            loss += known ? log(total.sum) - ((REAL)z[team.begin + label] - total.max) : UNKNOWN;
-            correct += known ? total.place == label : UNKNOWN;
+            const REAL cost = log(total.sum) - (known ? (REAL)z[team.begin + label] - total.max : 0);
+            loss += known ? weight * cost : UNKNOWN;
+            correct += known ? weight * (total.place == label) : UNKNOWN;
         }
     }
     write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
@@ -101,28 +104,30 @@ __device__ void label_rows(Team team, const STORE* z, const int* target, STORE* 
 // The same for a target of probabilities. An impossible class (target 0) costs nothing.
 template <class Team>
 __device__ void probability_rows(Team team, const STORE* z, const STORE* target, STORE* dz,
-                                 long long rows, int columns, double* partial, unsigned* done,
-                                 double* record, long long steps, const long long* counters) {
+                                 const REAL* weights, long long rows, int columns, double* partial,
+                                 unsigned* done, double* record, long long steps,
+                                 const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
     for (long long row = team.first_row(); row < rows; row += team.row_stride()) {
         team.start(z, row, columns, -INF);
         const Total total = row_total(team);
         const REAL inverse = 1 / total.sum, log_sum = log(total.sum);
+        const REAL weight = weights ? weights[row] : 1, share = weight * scale;
         const REAL chosen = target[team.begin + total.place];
         REAL larger_targets = 0;
         team.each([&](long long i, int column, Pack pack) {
             const Pack t = load(target, i, team.end);
             for (int k = 0; k < WIDTH; k++) {
                 const REAL shifted = pack.v[k] - total.max, p = t.v[k];
-                if (p != 0) loss -= p * (shifted - log_sum);
+                if (p != 0) loss -= weight * (p * (shifted - log_sum));
                 larger_targets += column + k < columns && larger(p, column + k, chosen, total.place);
-                pack.v[k] = (exp(shifted) * inverse - p) * scale;
+                pack.v[k] = (exp(shifted) * inverse - p) * share;
             }
             store(dz, i, team.end, pack);
         });
         larger_targets = team.sum(larger_targets);
-        if (team.rank == 0) correct += larger_targets == 0;
+        if (team.rank == 0) correct += weight * (larger_targets == 0);
     }
     write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
 }
@@ -130,8 +135,8 @@ __device__ void probability_rows(Team team, const STORE* z, const STORE* target,
 // dy = -target / (y + delta) / rows, loss = -sum(target * log(y + delta)) / rows, for probabilities
 template <class Team>
 __device__ void categorical_rows(Team team, const STORE* y, const STORE* target, STORE* dy,
-                                 REAL delta, long long rows, int columns, double* partial,
-                                 unsigned* done, double* record, long long steps,
+                                 const REAL* weights, REAL delta, long long rows, int columns,
+                                 double* partial, unsigned* done, double* record, long long steps,
                                  const long long* counters) {
     const REAL scale = (REAL)1 / rows;
     double loss = 0, correct = 0;
@@ -139,20 +144,21 @@ __device__ void categorical_rows(Team team, const STORE* y, const STORE* target,
         team.start(y, row, columns, -INF);
         const int place = row_total(team).place;
         const REAL chosen = target[team.begin + place];
+        const REAL weight = weights ? weights[row] : 1, share = weight * scale;
         REAL larger_targets = 0;
         team.each([&](long long i, int column, Pack pack) {
             const Pack t = load(target, i, team.end);
             for (int k = 0; k < WIDTH; k++) {
                 if (column + k < columns) {
-                    loss -= t.v[k] * log(pack.v[k] + delta);
+                    loss -= weight * (t.v[k] * log(pack.v[k] + delta));
                     larger_targets += larger(t.v[k], column + k, chosen, place);
                 }
-                pack.v[k] = -t.v[k] / (pack.v[k] + delta) * scale;
+                pack.v[k] = -t.v[k] / (pack.v[k] + delta) * share;
             }
             store(dy, i, team.end, pack);
         });
         larger_targets = team.sum(larger_targets);
-        if (team.rank == 0) correct += larger_targets == 0;
+        if (team.rank == 0) correct += weight * (larger_targets == 0);
     }
     write_log(loss, correct, 1.0 / rows, partial, done, record, steps, counters);
 }
@@ -172,18 +178,19 @@ KERNELS(log_softmax_backward, log_softmax_backward_rows,
         (dy, y, dx, rows, columns))
 
 KERNELS(cross_entropy_labels, label_rows,
-        (const STORE* z, const int* target, STORE* dz, long long rows, int columns, double* partial,
-         unsigned* done, double* record, long long steps, const long long* counters),
-        (z, target, dz, rows, columns, partial, done, record, steps, counters))
+        (const STORE* z, const int* target, STORE* dz, const REAL* weights, long long rows,
+         int columns, double* partial, unsigned* done, double* record, long long steps,
+         const long long* counters),
+        (z, target, dz, weights, rows, columns, partial, done, record, steps, counters))
 
 KERNELS(cross_entropy_probabilities, probability_rows,
-        (const STORE* z, const STORE* target, STORE* dz, long long rows, int columns,
-         double* partial, unsigned* done, double* record, long long steps,
+        (const STORE* z, const STORE* target, STORE* dz, const REAL* weights, long long rows,
+         int columns, double* partial, unsigned* done, double* record, long long steps,
          const long long* counters),
-        (z, target, dz, rows, columns, partial, done, record, steps, counters))
+        (z, target, dz, weights, rows, columns, partial, done, record, steps, counters))
 
 KERNELS(categorical_cross_entropy, categorical_rows,
-        (const STORE* y, const STORE* target, STORE* dy, REAL delta, long long rows, int columns,
-         double* partial, unsigned* done, double* record, long long steps,
+        (const STORE* y, const STORE* target, STORE* dy, const REAL* weights, REAL delta,
+         long long rows, int columns, double* partial, unsigned* done, double* record, long long steps,
          const long long* counters),
-        (y, target, dy, delta, rows, columns, partial, done, record, steps, counters))
+        (y, target, dy, weights, delta, rows, columns, partial, done, record, steps, counters))

@@ -19,6 +19,7 @@ from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_range
 from nnkit.kernels.numba.sums import plus
+from nnkit.kernels.numba.weights import weight
 from nnkit.kernels.table import LOSSES
 
 GRAIN = 1 << 14
@@ -101,7 +102,8 @@ FORMULAS = {
 def elementwise_loss(kind: str) -> Kernel:
     """Make the kernel of a loss, for flat arrays y, target, dy and the number the mean is over.
 
-    `sums` (tasks, 2) of float64 receives each task's loss and right answers.
+    `weights` are None, or those of rows of so many columns. `sums` (tasks, 2) of float64 receives
+    each task's loss and right answers.
     """
     value, gradient = (inline(f) for f in FORMULAS[kind])
     counts = LOSSES[kind].threshold is not None
@@ -130,6 +132,30 @@ def elementwise_loss(kind: str) -> Kernel:
             result[1] += correct
         restore_denormals(state)
 
+    @inline
+    def weighted_part(
+        y: Any,
+        target: Any,
+        dy: Any,
+        weights: Any,
+        place: Any,
+        inverse: Any,
+        alpha: Any,
+        result: Any,
+    ) -> None:
+        """Do as `part` for rows of so many columns with weights, from a place in them on."""
+        state = flush_denormals()
+        first, columns = place
+        real, level = y.dtype.type, y.dtype.type(threshold)
+        loss, correct = 0.0, 0.0
+        for i in range(y.size):
+            w = real(weight(weights, (first + i) // columns))
+            loss += w * value(y[i], target[i], alpha)
+            correct += w * ((y[i] > level) == (target[i] > real(0.5)))
+            dy[i] = gradient(y[i], target[i], alpha) * (w * inverse)
+        result[0], result[1] = loss, correct
+        restore_denormals(state)
+
     @shared(GRAIN, kind)
     def elementwise_loss(
         y: Any,
@@ -139,6 +165,8 @@ def elementwise_loss(kind: str) -> Kernel:
         counters: Any,
         count: int,
         alpha: float,
+        weights: Any,
+        columns: int,
         sums: Any,
         team: Any,
     ) -> None:
@@ -148,7 +176,11 @@ def elementwise_loss(kind: str) -> Kernel:
         first, last = my_range(tasks, team)
         for t in range(first, last):
             i, j = chunk(n, tasks, t), chunk(n, tasks, t + 1)
-            part(y[i:j], target[i:j], dy[i:j], inverse, a, sums[t])
+            if weights is None:
+                part(y[i:j], target[i:j], dy[i:j], inverse, a, sums[t])
+            else:
+                place = i, columns
+                weighted_part(y[i:j], target[i:j], dy[i:j], weights, place, inverse, a, sums[t])
         barrier(team)
         if team[ME] == 0:
             correct = sum_in_order(sums[:, 1]) if counts else 0.0

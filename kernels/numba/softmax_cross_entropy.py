@@ -21,6 +21,7 @@ from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import share, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_range
 from nnkit.kernels.numba.sums import plus
+from nnkit.kernels.numba.weights import of_rows, weight
 
 GRAIN = 1 << 14
 """Elements worth a thread."""
@@ -103,7 +104,7 @@ def log_softmax_backward(dy: Any, y: Any, dx: Any, team: Any) -> None:
 
 
 @inline
-def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
+def _labels(z: Any, labels: Any, dz: Any, weights: Any, inverse: Any, result: Any) -> None:
     """Write the gradient of some rows; `result` receives their loss and right answers.
 
     A label that is no class makes both NaN, and takes no part in the gradient.
@@ -121,11 +122,12 @@ def _labels(z: Any, labels: Any, dz: Any, inverse: Any, result: Any) -> None:
                 loss = correct = np.nan
                 dz[i, :] = 0
                 continue
-            loss += np.log(np.float64(total[k])) - (z[i, label] - largest[k])
-            correct += is_answer(z[i], label, largest[k])
-            probability = dz[i, label] / total[k]
-            scale(dz[i], inverse / total[k])
-            dz[i, label] = (probability - z.dtype.type(1)) * inverse
+            w = weight(weights, i)
+            loss += w * (np.log(np.float64(total[k])) - (z[i, label] - largest[k]))
+            correct += w * is_answer(z[i], label, largest[k])
+            probability, share = dz[i, label] / total[k], z.dtype.type(w) * inverse
+            scale(dz[i], share / total[k])
+            dz[i, label] = (probability - z.dtype.type(1)) * share
     result[0], result[1] = loss, correct
     restore_denormals(state)
 
@@ -150,72 +152,93 @@ def _weighted_sum(target: Any, z: Any, largest: Any) -> Any:
 
 
 @inline
-def _rows(z: Any, target: Any, dz: Any, inverse: Any, result: Any) -> None:
+def _rows(z: Any, target: Any, dz: Any, weights: Any, inverse: Any, result: Any) -> None:
     """Do as `_labels` for targets that are rows of probabilities."""
     state = flush_denormals()
     n, m = z.shape
     rows = tile_rows(n, m)
     largest, total = np.empty(rows, z.dtype), np.empty(rows, z.dtype)
-    loss, correct = 0.0, 0
+    loss, correct = 0.0, 0.0
     for first in range(0, n, rows):
         exp_tile(z[first : first + rows], dz[first : first + rows], largest, total)
         for k in range(min(rows, n - first)):
             i = first + k
-            loss += np.log(np.float64(total[k])) * add_up(target[i])
-            loss -= _weighted_sum(target[i], z[i], largest[k])
+            w = weight(weights, i)
+            loss += w * (np.log(np.float64(total[k])) * add_up(target[i]))
+            loss -= w * np.float64(_weighted_sum(target[i], z[i], largest[k]))
             label = find_place(target[i], find_largest(target[i]))
-            correct += is_answer(z[i], label, largest[k])
-            factor = inverse / total[k]
+            correct += w * is_answer(z[i], label, largest[k])
+            share = z.dtype.type(w) * inverse
+            factor = share / total[k]
             for j in range(m):
-                dz[i, j] = dz[i, j] * factor - target[i, j] * inverse
+                dz[i, j] = dz[i, j] * factor - target[i, j] * share
     result[0], result[1] = loss, correct
     restore_denormals(state)
 
 
 @shared(GRAIN)
 def softmax_cross_entropy(
-    z: Any, target: Any, dz: Any, log: Any, counters: Any, sums: Any, team: Any
+    z: Any, target: Any, dz: Any, log: Any, counters: Any, weights: Any, sums: Any, team: Any
 ) -> None:
-    """Mean loss, right answers and gradient of logits (n, m), for labels (n,) or rows (n, m)."""
+    """Mean loss, right answers and gradient of logits (n, m), for labels (n,) or rows (n, m).
+
+    `weights` are of the rows, or None.
+    """
     n = len(z)
     inverse = z.dtype.type(1 / n)
     tasks = len(sums)
     first, last = my_range(tasks, team)
     for t in range(first, last):
         i, j = share(n, tasks, t), share(n, tasks, t + 1)
+        w = of_rows(weights, i, j)
         if target.ndim == 1:
-            _labels(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
+            _labels(z[i:j], target[i:j], dz[i:j], w, inverse, sums[t])
         else:
-            _rows(z[i:j], target[i:j], dz[i:j], inverse, sums[t])
+            _rows(z[i:j], target[i:j], dz[i:j], w, inverse, sums[t])
     _report(sums, n, log, counters, team)
 
 
 @inline
-def _probabilities(y: Any, target: Any, dy: Any, inverse: Any, delta: Any, result: Any) -> None:
+def _probabilities(
+    y: Any, target: Any, dy: Any, weights: Any, inverse: Any, delta: Any, result: Any
+) -> None:
     state = flush_denormals()
-    loss, correct = 0.0, 0
+    loss, correct = 0.0, 0.0
     for i in range(len(y)):
-        row = y.dtype.type(0)
+        w = weight(weights, i)
+        row, share = y.dtype.type(0), y.dtype.type(w) * inverse
         for j in range(y.shape[1]):
             row = plus(row, target[i, j] * np.log(y[i, j] + delta))
-            dy[i, j] = -target[i, j] / (y[i, j] + delta) * inverse
-        loss -= row
+            dy[i, j] = -target[i, j] / (y[i, j] + delta) * share
+        loss -= w * np.float64(row)
         label = find_place(target[i], find_largest(target[i]))
-        correct += is_answer(y[i], label, find_largest(y[i]))
+        correct += w * is_answer(y[i], label, find_largest(y[i]))
     result[0], result[1] = loss, correct
     restore_denormals(state)
 
 
 @shared(GRAIN)
 def categorical_cross_entropy(
-    y: Any, target: Any, dy: Any, log: Any, counters: Any, delta: float, sums: Any, team: Any
+    y: Any,
+    target: Any,
+    dy: Any,
+    log: Any,
+    counters: Any,
+    delta: float,
+    weights: Any,
+    sums: Any,
+    team: Any,
 ) -> None:
-    """Mean loss, right answers and gradient of probabilities (n, m) for rows of them (n, m)."""
+    """Mean loss, right answers and gradient of probabilities (n, m) for rows of them (n, m).
+
+    `weights` are of the rows, or None.
+    """
     n = len(y)
     inverse = y.dtype.type(1 / n)
     tasks = len(sums)
     first, last = my_range(tasks, team)
     for t in range(first, last):
         i, j = share(n, tasks, t), share(n, tasks, t + 1)
-        _probabilities(y[i:j], target[i:j], dy[i:j], inverse, y.dtype.type(delta), sums[t])
+        w, d = of_rows(weights, i, j), y.dtype.type(delta)
+        _probabilities(y[i:j], target[i:j], dy[i:j], w, inverse, d, sums[t])
     _report(sums, n, log, counters, team)

@@ -145,7 +145,11 @@ class Operation:
             if inner in ("Array", "Out")
         ]
         """Places of bundles, and of such arrays in them."""
-        made = [p.name for p in parameters if p.default is None]
+        made = [
+            parameter.name
+            for parameter, kind in zip(parameters, self.types, strict=True)
+            if kind == "Out" and parameter.default is None
+        ]
         self.result = self.arguments.index(made[0]) if made else None
         """Place of the output that is made where it is left out."""
         defaults = [p.default for p in parameters]
@@ -755,7 +759,13 @@ class Backend(ABC):
 
     @operation
     def softmax_cross_entropy(
-        self, z: Array, target: Array, dz: Out, log: Out, counters: Array
+        self,
+        z: Array,
+        target: Array,
+        dz: Out,
+        log: Out,
+        counters: Array,
+        weights: Array | None = None,
     ) -> None:
         """Softmax and cross-entropy of logits, with the gradient, in one pass.
 
@@ -772,16 +782,27 @@ class Backend(ABC):
             makes both NaN. Without such a row nothing is logged: that holds for every loss.
         counters
             int64 (3,).
+        weights
+            Weights (n,) of the rows, in the dtype of arithmetic: a row's part of the gradient, of
+            the loss and of the right answers is multiplied by its weight, in every loss. (The mean
+            stays one over n: weights are made to have a mean of 1, see `training.weights`.)
         """
 
     @operation
     def categorical_cross_entropy(
-        self, y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
+        self,
+        y: Array,
+        target: Array,
+        dy: Out,
+        log: Out,
+        counters: Array,
+        delta: float,
+        weights: Array | None = None,
     ) -> None:
         """Cross-entropy of probabilities, with the gradient, in one pass.
 
         For y, target and dy (n, classes): ``-sum(target * log(y + delta)) / n`` and
-        ``dy = -target / (y + delta) / n``. `log` as in `softmax_cross_entropy`: an answer is right
+        ``dy = -target / (y + delta) / n``. `log` and `weights` as there: an answer is right
         where the largest of a row of `y` (the first of equals) is at the place of the target's.
         """
 
@@ -795,12 +816,14 @@ class Backend(ABC):
         log: Out,
         counters: Array,
         alpha: float = 0.0,
+        weights: Array | None = None,
     ) -> None:
         """Loss of each output against a target of its own, with the gradient, in one pass.
 
         `kind` is a key of `LOSSES`, which has the formulas, what the mean is over, and whether and
         when an answer counts as right; `alpha` is the `a` in them. y, target and dy are (n, m).
         Row ``counters[STEP]`` of `log` receives the mean loss and the number of right answers.
+        `weights` (n,) as in `softmax_cross_entropy`.
         """
 
     # ------------------------------------------------------------------ training

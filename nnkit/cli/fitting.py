@@ -166,7 +166,8 @@ def report(run: Run, seconds: float) -> None:
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:
-        atomic.replace(files[1], (json.dumps(vars(history)) + "\n").encode())
+        figures = {name: values.tolist() for name, values in history.state().items()}
+        atomic.replace(files[1], (json.dumps(figures) + "\n").encode())
         learning_curves(history, files[2], title=run.dataset.name, validation="test")
     except ImportError as error:
         notice(f"no learning-curves.png: {error}")

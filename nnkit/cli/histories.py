@@ -38,7 +38,7 @@ def _read_json(path: Path) -> History:
     try:
         figures = json.loads(path.read_text("utf-8"))
         read = {name: list(map(float, values)) for name, values in figures.items()}
-        return History.of(vars(History()) | read)
+        return History.of(History().state() | read)
     except (AttributeError, TypeError, ValueError) as error:
         raise Failure(f"{path} is no history of a run: {error}") from error
 

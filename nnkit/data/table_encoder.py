@@ -68,8 +68,12 @@ class TableEncoder:
 
     def encoded(self, table: Any) -> NDArray[np.float32]:
         """The same of a table opened by narwhals, without a warning."""
-        if problem := too_much(4 * len(table) * len(self.feature_names)):
-            raise DataError(f"{len(self.feature_names):,} numbers for each row: that {problem}")
+        numbers = len(self.feature_names)
+        if too_much(4 * len(table) * numbers):
+            raise DataError(
+                f"{len(table):,} rows of {numbers:,} numbers take more than half of the free "
+                "memory: leave columns out with drop (--drop), or take fewer rows"
+            )
         parts = [each.encode(column(table, each.name)) for each in self.columns]
         return np.ascontiguousarray(np.concatenate(parts, axis=1))
 

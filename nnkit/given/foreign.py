@@ -73,7 +73,8 @@ _THINGS = {
     "models.deep_conv": "deepconvnet",
     "models.vgg": "vgg11 vgg13 vgg16 vgg19",
     "models.resnet20": "resnet resnet18 resnet34 resnet50 resnet101 resnet152",
-    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
+    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches; or PyTorch's "
+    "DataLoader itself, fit(loader)": "dataloader",
 }
 """Our names, in nnkit or a module of it, or a sentence, and what others call it, as `plain`."""
 
@@ -155,7 +156,7 @@ _KEYWORDS = {
     "SoftmaxCrossEntropy and SigmoidCrossEntropy take logits, CategoricalCrossEntropy and "
     "BinaryCrossEntropy probabilities": "from_logits",
     "they are beta1 and beta2": "betas",
-    "accuracy is recorded where the loss has one": "metrics",
+    "accuracy is recorded where the loss has one; figures of your own are given to fit": "metrics",
     "layers are known by their places": "name",
 }
 """Our keyword arguments, or a sentence, and those of others; ours count where a class has them."""

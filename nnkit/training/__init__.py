@@ -3,6 +3,7 @@
 from nnkit.training.callbacks import Callback, EarlyStopping
 from nnkit.training.divergence import DivergenceError
 from nnkit.training.history import History
+from nnkit.training.metrics import Metric
 from nnkit.training.progress import Progress
 from nnkit.training.steps import CaptureWarning
 from nnkit.training.trainer import Trainer
@@ -13,6 +14,7 @@ __all__ = [
     "DivergenceError",
     "EarlyStopping",
     "History",
+    "Metric",
     "Progress",
     "Trainer",
 ]

@@ -49,14 +49,17 @@ def batch_size(value: Any, n: int) -> int:
     return size
 
 
-def pair(validation_data: Any) -> tuple[Any, Any]:
-    """Return (x, t); TypeError for anything else."""
-    if not isinstance(validation_data, tuple | list) or len(validation_data) != 2:
+def triple(validation_data: Any) -> tuple[Any, Any, Any]:
+    """Return (x, t, sample_weight), the last None for a pair; TypeError for anything else."""
+    if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
         kind = type(validation_data).__name__
         if isinstance(validation_data, tuple | list):
             kind = f"a {kind} of {len(validation_data)}"
-        raise TypeError(f"validation_data must be the pair (x, t), not {kind}")
-    return validation_data[0], validation_data[1]
+        raise TypeError(
+            f"validation_data must be the pair (x, t), or (x, t, sample_weight), not {kind}"
+        )
+    x, t, *weights = validation_data
+    return x, t, weights[0] if weights else None
 
 
 def listed(callbacks: Any) -> Sequence[Callback]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -18,8 +19,10 @@ from nnkit.layers import Layer, Sequential
 from nnkit.layers.inputs import BYTE, Inputs, exceeds
 from nnkit.losses import TO_ROWS, Loss
 from nnkit.optimizers import Optimizer
+from nnkit.targets import on_host
 from nnkit.training.ranges import finite_range, warn_of_range
 from nnkit.training.streaming import Feed
+from nnkit.training.weights import Weights
 
 
 class Data:
@@ -49,10 +52,16 @@ class Data:
                 f"the model's outputs must be rows of numbers, not of shape {self.outputs}: "
                 f"{TO_ROWS}"
             )
-        real = arithmetic(model.dtype)
+        self.real = real = arithmetic(model.dtype)
         targets = loss.prepare(model.backend, t, (len(self.x), *self.outputs), real)
         dtype = model.dtype if targets.dtype == real else targets.dtype
         self.t = model.backend.xp.array(targets, dtype)  # a copy, which nobody else can change
+        self.given = t
+        """The targets as they were given."""
+        self.weights: Array = None
+        """Those of all examples (n,), on the device, with a mean of 1 over the rows."""
+        self.renew: Callable[[], None] | None = None
+        """Puts the next epoch's examples in the place of these, if every epoch has its own."""
         self.backend = model.backend
         self.on_host = not model.backend.owns(self.x) or (
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
@@ -63,6 +72,48 @@ class Data:
         data = copy.copy(self)
         data.rows = rows
         return data
+
+    def targets(self) -> np.ndarray[Any, Any]:
+        """Those of the rows as they were given, on the host."""
+        targets: np.ndarray[Any, Any] = on_host(self.backend, self.given)[self.rows]
+        return targets
+
+    def weigh(self, weights: Weights | None) -> None:
+        """Give the examples weights, of any scale; raises ValueError where those meant have none.
+
+        With a mean of 1 over the rows, the mean of weighted losses is the weighted mean.
+        """
+        if weights is None:
+            return
+        mean = weights[self.rows].mean()
+        if mean == 0:
+            raise ValueError("the weights of a part of the examples are all 0, so nothing counts")
+        scaled = self.backend.asarray(weights / mean, self.real)
+        if self.weights is None:
+            self.weights = scaled
+        else:  # which a captured step reads
+            self.weights[...] = scaled
+
+    def refill(self, model: Sequential, loss: Loss, x: Any, t: Any) -> None:
+        """Take as many other examples, into the arrays that a captured step reads.
+
+        Raises ValueError where they have another shape or dtype, and as for the first ones.
+        """
+        fresh, model.inputs = examples(model, x, model.inputs)
+        targets = loss.prepare(self.backend, t, (len(self.x), *self.outputs), self.real)
+        targets = self.backend.asarray(targets, self.t.dtype)
+        for name, now, before in (("x", fresh, self.x), ("targets", targets, self.t)):
+            if (now.shape, now.dtype) != (before.shape, before.dtype):
+                raise ValueError(
+                    f"{name} had shape {before.shape} and dtype {before.dtype} in the first epoch, "
+                    f"but now {now.shape} and {now.dtype}"
+                )
+        self.t[...] = targets
+        self.given = t
+        if self.on_host:
+            self.x = fresh
+        else:
+            self.x[...] = fresh
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -163,7 +214,20 @@ class Batch:
             self.changes = augmentation.changes(augment, (len(data), *self.picture))
             self.changed = backend.empty(self.x.shape, model.dtype)
         self.t = backend.empty((size, *data.t.shape[1:]), data.t.dtype)
+        weights = data.weights
+        self.weights = None if weights is None else backend.empty(size, weights.dtype)
         self.gradient = backend.empty((size, *data.outputs), model.dtype)
+
+    def measure(self, loss: Loss, y: Array, t: Array, log: Array, counters: Array) -> Array:
+        """Have a loss look at the outputs of the batch that was gathered; return their gradient."""
+        rows, weights = len(y), () if self.weights is None else (self.weights[: len(y)],)
+        gradient = self.gradient[:rows]
+        try:
+            loss.measure(self.backend, y, t, gradient, log, counters, *weights)
+        except Exception as error:
+            error.add_note(f"loss {loss!r}")
+            raise
+        return gradient
 
     def gather(self, order: Array, counters: Array, rows: int) -> tuple[Array, Array]:
         """Fetch the current step's first `rows` examples and targets; pictures are changed."""
@@ -173,6 +237,9 @@ class Batch:
         else:
             self.backend.gather(self.feed.x, self.feed.positions, counters, self.size, x)
         self.backend.gather(self.data.t, order, counters, self.size, t)
+        if self.weights is not None:
+            weights = self.weights[:rows]
+            self.backend.gather(self.data.weights, order, counters, self.size, weights)
         if self.changes is None:
             return x, t
         changed = self.changed if rows == self.size else self.changed[:rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,36 +17,45 @@ from nnkit.training.data import Batch, Data, as_input, examples
 from nnkit.training.divergence import warn_of_nan
 from nnkit.training.figures import figures
 from nnkit.training.indices import check_log
+from nnkit.training.metrics import Answers, Metrics
 
 EVALUATION_BATCH = 1000
 """Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
 
 
 def evaluate(
-    model: Sequential, loss: Loss, data: Data, batch_size: int, workspace: Workspace
+    model: Sequential,
+    loss: Loss,
+    data: Data,
+    batch_size: int,
+    workspace: Workspace,
+    metrics: Metrics = MappingProxyType({}),
 ) -> dict[str, float]:
-    """Mean "loss", and "accuracy" where the loss has one, over all examples."""
+    """Mean "loss", "accuracy" where the loss has one, and metrics, over all examples."""
     backend = model.backend
     batch = Batch(model, data, min(batch_size, len(data)))
     steps = -(-len(data) // batch.size)
     log = backend.zeros((steps, 2), np.float64)
     counters = backend.zeros(3, np.int64)
     order = backend.asarray(data.rows)
+    answers = Answers(metrics, loss, backend)
     if batch.feed is not None:
-        batch.feed.begin(data.rows)
+        batch.feed.begin(data.rows, data.x)
     with model.using(workspace), model.in_mode(training=False):
         for step in range(steps):
             if batch.feed is not None:
                 batch.feed.require(step * batch.size)
             x, t = batch.gather(order, counters, min(batch.size, len(data) - step * batch.size))
             y = model.run_forward(x)
-            loss.measure(backend, y, t, batch.gradient[: len(y)], log, counters)
+            batch.measure(loss, y, t, log, counters)
+            answers.add(y)
             backend.advance(counters, 1, 0, 0)
         on_host = backend.to_numpy(log)
     check_log(on_host, 0, data, order, batch.size)
     rows = np.minimum(batch.size, len(data) - batch.size * np.arange(steps))
     by_name = figures(on_host, rows, loss, loss.answers_per_row(*data.outputs))
-    return {name: float(value) for name, value in by_name.items()}
+    found = {name: float(value) for name, value in by_name.items()}
+    return found | answers.figures(data.targets()) if metrics else found
 
 
 def outputs(

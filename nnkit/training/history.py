@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
@@ -14,6 +14,9 @@ from nnkit.showing import html
 
 SHOWN = 10
 """Epochs that a notebook shows from the beginning and from the end of a long run."""
+
+METRICS = "metrics."
+"""In front of the names of one's own figures in a file."""
 
 Figures = dict[str, np.ndarray[Any, Any]]
 """Figures by name, float64 (n,)."""
@@ -29,7 +32,8 @@ class History:
     `loss` and `accuracy` are means over the epoch's training examples, measured as training went
     on; `val_loss` and `val_accuracy` are of the validation data after the epoch (empty without
     validation data); accuracies are empty for a loss that has none. `seconds` is the time spent
-    training in the epoch, validation not included.
+    training in the epoch, validation not included. `metrics` has the figures of one's own, such as
+    "val_f1", by name; ``history["val_f1"]`` and ``history["val_loss"]`` are lists of either kind.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -38,15 +42,28 @@ class History:
     val_accuracy: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     step_loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
 
     def append(self, figures: dict[str, float]) -> None:
-        """Add the figures of one epoch."""
-        for name, value in figures.items():
-            getattr(self, name).append(value)
+        """Add the figures of one epoch. Metrics that it has not are NaN, as before their first."""
+        for name in self.metrics.keys() | figures.keys() - vars(self).keys():
+            values = self.metrics.setdefault(name, [nan] * len(self))
+            values.append(figures.get(name, nan))
+        for name in figures.keys() & vars(self).keys():
+            getattr(self, name).append(figures[name])
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Figures of a name; KeyError for one that is none."""
+        return self._all()[name]
+
+    def _all(self) -> dict[str, list[float]]:
+        """Figures of all epochs, by name."""
+        own = {k: v for k, v in vars(self).items() if k not in ("step_loss", "metrics")}
+        return own | self.metrics
 
     def last(self) -> dict[str, float]:
         """Figures of the latest epoch."""
-        return {k: v[-1] for k, v in asdict(self).items() if v and k != "step_loss"}
+        return {k: v[-1] for k, v in self._all().items() if v}
 
     def to_dict(self) -> dict[str, list[float]]:
         """Lists of one length, a figure per epoch: ``pandas.DataFrame(history.to_dict())``.
@@ -54,7 +71,7 @@ class History:
         Figures that were not recorded are left out, as is `step_loss`. Epochs without validation
         before those with it are filled up with NaN.
         """
-        figures = {k: v for k, v in vars(self).items() if k != "step_loss" and v}
+        figures = {k: v for k, v in self._all().items() if v}
         return {k: [nan] * (len(self) - len(v)) + v for k, v in figures.items()}
 
     def _repr_html_(self) -> str:
@@ -67,8 +84,10 @@ class History:
         return html.table(["epoch", *figures], rows)
 
     def state(self) -> Figures:
-        """As arrays, which a file keeps."""
-        return {name: np.array(values, np.float64) for name, values in vars(self).items()}
+        """As arrays, which a file keeps; metrics as "metrics.val_f1"."""
+        own = {name: values for name, values in vars(self).items() if name != "metrics"}
+        of_metrics = {f"{METRICS}{name}": values for name, values in self.metrics.items()}
+        return {name: np.array(values, np.float64) for name, values in (own | of_metrics).items()}
 
     @classmethod
     def of(cls, figures: Mapping[str, Any]) -> History:
@@ -77,22 +96,27 @@ class History:
         Raises ValueError where one is missing or unknown, and for more figures than epochs.
         """
         history = cls()
-        for name in figures.keys() ^ vars(history).keys():
+        metrics = {name for name in figures if name.startswith(METRICS)}
+        for name in (figures.keys() - metrics) ^ (vars(history).keys() - {"metrics"}):
             wrong = "must have" if hasattr(history, name) else "has no"
             raise ValueError(f"a history {wrong} {name!r}")
         for name, values in figures.items():
             if not isinstance(values, np.ndarray):
-                check({name: values}, cls, "a history")
+                check({"loss" if name in metrics else name: values}, cls, "a history")
             elif (values.dtype, values.ndim) != (np.float64, 1):
                 raise ValueError(f"{name} has shape {values.shape} and dtype {values.dtype}")
-            setattr(history, name, np.asarray(values, np.float64).tolist())
+            listed = np.asarray(values, np.float64).tolist()
+            if name in metrics:
+                history.metrics[name.removeprefix(METRICS)] = listed
+            else:
+                setattr(history, name, listed)
         if not all(0 <= value < MOST_SECONDS for value in history.seconds):
             raise ValueError("its seconds are no times")
         if any(not 0 <= x <= 1 for x in (*history.accuracy, *history.val_accuracy)):
             raise ValueError("its accuracies are not from 0 to 1")
         epochs = len(history)
-        for name, values in vars(history).items():
-            if name != "step_loss" and len(values) > epochs:
+        for name, values in history._all().items():
+            if len(values) > epochs:
                 raise ValueError(f"{name} has {len(values)} figures for {epochs} epochs")
         return history
 

@@ -46,6 +46,7 @@ class Loop:
         self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
         each_epoch = self._each_step or any(c.each_epoch for c in callbacks)
         together = validation is None and not each_epoch and trainer.schedule is None
+        together = together and not trainer.metrics
         self._most_epochs = steps.most_epochs if together else 1
         self._epochs_length = StretchLength(each_step=False)
 
@@ -134,16 +135,7 @@ class Loop:
         self.steps.check_log(log.reshape(-1, 2))
         by_name = figures(log, rows, trainer.loss, trainer.answers_per_row)
         by_name["seconds"] = np.full(epochs, seconds / epochs)
-        if self.validation is not None:
-            with np.errstate(over="ignore", invalid="ignore"):
-                found = evaluate(
-                    trainer.model,
-                    trainer.loss,
-                    self.validation,
-                    progress.batch_size,
-                    trainer.workspace,
-                )
-            by_name |= {f"val_{name}": np.array([value]) for name, value in found.items()}
+        by_name |= {name: np.array([value]) for name, value in self._evaluated().items()}
         with trainer.model.held():
             for i in range(epochs):
                 trainer.history.append({name: float(x[i]) for name, x in by_name.items()})
@@ -152,6 +144,19 @@ class Loop:
             progress.step = 0
             trainer.epochs_made += epochs
         self._watch.look(log[..., 0].ravel(), progress.epoch - epochs, progress.steps)
+
+    def _evaluated(self) -> dict[str, float]:
+        """Figures of the validation data; without such, the metrics of the examples trained on."""
+        trainer = self.trainer
+        data = self.steps.batch.data if self.validation is None else self.validation
+        if self.validation is None and not trainer.metrics:
+            return {}
+        how = self.progress.batch_size, trainer.workspace, trainer.metrics
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = evaluate(trainer.model, trainer.loss, data, *how)
+        if self.validation is None:
+            return {name: found[name] for name in trainer.metrics}
+        return {f"val_{name}": value for name, value in found.items()}
 
     def _look(self, log: np.ndarray[Any, Any]) -> None:
         """Look at the losses so far of the current epoch, if the last one is not finite."""

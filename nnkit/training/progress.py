@@ -35,6 +35,8 @@ class Progress:
     """Steps, of a batch each, that share an update."""
     validation_split: float | None = None
     """Part of the data that was set aside; `examples` are those left."""
+    weighted: bool = False
+    """Whether examples have weights, which a run that is resumed must be given again."""
 
     def __post_init__(self) -> None:
         self.check()

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.targets import is_one_hot, places_in_class
+from nnkit.targets import as_classes, places_in_class
 
 Rows = np.ndarray[Any, np.dtype[np.int64]]
 NEVER_AN_EPOCH = 2**64 - 1
@@ -34,9 +34,8 @@ def split(t: np.ndarray[Any, Any], aside: int, seed: int) -> tuple[Rows, Rows]:
 
 def _kinds(t: np.ndarray[Any, Any]) -> Rows:
     """Number the classes of labels (n,) or (n, 1), or of one-hot rows; all else is one kind."""
-    if t.ndim == 2 and t.shape[1] > 1 and is_one_hot(t):
-        t = t.argmax(axis=1)
-    if t.ndim > 2 or t.size != len(t):
+    classes = as_classes(t)
+    if classes is None:
         return np.zeros(len(t), np.int64)
-    kinds: Rows = np.unique(t.reshape(-1), return_inverse=True)[1].reshape(-1)
+    kinds: Rows = np.unique(classes, return_inverse=True)[1].reshape(-1)
     return kinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -14,7 +14,6 @@ import numpy as np
 from nnkit import augment as augmentation
 from nnkit.augment import Augment, Augmentation
 from nnkit.backends import Array, Backend
-from nnkit.given.arrays import dense, taken
 from nnkit.given.keywords import explained
 from nnkit.given.options import flag, made_by
 from nnkit.layers import Layer, Sequential
@@ -27,11 +26,13 @@ from nnkit.showing import html
 from nnkit.showing.watching import person_watches
 from nnkit.showing.words import counted
 from nnkit.training import arguments, keeping, saving
+from nnkit.training.batches import joined
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, warn_of_nan
 from nnkit.training.evaluation import EVALUATION_BATCH, evaluate, outputs
+from nnkit.training.examples import Examples, prepared
 from nnkit.training.figures import figures
 from nnkit.training.given import (
     check_places,
@@ -43,11 +44,12 @@ from nnkit.training.history import History
 from nnkit.training.interrupts import deferred_interrupt
 from nnkit.training.keeping import States
 from nnkit.training.loop import Loop
+from nnkit.training.metrics import Function, Metric, Metrics, named
 from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels, warn_of_targets
-from nnkit.training.splitting import split
 from nnkit.training.steps import Steps
+from nnkit.training.weights import ClassWeight, of_examples
 
 
 class Trainer:
@@ -91,6 +93,8 @@ class Trainer:
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
+        self.metrics: Metrics = {}
+        """The figures of one's own that the run computes, by name."""
         self.augment = ()
         self.stop = False
         self.log: Array = None
@@ -117,12 +121,15 @@ class Trainer:
     def fit(
         self,
         x: Any,
-        t: Any,
+        t: Any = None,
         epochs: int = 5,
         batch_size: int | None = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
         validation_split: float | None = None,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
         scale: float | None = None,
         seed: int | None = None,
         shuffle: bool = True,
@@ -141,18 +148,36 @@ class Trainer:
         x
             Examples (n, ...), numbers. They are taken as they are, except that uint8 is scaled to
             0..1 if it looks like image bytes: the largest is above 1, and the shape (n, height,
-            width), (n, height, width, channels) or (n, m) with m of at least 16.
+            width), (n, height, width, channels) or (n, m) with m of at least 16. Any array, table
+            or sparse matrix will do (see the guide to arrays). Without t, batches (x, t) or (x, t,
+            sample_weight): a `torch.utils.data.DataLoader`, a list or a generator of them. What can
+            be read again is, in every epoch, in its own order and of as many examples; an iterator
+            is read once. An epoch is held in memory.
         t
             Targets as the loss takes them, one per example. They are copied; x may be large, and is
             used where it lies if it is an array of the model's dtype.
         epochs, batch_size
-            At least 1; the batch size at most n, and by default 32, or n if that is less. The last
-            batch of an epoch may be smaller.
+            At least 1; the batch size at most n, and by default 32, or n if that is less; that of
+            the first batch, where batches are given. The last batch of an epoch may be smaller.
         validation_data
-            (x, t) to evaluate after every epoch.
+            (x, t) to evaluate after every epoch, or (x, t, sample_weight); or an iterator, a
+            DataLoader or the like, of batches, which is read once.
         validation_split
             Instead: this part of the examples, such as 0.1, is drawn at random, each class's share
             of labels, and set aside to evaluate after every epoch. The same seed draws the same.
+        sample_weight
+            How much each example counts, (n,), at least 0: one of weight 2 as two of them. Losses
+            and accuracies are weighted means. Only how weights compare matters: they are scaled to
+            a mean of 1, so that the learning rate need not change.
+        class_weight
+            How much the examples of each class count, by label, ``{0: 1, 1: 5}`` (1 where a label
+            has none), or "balanced": as much for each class. Multiplies `sample_weight`; validation
+            data are not weighted by it.
+        metrics
+            Figures of one's own for the history, by name: functions of targets, as they are given
+            here, and answers as `predict` gives them, such as ``{"f1": sklearn.metrics.f1_score}``,
+            or a `Metric`. They are computed after every epoch: of validation data, as "val_f1",
+            where there are any, else of x, as "f1". They see no weights.
         scale
             What to multiply x by, whatever its dtype: 1/255, or 1 for uint8 that is to be taken as
             it is. The model remembers it, or what was decided without it, in `Sequential.inputs`,
@@ -191,38 +216,43 @@ class Trainer:
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
-        x, t = taken(x), taken(t)
-        whole = arguments.length(x)
+        given = Examples.of(x, t, sample_weight, class_weight, validation_data)
+        whole = arguments.length(given.x)
         n = whole - arguments.part(validation_split, whole)
-        callbacks = self._listed(callbacks, progress)
+        callbacks, figures_wanted = self._listed(callbacks, progress), named(metrics)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         changes = augmentation.listed(augment)
         inputs = self.model.inputs if scale is None else Inputs(scale)
         with self._alone(), compilation_shown(progress):
             run = Progress(
                 arguments.count("epochs", epochs),
-                arguments.batch_size(batch_size, n),
+                arguments.batch_size(given.batch_size(batch_size), n),
                 self.model.seed if seed is None else arguments.seed(seed),
-                flag().checked("shuffle", shuffle),
+                flag().checked("shuffle", shuffle) and not given.ordered,
                 n,
                 self.epochs_made,
                 accumulate=arguments.count("accumulate", accumulate),
                 validation_split=None if validation_split is None else float(validation_split),
+                weighted=given.weighted,
             )
-            steps, validation = self._prepared(run, x, t, inputs, validation_data, compile, changes)
+            steps, validation = self._prepared(run, given, inputs, compile, changes)
             self._warn_of_misfit(stacklevel=3)
             with self.model.held():  # another thread may save this meanwhile
                 self.history, self.progress, self.augment = History(), run, changes
                 self.schedule, self.log, self._kept = schedule, None, {}
+                self.metrics = figures_wanted
             return self._finish(steps, validation, callbacks, on_nan)
 
     def resume(
         self,
         x: Any,
-        t: Any,
+        t: Any = None,
         epochs: int | None = None,
         *,
-        validation_data: tuple[Any, Any] | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
         callbacks: Sequence[Callback] = (),
         schedule: Schedule | None = None,
         compile: bool = True,
@@ -233,14 +263,14 @@ class Trainer:
 
         On the same backend the result is that of the uninterrupted run, bit for bit. `epochs`
         changes the total. `schedule` need only be given if the run was loaded from a file and
-        follows a function of your own. `validation_split` and `augment` are those of the run.
-        `progress` and `on_nan` are as in `fit`. Raises RuntimeError if there is no run, ValueError
-        for other data.
+        follows a function of your own. `validation_split` and `augment` are those of the run;
+        weights and metrics are to be given again. `progress` and `on_nan` are as in `fit`. Raises
+        RuntimeError if there is no run, ValueError for other data.
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
-        x, t = taken(x), taken(t)
-        run, whole = self.progress, arguments.length(x)
+        given = Examples.of(x, t, sample_weight, class_weight, validation_data)
+        run, whole = self.progress, arguments.length(given.x)
         left = whole - arguments.part(run.validation_split, whole)
         if left != run.examples:
             apart = "" if run.validation_split is None else f", {left} without those set aside"
@@ -249,14 +279,15 @@ class Trainer:
         if total < run.epoch:
             done = counted(run.epoch, "epoch")
             raise ValueError(f"the run has done {done} already, more than {epochs}")
-        callbacks = self._listed(callbacks, progress)
+        if given.weighted != run.weighted:
+            with_ = "with" if run.weighted else "without"
+            raise ValueError(f"the run was {with_} sample_weight or class_weight: resume it so")
+        callbacks, figures_wanted = self._listed(callbacks, progress), named(metrics)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
-            steps, validation = self._prepared(
-                run, x, t, inputs, validation_data, compile, self.augment
-            )
-            run.epochs = total
+            steps, validation = self._prepared(run, given, inputs, compile, self.augment)
+            run.epochs, self.metrics = total, figures_wanted
             if schedule is not None:
                 self.schedule = schedule
             return self._finish(steps, validation, callbacks, on_nan)
@@ -290,25 +321,14 @@ class Trainer:
     def _prepared(
         self,
         run: Progress,
-        x: Any,
-        t: Any,
+        given: Examples,
         inputs: Inputs,
-        validation_data: tuple[Any, Any] | None,
         capture: bool,
         augment: Augment,
     ) -> tuple[Steps, Data | None]:
         """Check all that a run needs; nothing of it has begun yet."""
         model, loss, optimizer = self.model, self.loss, self.optimizer
-        data, validation = Data(model, loss, x, t, inputs), None
-        if validation_data is not None:
-            if run.validation_split is not None:
-                raise ValueError("give validation_data or validation_split, not both")
-            pair = arguments.pair(validation_data)
-            validation = Data(model, loss, *pair, data.fitted, "validation x")
-        elif run.validation_split is not None:
-            targets = model.backend.to_numpy(t) if model.backend.owns(t) else dense(t)
-            rows, aside = split(targets, len(data) - run.examples, run.seed)
-            data, validation = data.part(rows), data.part(aside)
+        data, validation = prepared(model, loss, given, run, inputs)
         with model.held():
             optimizer.attach(model)
         run.check()
@@ -316,7 +336,7 @@ class Trainer:
         steps = Steps(model, loss, optimizer, data, *how)
         if run is not self.progress:  # a fit: what is resumed has been told of
             warn_of_pixels(data.x, data.fitted, inputs.high is None)
-            warn_of_targets(data.x, t, data.fitted)
+            warn_of_targets(data.x, given.t, data.fitted)
         model.inputs = data.fitted
         return steps, validation
 
@@ -365,34 +385,46 @@ class Trainer:
     # ------------------------------------------------------------------ using the model
 
     @compilation_shown()
-    def evaluate(self, x: Any, t: Any, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+    def evaluate(
+        self,
+        x: Any,
+        t: Any = None,
+        batch_size: int = EVALUATION_BATCH,
+        *,
+        sample_weight: Any = None,
+        class_weight: ClassWeight | None = None,
+        metrics: Mapping[str, Function | Metric] | None = None,
+    ) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples.
 
-        x is scaled as it was in `fit`. Warns of examples far outside of those fitted on, and of
-        outputs that are NaN.
+        x is scaled as it was in `fit`; batches, weights and metrics are as there. Warns of examples
+        far outside of those fitted on, and of outputs that are NaN.
         """
-        size = arguments.count("batch_size", batch_size)
-        data = Data(self.model, self.loss, x, t, self.model.inputs)
-        found = evaluate(self.model, self.loss, data, size, self.workspace)
+        size, figures_wanted = arguments.count("batch_size", batch_size), named(metrics)
+        model, loss = self.model, self.loss
+        given = Examples.of(x, t, sample_weight, class_weight)
+        data = Data(model, loss, given.x, given.t, model.inputs)
+        data.weigh(of_examples(model.backend, loss, *given[1:4]))
+        found = evaluate(model, loss, data, size, self.workspace, figures_wanted)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")
         return found
 
     @compilation_shown()
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
-        """Answers for x as a NumPy array.
+        """Answers for x, or an iterable of batches of it, as a NumPy array.
 
         Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
         outputs themselves (n, outputs) otherwise.
         """
         size = arguments.count("batch_size", batch_size)
-        return self.loss.answers(outputs(self.model, x, size, lambda y: y))
+        return self.loss.answers(outputs(self.model, joined(x), size, lambda y: y))
 
     @compilation_shown()
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend, size = self.model.backend, arguments.count("batch_size", batch_size)
-        return outputs(self.model, x, size, lambda y: self.loss.probabilities(backend, y))
+        return outputs(self.model, joined(x), size, lambda y: self.loss.probabilities(backend, y))
 
     # ------------------------------------------------------------------ saving
 
@@ -449,9 +481,10 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
-        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log")
+        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log", "metrics")
         rest = {k: v for k, v in vars(self).items() if k not in passing}
         return {**rest, "log": log, "_kept": self.kept()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock(), _callbacks=())
+        self.metrics = {}

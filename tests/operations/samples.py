@@ -163,6 +163,11 @@ def operations(
             )
             for name, target in (("labels", random_labels), ("probabilities", random_probabilities))
         },
+        "softmax_cross_entropy weighted": (
+            lambda b, a: b.softmax_cross_entropy(a.z, a.t, a.dz, a.log, a.at, a.weights),
+            {"at": at, "z": x, "t": random_labels(rng, shape), "weights": rng.random(n)},
+            loss,
+        ),
         "categorical_cross_entropy": (
             lambda b, a: b.categorical_cross_entropy(a.z, a.t, a.dz, a.log, a.at, 0.1),
             {"at": at, "z": likely, "t": random_probabilities(rng, shape)},

@@ -38,8 +38,11 @@ def kernel(function: Function, variant: str = "", **options: Any) -> Any:
     """Compile a function for Python and for compiled code to call, and cache it on disk.
 
     It compiles at the first call with arrays of a dtype. A factory tells the functions that it
-    makes apart by `variant`.
+    makes apart by `variant`: in their names too, since Numba's number behind a name is unique in
+    the process that compiled it only, and a program may load what several have compiled.
     """
+    if variant:
+        function.__qualname__ = f"{function.__code__.co_qualname}.{variant}"
     compiled = njit(**OPTIONS, **{"no_cfunc_wrapper": True, **options})(function)
     compiled._cache = cache_of(function, variant)
     return compiled
@@ -60,7 +63,13 @@ def shared(grain: int, variant: str = "") -> Callable[[Function], Kernel]:
     `grain` is the number of elements that are worth a thread.
     """
     how = {"no_cfunc_wrapper": False, "pipeline_class": KernelCompiler}  # it is the thunk there
-    return lambda function: Kernel(kernel(function, variant, **how), grain)
+
+    def made(function: Function) -> Kernel:
+        if "<locals>" in function.__qualname__ and not variant:
+            raise TypeError(f"{function.__qualname__} is made by a factory: give it a variant")
+        return Kernel(kernel(function, variant, **how), grain)
+
+    return made
 
 
 def inline(function: Function) -> Any:

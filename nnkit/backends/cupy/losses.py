@@ -25,11 +25,13 @@ def elementwise_loss(
     log: Out,
     counters: Array,
     alpha: float,
+    weights: Array | None,
 ) -> None:
     about, launcher = LOSSES[kind], backend.launcher
     count = dy.size if about.mean_over == "elements" else len(dy)
     right = np.int32(about.threshold is not None), real(dy, about.threshold or 0)
     sizes = np.int64(count), np.int64(dy.size)
-    args = np.int32(about.code), y, target, dy, real(dy, alpha), *right, *sizes
+    rows = weights, np.int64(y.shape[-1])
+    args = np.int32(about.code), y, target, dy, *rows, real(dy, alpha), *right, *sizes
     grid = blocks(packs(dy.size, dy.dtype), launcher.most_blocks)
     loss(launcher, "losses", "elementwise_loss", dy, grid, THREADS, args, log, counters)

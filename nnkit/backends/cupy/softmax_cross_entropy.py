@@ -34,22 +34,35 @@ def log_softmax_backward(backend: CupyBackend, dy: Array, y: Array, dx: Out) -> 
 
 
 def softmax_cross_entropy(
-    backend: CupyBackend, z: Array, target: Array, dz: Out, log: Out, counters: Array
+    backend: CupyBackend,
+    z: Array,
+    target: Array,
+    dz: Out,
+    log: Out,
+    counters: Array,
+    weights: Array | None,
 ) -> None:
     launcher, (count, columns) = backend.launcher, z.shape
     suffix, grid, threads = team(count, columns, z.dtype, launcher.most_blocks)
     kind = "labels" if target.ndim == 1 else "probabilities"
-    args = z, target, dz, np.int64(count), np.int32(columns)
+    args = z, target, dz, weights, np.int64(count), np.int32(columns)
     name = f"cross_entropy_{kind}{suffix}"
     loss(launcher, FILE, name, dz, grid, threads, args, log, counters)
 
 
 def categorical_cross_entropy(
-    backend: CupyBackend, y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
+    backend: CupyBackend,
+    y: Array,
+    target: Array,
+    dy: Out,
+    log: Out,
+    counters: Array,
+    delta: float,
+    weights: Array | None,
 ) -> None:
     launcher, (count, columns) = backend.launcher, y.shape
     suffix, grid, threads = team(count, columns, y.dtype, launcher.most_blocks)
     sizes = np.int64(count), np.int32(columns)
-    args = y, target, dy, real(y, delta), *sizes
+    args = y, target, dy, weights, real(y, delta), *sizes
     name = f"categorical_cross_entropy{suffix}"
     loss(launcher, FILE, name, dy, grid, threads, args, log, counters)

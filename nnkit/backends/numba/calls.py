@@ -231,28 +231,44 @@ def layer_norm_backward(
     return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), x.dtype)
 
 
-def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> Call:
+def softmax_cross_entropy(
+    z: Array, target: Array, dz: Out, log: Out, counters: Array, weights: Array | None
+) -> Call:
     kernel = rows.softmax_cross_entropy
     sums = (_tasks(kernel, len(z), z.size), 2), np.float64
-    return kernel, z.size, (z, target, dz, log, counters), sums
+    return kernel, z.size, (z, target, dz, log, counters, weights), sums
 
 
 def categorical_cross_entropy(
-    y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
+    y: Array,
+    target: Array,
+    dy: Out,
+    log: Out,
+    counters: Array,
+    delta: float,
+    weights: Array | None,
 ) -> Call:
     kernel = rows.categorical_cross_entropy
     sums = (_tasks(kernel, len(y), y.size), 2), np.float64
-    return kernel, y.size, (y, target, dy, log, counters, delta), sums
+    return kernel, y.size, (y, target, dy, log, counters, delta, weights), sums
 
 
 def elementwise_loss(
-    kind: str, y: Array, target: Array, dy: Out, log: Out, counters: Array, alpha: float
+    kind: str,
+    y: Array,
+    target: Array,
+    dy: Out,
+    log: Out,
+    counters: Array,
+    alpha: float,
+    weights: Array | None,
 ) -> Call:
     kernel = losses.elementwise_loss(kind)
     count = y.size if LOSSES[kind].mean_over == "elements" else len(y)
     flat = y.reshape(-1), target.reshape(-1), dy.reshape(-1)
     sums = (_tasks(kernel, y.size, y.size), 2), np.float64
-    return kernel, y.size, (*flat, log, counters, count, alpha), sums
+    arguments = *flat, log, counters, count, alpha, weights, y.shape[-1]
+    return kernel, y.size, arguments, sums
 
 
 def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:

@@ -9,6 +9,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Out
 from nnkit.backends.numpy.activations import sigmoid
 from nnkit.backends.numpy.counters import write_log
+from nnkit.backends.numpy.weights import weighted
 from nnkit.kernels.table import LOSSES
 
 LOSS: dict[str, Callable[[Array, Array, float], tuple[Array, Array]]] = {
@@ -32,14 +33,22 @@ LOSS: dict[str, Callable[[Array, Array, float], tuple[Array, Array]]] = {
 
 
 def elementwise_loss(
-    kind: str, y: Array, target: Array, dy: Out, log: Out, counters: Array, alpha: float
+    kind: str,
+    y: Array,
+    target: Array,
+    dy: Out,
+    log: Out,
+    counters: Array,
+    alpha: float,
+    weights: Array | None,
 ) -> None:
     about = LOSSES[kind]
     count = y.size if about.mean_over == "elements" else len(y)
     with np.errstate(invalid="ignore", over="ignore"):
         loss, gradient = LOSS[kind](y, target, alpha)
-    np.divide(gradient, count, out=dy)
+    np.divide(weighted(gradient, weights), count, out=dy)
     right = 0
     if about.threshold is not None:
-        right = ((y > about.threshold) == (target > 0.5)).sum()
-    write_log(log, counters, loss.sum(dtype=np.float64) / count, right)
+        answers = (y > about.threshold) == (target > 0.5)
+        right = weighted(answers, weights).sum(dtype=np.float64)
+    write_log(log, counters, weighted(loss, weights).sum(dtype=np.float64) / count, right)

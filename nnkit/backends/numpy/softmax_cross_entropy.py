@@ -7,6 +7,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Out
 from nnkit.backends.numpy.counters import write_log
 from nnkit.backends.numpy.gather import all_below
+from nnkit.backends.numpy.weights import weighted
 
 
 def softmax(x: Array, y: Out) -> None:
@@ -29,7 +30,9 @@ def log_softmax_backward(dy: Array, y: Array, dx: Out) -> None:
     np.subtract(dy, np.exp(y) * dy.sum(axis=-1, keepdims=True), out=dx)
 
 
-def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: Array) -> None:
+def softmax_cross_entropy(
+    z: Array, target: Array, dz: Out, log: Out, counters: Array, weights: Array | None
+) -> None:
     n, classes = z.shape
     log_p, known = np.empty_like(z), True
     log_softmax(z, log_p)
@@ -41,22 +44,33 @@ def softmax_cross_entropy(z: Array, target: Array, dz: Out, log: Out, counters: 
             there = (target >= 0) & (target < classes)
             dz[~there] = 0
             rows, target = rows[there], target[there]
-        loss = -log_p[rows, target].sum(dtype=np.float64)
+        costs = -log_p[rows, target]
         dz[rows, target] -= 1
     else:
         with np.errstate(invalid="ignore"):
-            loss = -np.where(target == 0, 0, target * log_p).sum(dtype=np.float64)
+            costs = -np.where(target == 0, 0, target * log_p)
         labels = target.argmax(axis=1)
         dz -= target
-    dz /= n
-    correct = (z.argmax(axis=1) == labels).sum()
-    write_log(log, counters, *((loss / n, correct) if known else (np.nan, np.nan)))
+    np.divide(weighted(dz, weights), n, out=dz)
+    if known:
+        loss = weighted(costs, weights).sum(dtype=np.float64) / n
+        right = weighted(z.argmax(axis=1) == labels, weights)
+        write_log(log, counters, loss, right.sum(dtype=np.float64))
+    else:
+        write_log(log, counters, np.nan, np.nan)
 
 
 def categorical_cross_entropy(
-    y: Array, target: Array, dy: Out, log: Out, counters: Array, delta: float
+    y: Array,
+    target: Array,
+    dy: Out,
+    log: Out,
+    counters: Array,
+    delta: float,
+    weights: Array | None,
 ) -> None:
-    loss = -np.sum(target * np.log(y + delta), dtype=np.float64)
-    np.divide(-target, (y + delta) * len(y), out=dy)
-    correct = (y.argmax(axis=1) == target.argmax(axis=1)).sum()
-    write_log(log, counters, loss / len(y), correct)
+    target_weighted = weighted(target, weights)
+    loss = -np.sum(target_weighted * np.log(y + delta), dtype=np.float64)
+    np.divide(-target_weighted, (y + delta) * len(y), out=dy)
+    right = weighted(y.argmax(axis=1) == target.argmax(axis=1), weights)
+    write_log(log, counters, loss / len(y), right.sum(dtype=np.float64))
