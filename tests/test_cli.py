@@ -632,7 +632,7 @@ def test_wrong_usage(options, message):
 def test_unknown_commands_and_options():
     assert error("fly", code=2).startswith("No such command 'fly'")
     assert usage_error("train", "--speed", "9").startswith("No such option")
-    assert usage_error("predict", "a") == "Missing argument 'IMAGE...'."
+    assert usage_error("predict", "a") == "Missing argument 'FILE...'."
 
 
 @pytest.mark.parametrize(

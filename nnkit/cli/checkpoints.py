@@ -102,10 +102,15 @@ def load_dataset(
     return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
-def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
-    """Load `data`, or where that is None the data the checkpoint `path` was trained on."""
+def dataset_of(
+    trainer: Trainer, path: str, data: str | None, moved: bool = False
+) -> tuple[Dataset, str]:
+    """Load `data`, or where that is None the data the checkpoint `path` was trained on.
+
+    `moved` says that `data` is what it was trained on, in another place.
+    """
     if (encoder := tables.encoder_of(trainer)) is not None:
-        table = tables.dataset_of(encoder, trainer.extra.get("data"), path, data)
+        table = tables.dataset_of(encoder, trainer.extra.get("data"), path, data, moved)
         return table, str(expand(data or trainer.extra["data"]).resolve())
     if data is None:
         data = trainer.extra.get("data")

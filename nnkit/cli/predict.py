@@ -85,6 +85,8 @@ def predict(
     """
     trainer = load_trainer(checkpoint, get_backend(backend))
     if (encoder := encoder_of(trainer)) is not None:
+        if raw:
+            raise Failure(f"--raw is for images, but {checkpoint} was trained on a table")
         predict_tables(trainer, encoder, images, top, as_json, out)
         return
     if out is not None:

@@ -177,7 +177,7 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
             f"--epochs with more than {progress.epoch}"
         )
     target = _backend_of_run(trainer, backend)
-    dataset, source = checkpoints.dataset_of(trainer, path, data)
+    dataset, source = checkpoints.dataset_of(trainer, path, data, moved=True)
     about = checkpoints.about(dataset, source, target, trainer.extra.get("network"))
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
         raise Failure(f"{path} was trained on other {dataset.noun} or labels than {source} has now")

@@ -57,15 +57,17 @@ def encoder_of(trainer: Trainer) -> TableEncoder | None:
     return TableEncoder.of(trainer.extra["table"]) if "table" in trainer.extra else None
 
 
-def dataset_of(encoder: TableEncoder, trained_on: Any, path: str, data: str | None) -> Table:
+def dataset_of(
+    encoder: TableEncoder, trained_on: Any, path: str, data: str | None, moved: bool
+) -> Table:
     """Load a table for a network trained on one: what it was trained on, split as then.
 
-    All rows of another table, `data`, are to test with.
+    All rows of another table, `data`, are to test with, unless it is that one, `moved`.
     """
     file = expand(trained_on if data is None else data) if data or trained_on else None
     if file is None:
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
-    if data is None or str(file.resolve()) == trained_on:
+    if data is None or moved or str(file.resolve()) == trained_on:
         return load_encoded(file, encoder)
     frame, x = read_rows(file, encoder)
     t = encoder.encode_target(frame)
