@@ -68,3 +68,29 @@ def test_the_guide_to_arrays():
         pytest.importorskip(library)
     names = run_all(DOCS / "arrays.md")
     assert names["trainer"].predict(names["frame"]).shape == (4, 1)
+
+
+def test_the_guide_to_tables(tmp_path, monkeypatch, capsys):
+    """Its code, and its commands on the table that the code writes."""
+    from click.testing import CliRunner
+
+    from nnkit.cli import cli
+
+    for library in ("narwhals", "polars"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNKIT_BACKEND", "numpy")
+    names = run_all(DOCS / "tables.md")
+    assert names["data"].encoder.feature_names == (
+        *("petal", "colour=blue", "colour=red", "colour=white"),
+    )
+    answers = names["encoder"].decode(names["again"].predict(names["encoder"].encode(names["new"])))
+    assert answers.tolist() == ["setosa", "virginica"]
+    assert float(re.search(r"wrong by (\S+) on", capsys.readouterr().out)[1]) < 2
+    commands = re.findall(r"^\$ nnkit (.*)", (DOCS / "tables.md").read_text("utf-8"), re.M)
+    assert len(commands) == 3
+    for command in commands:
+        monkeypatch.setattr("nnkit.cli.fitting.learning_curves", lambda *_, **__: None)
+        result = CliRunner().invoke(cli, command.split())
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "answers.csv").is_file()
