@@ -153,7 +153,6 @@ def test_scikit_learns_functions_fit():
         ({"val_f1": recall}, ValueError, "^a metric cannot be called 'val_f1': "),
         ({3: recall}, ValueError, "^a metric cannot be called 3: "),
     ],
-    ids=str,
 )
 def test_what_is_no_metric(metrics, error, message):
     trainer = new("numpy")

@@ -221,7 +221,6 @@ def test_a_loss_of_ones_own():
             "^the weights of a part of the examples are all 0, so nothing counts$",
         ),
     ],
-    ids=str,
 )
 def test_weights_that_are_none(given, error, message):
     trainer = new("numpy")
