@@ -308,6 +308,19 @@ def test_sparse_is_never_dense_as_a_whole(backend, rng, monkeypatch):
     assert max(rows) <= 16
 
 
+def test_of_very_wide_rows_few_are_dense_at_once(rng, monkeypatch):
+    _, x, t = sparse(rng)
+    monkeypatch.setattr(streaming, "BLOCK_BYTES", 5 * 80)
+    of = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(20, 3), backend="numpy"))
+    taken_rows, toarray = [], type(x).toarray
+    monkeypatch.setattr(
+        type(x), "toarray", lambda m, *a, **k: taken_rows.append(m.shape[0]) or toarray(m, *a, **k)
+    )
+    assert of.predict(x).shape == (75,)
+    of.evaluate(x, t)
+    assert max(taken_rows) == 5
+
+
 def test_counts_of_bytes_are_no_pixels(cpu, rng):
     dense, x, t = sparse(rng, dtype="u1")
     model = nnkit.Sequential(nnkit.Linear(20, 3), seed=0, backend=cpu)

@@ -7,6 +7,7 @@ import pytest
 
 import nnkit
 from nnkit.files import memory
+from tests.test_arrays import OnDevice
 
 rng = np.random.default_rng(0)
 X, T = rng.normal(size=(26, 6)).astype("f"), np.arange(26) % 3
@@ -148,6 +149,18 @@ def test_a_data_loader(cpu):
     assert one.evaluate(loader())["loss"] == pytest.approx(one.evaluate(X, T)["loss"])
     unshuffled = torch.utils.data.DataLoader(data, 8)
     assert one.predict(unshuffled).tolist() == one.predict(X).tolist()
+
+
+def test_batches_on_the_gpu(backend, simulated, monkeypatch):
+    if not simulated:
+        pytest.skip("for the pretend GPU")
+    monkeypatch.setattr("nnkit.training.batches.get_backend", lambda _: backend)
+    on_gpu = [tuple(map(OnDevice, map(backend.asarray, each))) for each in batches()]
+    one, other = trainer(backend), trainer(backend)
+    one.fit(batches(), epochs=2)
+    other.fit(on_gpu, epochs=2)
+    assert weights(one) == weights(other)
+    assert one.predict(X).tolist() == other.predict(x for x, _ in on_gpu).tolist()
 
 
 # ------------------------------------------------------------------ what is refused

@@ -1249,7 +1249,7 @@ def test_predict_asks_the_model_for_the_shape_of_its_images(balls, monkeypatch, 
     predict_proba = classifier.predict_proba
     monkeypatch.setattr(classifier, "predict_proba", lambda x: seen.append(x) or predict_proba(x))
     command = sys.modules["nnkit.cli.predict"]
-    monkeypatch.setattr(command, "load_classifier", lambda *_: classifier)
+    monkeypatch.setattr(command, "load_trainer", lambda *_: classifier)
     assert nnkit_ok("predict", "any", "balls/red/3.png").startswith("balls/red/3.png: ")
     want = read_image("balls/red/3.png", image_shape).reshape(1, *shape)
     np.testing.assert_array_equal(np.rint(seen[0] * (1 if seen[0].max() > 1 else 255)), want)
@@ -1537,7 +1537,8 @@ def test_warm_fails_where_nothing_can_be_kept(monkeypatch):
 def test_warm_has_all_options_of_train_that_choose_kernels():
     train, warm = ({p.name for p in cli.commands[name].params} for name in ("train", "warm"))
     others = {"data", "epochs", "batch_size", "lr", "schedule", "weight_decay", "seed", "out"}
-    assert train - warm == {*others, "checkpoint", "image_size", "color"}
+    tables = {"target", "drop", "impute", "regression"}
+    assert train - warm == {*others, *tables, "checkpoint", "image_size", "color"}
     assert warm <= train
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -479,9 +480,14 @@ def test_a_target_is_of_tables():
 def test_without_the_libraries(monkeypatch, tmp_path):
     made = frame()
     made.write_csv(tmp_path / "a.csv")
-    monkeypatch.setitem(__import__("sys").modules, "narwhals", None)
-    with pytest.raises(ImportError, match="pip install narwhals"):
+    monkeypatch.setitem(sys.modules, "narwhals", None)
+    with pytest.raises(ImportError) as missing:
         from_table(made, "kind")
-    monkeypatch.setitem(__import__("sys").modules, "polars", None)
-    with pytest.raises(ImportError, match="pip install polars"):
-        load(tmp_path / "a.csv", target="kind")
+    assert str(missing.value) == "tables are read by narwhals: pip install narwhals"
+    for library in ("narwhals", "polars"):
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(DataError) as error:
+            load(tmp_path / "a.csv", target="kind")
+        assert str(error.value) == (
+            f"{tmp_path}/a.csv: tables are read by {library}: pip install {library}"
+        )

@@ -30,7 +30,7 @@ nnkit evaluate runs/flowers more-flowers.csv
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @debug_option
 def evaluate(checkpoint: str, data: str | None, backend: str | None, as_json: bool) -> None:
-    """Test a network on images, or rows of a table, that it was not trained on.
+    """Test a network on examples that it was not trained on.
 
     CHECKPOINT is a model.safetensors or a run's folder. DATA, whose test images are taken, is
     whatever "nnkit train" takes; by default it is what the network was trained on. Of a table that

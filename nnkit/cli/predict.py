@@ -70,7 +70,7 @@ def predict(
     as_json: bool,
     out: Path | None,
 ) -> None:
-    """Say what is on images, or of the rows of a table, and how probable each class is.
+    """Say what is on images, or of the rows of a table.
 
     CHECKPOINT is a model.safetensors or a run's folder. Tables are .csv or .parquet files with the
     columns that the network was trained on, and perhaps others. Images are PNG, JPEG, GIF, BMP,

@@ -41,10 +41,10 @@ class Settings:
     seed: int
     image_size: tuple[int, int] | None
     color: bool
-    target: str | None
-    drop: tuple[str, ...]
-    impute: bool
-    regression: bool | None
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    impute: bool = False
+    regression: bool | None = None
 
     @property
     def table(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def train(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Train a network to tell images apart, or a column of a table from the others.
+    """Train a network on images or on a table.
 
     DATA is mnist, fashion-mnist, digits, cifar10, emnist-letters or another name that "nnkit
     datasets" lists; a folder that has a folder of images for each class, such as cats and dogs,

@@ -41,11 +41,17 @@ def read_table(path: Path) -> polars.DataFrame:
     """Read a CSV or Parquet file.
 
     What separates the values of a CSV file, a comma, a semicolon or a tab, its first line shows.
-    Raises DataError where it cannot be read, ImportError without polars.
+    Raises DataError where it cannot be read, and without polars and narwhals.
     """
     check_file(path)
-    with importing("polars", "polars", "tables in files are read by polars: pip install polars"):
-        import polars
+    try:
+        for library in ("polars", "narwhals"):
+            with importing(
+                library, library, f"tables are read by {library}: pip install {library}"
+            ):
+                import polars
+    except ImportError as error:
+        raise DataError(f"{path}: {error}") from error
     with damage(path, "cannot be read as a table"):
         if path.name.lower().endswith(PARQUET):
             table = polars.read_parquet(path)

@@ -13,6 +13,13 @@ BLOCK_BYTES = 64 << 20
 """Size of a block: large enough that copying it is fast, small enough to start soon."""
 
 
+def at_once(x: Any, wanted: int) -> int:
+    """How many of the wanted rows to evaluate at a time: sparse ones, when dense, may be wide."""
+    if not isinstance(x, Rows):
+        return wanted
+    return max(1, min(wanted, BLOCK_BYTES // max(1, x[:1].nbytes)))
+
+
 class Feed:
     """Two blocks of rows on the device, filled in turn: one is used while the other is copied.
 

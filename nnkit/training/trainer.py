@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -125,7 +125,7 @@ class Trainer:
         epochs: int = 5,
         batch_size: int | None = None,
         *,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Iterable[Any] | None = None,
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: ClassWeight | None = None,
@@ -249,7 +249,7 @@ class Trainer:
         t: Any = None,
         epochs: int | None = None,
         *,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Iterable[Any] | None = None,
         sample_weight: Any = None,
         class_weight: ClassWeight | None = None,
         metrics: Mapping[str, Function | Metric] | None = None,
