@@ -11,7 +11,8 @@ import pytest
 
 import nnkit
 from nnkit.data import DataError, Table, TableEncoder, from_table, load
-from nnkit.data.table_columns import MOST_VALUES, Categories, Numbers
+from nnkit.data.table_columns import Categories, Numbers
+from nnkit.data.table_fitting import MOST_VALUES
 from nnkit.data.table_targets import Amounts, Classes
 
 pytest.importorskip("narwhals")
@@ -254,9 +255,9 @@ HAS = "it has age, height, city, member, kind"
             "the table has no column beside the target 'kind'",
         ),
         (
-            {"age": [None, *range(59)]},
+            {"age": [*range(57), None, 1, None]},
             {},
-            "column 'age' lacks 1 value, first in row 0: have missing ones filled in with "
+            "column 'age' lacks 2 values, first in row 57: have missing ones filled in with "
             "impute=True (--impute), or leave such rows out",
         ),
         (
@@ -274,6 +275,17 @@ HAS = "it has age, height, city, member, kind"
             {"age": [float("inf")] * N},
             {},
             "column 'age' holds infinity, first in row 0: leave such rows out",
+        ),
+        (
+            {"height": [1e300, *[0.5, 1.5] * 29, -1e300]},
+            {},
+            "column 'height' holds numbers of up to 1e+300, which are too large: leave such rows "
+            "out",
+        ),
+        (
+            {"kind": [1e300, *[0.5, 1.5] * 29, -1e300]},
+            {},
+            "target 'kind' holds numbers of up to 1e+300, which are too large: leave such rows out",
         ),
         (
             {"age": [datetime.date(2020, 1, 1)] * N},
@@ -331,6 +343,10 @@ def test_what_cannot_be_told(changes, options, message):
     ("changes", "message"),
     [
         ({"age": None}, "the table has no column 'age': it has height, city, member, kind"),
+        (
+            {"height": [1.0, 1e60] * 30},
+            "column 'height' holds 1e+60, which is too large: leave such rows out",
+        ),
         (
             {"age": ["old"] * N},
             "column 'age' holds text such as 'old', but held numbers in training",
@@ -466,6 +482,20 @@ def test_files_that_are_no_tables(tmp_path, name, content, message):
     with pytest.raises(DataError) as error:
         load(tmp_path / name)
     assert str(error.value).startswith(f"{tmp_path}/{message}")
+
+
+def test_polars_is_taken_by_surprise(tmp_path, monkeypatch):
+    """Its panics are no Exceptions."""
+    polars = pytest.importorskip("polars")
+
+    def panics(*_, **__):
+        raise polars.exceptions.PanicException("assertion failed")
+
+    monkeypatch.setattr(polars, "read_parquet", panics)
+    (tmp_path / "a.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError) as error:
+        load(tmp_path / "a.parquet", target="t")
+    assert str(error.value) == f"{tmp_path}/a.parquet: cannot be read as a table: it is damaged"
 
 
 def test_a_target_is_of_tables():

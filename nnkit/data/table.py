@@ -13,9 +13,10 @@ from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
 from nnkit.data.splitting import HELD_OUT, held_out
 from nnkit.data.splitting import NOTE as NOTE_OF_CLASSES
-from nnkit.data.table_columns import fitted
+from nnkit.data.table_checking import refuse_missing
 from nnkit.data.table_encoder import TableEncoder
-from nnkit.data.table_reading import Column, column, listed, names_of, opened
+from nnkit.data.table_fitting import fitted
+from nnkit.data.table_reading import column, listed, names_of, opened
 from nnkit.data.table_targets import Classes, chosen
 from nnkit.reasons import printable
 
@@ -115,15 +116,10 @@ def from_table(
     ImportError
         Without narwhals (the extra ``table``).
     """
-    table, names = opened(frame), (drop,) if isinstance(drop, str) else tuple(drop)
+    table = opened(frame)
     answers = column(table, str(target), "target")
     make_target = chosen(answers, regression)
-    for each in names:
-        if each not in names_of(table):
-            raise DataError(f"drop: the table has no column {each!r}: {listed(names_of(table))}")
-    used = [each for each in names_of(table) if each not in (answers.name, *names)]
-    if not used:
-        raise DataError(f"the table has no column beside the target {answers.name!r}")
+    used = _used(table, answers.name, (drop,) if isinstance(drop, str) else drop, impute)
     aside = np.zeros(len(table), bool)
     if test is None:
         kinds = make_target(answers)
@@ -147,6 +143,22 @@ def from_encoder(frame: Any, encoder: TableEncoder, name: str, seed: int = 0) ->
     return _assembled(_rows(table, ~aside), _rows(table, aside), encoder, name, "")
 
 
+def _used(table: Any, target: str, drop: Sequence[str], impute: bool) -> list[str]:
+    """Return the columns to tell the target by; raises DataError where one cannot be used."""
+    names = names_of(table)
+    for each in drop:
+        if each not in names:
+            raise DataError(f"drop: the table has no column {each!r}: {listed(names)}")
+    used = [each for each in names if each not in (target, *drop)]
+    if not used:
+        raise DataError(f"the table has no column beside the target {target!r}")
+    for each in used:  # of the whole table, whose rows a message names
+        read = column(table, each)
+        if not impute:
+            refuse_missing(read)
+    return used
+
+
 def _aside(labels: NDArray[Any], are_classes: bool, seed: int, name: str) -> NDArray[np.bool_]:
     """Choose the rows to test with."""
     kinds = labels if are_classes else np.zeros(len(labels), np.int64)
@@ -163,8 +175,7 @@ def _rows(table: Any, chosen: NDArray[np.bool_]) -> Any:
 
 def _assembled(train: Any, test: Any, encoder: TableEncoder, name: str, note: str) -> Table:
     def answers(part: Any) -> NDArray[Any]:
-        read: Column = column(part, encoder.target.name, "target")
-        return encoder.target.encode(read)
+        return encoder.target.encode(column(part, encoder.target.name, "target"))
 
     return Table(
         name=name,

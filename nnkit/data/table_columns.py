@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from math import inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
-from nnkit.data.labels import in_order
+from nnkit.data.table_checking import refuse_missing, standardised
 from nnkit.data.table_reading import Column
-from nnkit.showing.words import counted
-
-MOST_VALUES = 100
-"""Texts of a column that get a number of their own, the most frequent ones."""
-
-LEAST_ROWS = 2
-"""Rows of the training part that a text must be in for that."""
-
-FEW_VALUES = 20
-"""With more texts than that, and another one in more than half of the rows, they are names."""
 
 OTHER, MISSING = "(other)", "(missing)"
 
@@ -65,7 +53,7 @@ class Numbers:
         else:
             known = np.zeros(len(missing)) if column.kind == "texts" else column.values
             values = np.where(missing, self.fill, known)
-        scaled = (values - self.mean) / self.std
+        scaled = standardised(column, values, self.mean, self.std)
         both = [scaled, missing] if self.marked else [scaled]
         return np.stack(both, axis=1).astype(np.float32)
 
@@ -113,52 +101,3 @@ class Categories:
         rows = np.flatnonzero(places >= 0)
         encoded[rows, places[rows]] = 1
         return encoded
-
-
-def refuse_missing(column: Column, what: str = "column") -> None:
-    """Raise DataError, with the remedy, where values are missing."""
-    if column.missing.any():
-        missing = counted(int(column.missing.sum()), "value")
-        imputed = "have missing ones filled in with impute=True (--impute), or "
-        raise DataError(
-            f"{what} {column.name!r} lacks {missing}, first in row {int(column.missing.argmax())}: "
-            f"{'' if what == 'target' else imputed}leave such rows out"
-        )
-
-
-def fitted(column: Column, impute: bool) -> tuple[Numbers | Categories, str]:
-    """Decide by the training part how a column is encoded, and say what is not plain.
-
-    Raises DataError for values that are missing, unless `impute`, and for texts that name rows.
-    """
-    if not impute:
-        refuse_missing(column)
-    known, marked = column.values[~column.missing], bool(column.missing.any())
-    if not len(known):
-        raise DataError(f"column {column.name!r} has no values: leave it out with drop (--drop)")
-    if column.kind == "texts":
-        return _categories(column, known, impute)
-    if column.kind == "flags":
-        return Numbers(column.name, fill=0.5 if impute else None, marked=marked), ""
-    median = float(np.median(known))
-    fill, filled = (median if impute else None), np.where(column.missing, median, column.values)
-    std = float(filled.std())
-    constant = std == 0 or not std > 1e-12 * abs(float(filled.mean()))
-    note = f"{column.name} is always {known[0]:g}" if constant else ""
-    scaled = Numbers(column.name, float(filled.mean()), 1.0 if constant else std, fill, marked)
-    return scaled, note
-
-
-def _categories(column: Column, known: NDArray[Any], impute: bool) -> tuple[Categories, str]:
-    frequent = Counter(known.tolist())
-    if len(frequent) > FEW_VALUES and len(frequent) > len(known) / 2:
-        raise DataError(
-            f"column {column.name!r} has {len(frequent):,} different texts in {len(known):,} rows, "
-            "which seem to name the rows rather than to describe them: leave it out with "
-            f"drop=[{column.name!r}] (--drop {column.name})"
-        )
-    often = [x for x, rows in frequent.most_common(MOST_VALUES) if rows >= LEAST_ROWS]
-    rare = len(frequent) - len(often)
-    note = f"{counted(rare, 'rare value')} of {column.name} taken as one" if rare else ""
-    marked = bool(column.missing.any())
-    return Categories(column.name, in_order(often), bool(rare), impute, marked), note

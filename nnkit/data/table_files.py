@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ def read_table(path: Path) -> polars.DataFrame:
                 import polars
     except ImportError as error:
         raise DataError(f"{path}: {error}") from error
-    with damage(path, "cannot be read as a table"):
+    with damage(path, "cannot be read as a table"), _no_panic(polars):
         if path.name.lower().endswith(PARQUET):
             table = polars.read_parquet(path)
         else:
@@ -60,6 +61,15 @@ def read_table(path: Path) -> polars.DataFrame:
     if not table.height:
         raise DataError(f"{path}: has no rows")
     return table
+
+
+@contextmanager
+def _no_panic(polars: Any) -> Iterator[None]:
+    """Have polars fail with an Exception where a damaged file takes it by surprise."""
+    try:
+        yield
+    except polars.exceptions.PanicException as error:
+        raise ValueError("it is damaged") from error
 
 
 def _read_csv(polars: Any, path: Path) -> Any:

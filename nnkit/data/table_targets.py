@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
 from nnkit.data.labels import MAX_CLASSES, in_order
-from nnkit.data.table_columns import refuse_missing
+from nnkit.data.table_checking import mean_and_std, refuse_missing, standardised
 from nnkit.data.table_reading import Column
 
 MOST_WHOLES = 50
@@ -69,7 +69,7 @@ class Amounts:
             raise DataError(
                 f"target {self.name!r} holds text such as {column.values[0]!r}, and no numbers"
             )
-        return ((column.values - self.mean) / self.std).astype(np.float32)
+        return standardised(column, column.values, self.mean, self.std, "target")
 
     def decode(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return outputs (n,) or (n, 1) as the numbers that they stand for, float64 (n,)."""
@@ -105,4 +105,4 @@ def _amounts(train: Column) -> Amounts:
         raise DataError(
             f"target {train.name!r} holds text such as {train.values[0]!r}: amounts are numbers"
         )
-    return Amounts(train.name, float(train.values.mean()), float(train.values.std()) or 1.0)
+    return Amounts(train.name, *mean_and_std(train, train.values, "target"))
