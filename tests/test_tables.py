@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import gzip
 import json
 import sys
 
@@ -458,9 +459,11 @@ def test_files(tmp_path):
     made.write_csv(tmp_path / "a.csv")
     made.write_csv(tmp_path / "b.csv", separator=";")
     made.write_csv(tmp_path / "c.tsv", separator="\t")
-    made.write_parquet(tmp_path / "d.parquet")
+    made.write_parquet(tmp_path / "d[1].parquet")
+    (tmp_path / "e.csv.gz").write_bytes(gzip.compress(made.write_csv().encode()))
     read = [
-        load(tmp_path / name, target="kind") for name in ("a.csv", "b.csv", "c.tsv", "d.parquet")
+        load(tmp_path / name, target="kind")
+        for name in ("a.csv", "b.csv", "c.tsv", "d[1].parquet", "e.csv.gz")
     ]
     for data in read:
         assert data.encoder == from_table(made, "kind").encoder

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from nnkit.data.table import Table, from_encoder, from_table
 from nnkit.data.table_encoder import TableEncoder
 from nnkit.data.table_reading import listed
 from nnkit.files import atomic
+from nnkit.files.paths import open_file
 from nnkit.reasons import importing
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ MISSING = ["", "NA", "N/A", "NaN", "nan", "null"]
 
 SEPARATORS = ",;\t"
 FIRST_LINE = 1 << 16
-"""Characters of a header that are looked at."""
+"""Bytes of a header that are looked at."""
+
+GZIP = b"\x1f\x8b"
+"""How packed files begin."""
 
 
 def is_table(path: Path) -> bool:
@@ -53,11 +58,9 @@ def read_table(path: Path) -> polars.DataFrame:
                 import polars
     except ImportError as error:
         raise DataError(f"{path}: {error}") from error
-    with damage(path, "cannot be read as a table"), _no_panic(polars):
-        if path.name.lower().endswith(PARQUET):
-            table = polars.read_parquet(path)
-        else:
-            table = _read_csv(polars, path)
+    packed = path.name.lower().endswith(PARQUET)
+    with damage(path, "cannot be read as a table"), _no_panic(polars), open_file(path) as file:
+        table = polars.read_parquet(file) if packed else _read_csv(polars, file)
     if not table.height:
         raise DataError(f"{path}: has no rows")
     return table
@@ -72,14 +75,18 @@ def _no_panic(polars: Any) -> Iterator[None]:
         raise ValueError("it is damaged") from error
 
 
-def _read_csv(polars: Any, path: Path) -> Any:
-    def read(separator: str, **options: Any) -> Any:
-        return polars.read_csv(path, separator=separator, null_values=MISSING, **options)
-
-    header = polars.read_csv(path, separator="\n", has_header=False, n_rows=1, quote_char=None)
-    line = str(header.item(0, 0))[:FIRST_LINE]
-    separator = max(SEPARATORS, key=line.count)
-    return read(separator, infer_schema_length=None, try_parse_dates=True)
+def _read_csv(polars: Any, file: BinaryIO) -> Any:
+    packed = file.read(2) == GZIP
+    file.seek(0)
+    text = gzip.decompress(file.read()) if packed else file.read()
+    line = text[:FIRST_LINE].partition(b"\n")[0].decode("utf-8", "replace")
+    return polars.read_csv(
+        text,
+        separator=max(SEPARATORS, key=line.count),
+        null_values=MISSING,
+        infer_schema_length=None,
+        try_parse_dates=True,
+    )
 
 
 def load_table(
