@@ -458,12 +458,13 @@ def test_files(tmp_path):
     made = frame()
     made.write_csv(tmp_path / "a.csv")
     made.write_csv(tmp_path / "b.csv", separator=";")
+    made.write_csv(tmp_path / "f.csv", separator=";", decimal_comma=True)
     made.write_csv(tmp_path / "c.tsv", separator="\t")
     made.write_parquet(tmp_path / "d[1].parquet")
     (tmp_path / "e.csv.gz").write_bytes(gzip.compress(made.write_csv().encode()))
     read = [
         load(tmp_path / name, target="kind")
-        for name in ("a.csv", "b.csv", "c.tsv", "d[1].parquet", "e.csv.gz")
+        for name in ("a.csv", "b.csv", "c.tsv", "d[1].parquet", "e.csv.gz", "f.csv")
     ]
     for data in read:
         assert data.encoder == from_table(made, "kind").encoder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,8 +32,11 @@ MISSING = ["", "NA", "N/A", "NaN", "nan", "null"]
 """What stands in a CSV file where a value is missing."""
 
 SEPARATORS = ",;\t"
-FIRST_LINE = 1 << 16
-"""Bytes of a header that are looked at."""
+COMMA, POINT = re.compile(rb"[;\n]-?\d+,\d+[;\r\n]"), re.compile(rb"[;\n]-?\d+\.\d+[;\r\n]")
+"""Numbers between semicolons, as much of Europe writes them, and as others do."""
+
+LOOKED_AT = 1 << 20
+"""Bytes that are looked at for how a CSV file is written."""
 
 GZIP = b"\x1f\x8b"
 """How packed files begin."""
@@ -46,7 +50,8 @@ def is_table(path: Path) -> bool:
 def read_table(path: Path) -> polars.DataFrame:
     """Read a CSV or Parquet file.
 
-    What separates the values of a CSV file, a comma, a semicolon or a tab, its first line shows.
+    What separates the values of a CSV file, a comma, a semicolon or a tab, its first line shows;
+    between semicolons numbers may have decimal commas.
     Raises DataError where it cannot be read, and without polars and narwhals.
     """
     check_file(path)
@@ -79,10 +84,14 @@ def _read_csv(polars: Any, file: BinaryIO) -> Any:
     packed = file.read(2) == GZIP
     file.seek(0)
     text = gzip.decompress(file.read()) if packed else file.read()
-    line = text[:FIRST_LINE].partition(b"\n")[0].decode("utf-8", "replace")
+    start = text[:LOOKED_AT]
+    line = start.partition(b"\n")[0].decode("utf-8", "replace")
+    separator = max(SEPARATORS, key=line.count)
+    commas = separator == ";" and COMMA.search(start) and not POINT.search(start)
     return polars.read_csv(
         text,
-        separator=max(SEPARATORS, key=line.count),
+        separator=separator,
+        decimal_comma=bool(commas),
         null_values=MISSING,
         infer_schema_length=None,
         try_parse_dates=True,
