@@ -408,18 +408,20 @@ def test_a_tensor_on_the_gpu(backend, simulated, kind):
 
 
 @pytest.mark.parametrize("name", ["numpy", "numba"])
-def test_a_tensor_on_the_gpu_for_a_model_on_the_cpu(name):
+@pytest.mark.parametrize("library", ["torch", "other"])
+def test_a_tensor_on_the_gpu_for_a_model_on_the_cpu(name, library):
     class Tensor:
-        __module__ = "torch"
+        __module__ = library
 
         def __dlpack_device__(self):
             return 2, 0
 
+    moved = {"torch": "with array.cpu()", "other": "to the host"}[library]
     with pytest.raises(TypeError) as error:
         nnkit.Sequential(nnkit.Linear(6, 1), backend=name)(Tensor())
     assert str(error.value) == (
-        f"a torch.Tensor on a device was given to the {name} backend: move the model with "
-        "model.to('cupy'), or the array with array.cpu()"
+        f"a {library}.Tensor on a device was given to the {name} backend: move the model with "
+        f"model.to('cupy'), or the array {moved}"
     )
 
 

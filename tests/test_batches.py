@@ -58,6 +58,20 @@ def test_a_generator_is_read_once_and_kept(backend):
     assert other.progress.shuffle
 
 
+def test_a_generator_may_use_the_same_memory_for_every_batch(cpu):
+    def reusing():
+        x, t = np.empty((13, 6), "f"), np.empty(13, int)
+        for start in (0, 13):
+            x[:], t[:] = X[start : start + 13], T[start : start + 13]
+            yield x, t
+
+    one, other = trainer(cpu), trainer(cpu)
+    one.fit(X, T, 2, 13)
+    other.fit(reusing(), epochs=2)
+    assert weights(one) == weights(other)
+    assert one.predict(X).tolist() == other.predict(x for x, _ in reusing()).tolist()
+
+
 @pytest.mark.parametrize("compile", [True, False])
 @pytest.mark.parametrize("room", [float("inf"), 0])
 def test_every_epoch_has_its_own_examples_and_order(backend, captures, monkeypatch, compile, room):
@@ -200,6 +214,12 @@ def shrinking(epoch):
             {},
             ValueError,
             "a batch has parts of shapes (26, 6) and (25,): there must be as many rows in each",
+        ),
+        (
+            [(X, T), (X[:4, 1:], T[:4])],
+            {},
+            ValueError,
+            "batches have shapes such as (26, 6) and (4, 5): only the number of rows may differ",
         ),
         (
             [(X, T), (X, T, T)],

@@ -61,11 +61,12 @@ def on_host(given: Any, backend: str) -> np.ndarray[Any, Any]:
     """Return what `dense` does; raises TypeError, with the remedy, for an array on a device."""
     array = dense(given)
     if not isinstance(array, np.ndarray):
-        move = {"cupy": "array.get()", "torch": "array.cpu()"}.get(_library(array), "on the host")
+        moved = {"cupy": "with array.get()", "torch": "with array.cpu()"}
         what = "a CuPy array" if _library(array) == "cupy" else f"{_kind(array)} on a device"
         raise TypeError(
             f"{what} was given to the {backend} backend: "
-            f"move the model with model.to('cupy'), or the array with {move}"
+            f"move the model with model.to('cupy'), or the array "
+            f"{moved.get(_library(array), 'to the host')}"
         )
     return array
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from nnkit.backends import Array, get_backend
 from nnkit.files.memory import too_much
-from nnkit.given.arrays import dense, is_array, on_device, taken
+from nnkit.given.arrays import dense, is_array, on_device
 
 
 class Batches:
@@ -65,7 +65,7 @@ def joined(x: Any) -> Any:
     """
     if is_array(x) or not are_several(x) or isinstance(x, Sequence):
         return x
-    parts = [taken(each[0] if _is_pair(each) else each) for each in x]
+    parts = [_array(each[0] if _is_pair(each) else each) for each in x]
     if not parts:
         raise ValueError("there are no batches: an iterator that was read before has none left")
     return _joined(parts)
@@ -90,8 +90,8 @@ def _parts(batch: Any) -> list[Array]:
 
 
 def _array(given: Any) -> Array:
-    """Return an array on the host, or in CuPy's memory."""
-    return get_backend("cupy").asarray(given) if on_device(given) else np.asarray(dense(given))
+    """Return an array on the host, or in CuPy's memory: a copy, for the next batch may be there."""
+    return get_backend("cupy").asarray(given).copy() if on_device(given) else np.array(dense(given))
 
 
 def _is_pair(batch: Any) -> bool:
@@ -100,10 +100,16 @@ def _is_pair(batch: Any) -> bool:
 
 
 def _joined(arrays: Sequence[Array]) -> Array:
-    """Return a new array of all rows."""
+    """Return a new array of all rows; raises ValueError where they have different shapes."""
+    for each in arrays:
+        if each.shape[1:] != arrays[0].shape[1:]:
+            raise ValueError(
+                f"batches have shapes such as {arrays[0].shape} and {each.shape}: only the number of "
+                "rows may differ"
+            )
     if on_device(arrays[0]):
-        return get_backend("cupy").xp.concatenate([*map(_array, arrays)])
-    return np.concatenate([*map(_array, arrays)])
+        return get_backend("cupy").xp.concatenate([*arrays])
+    return np.concatenate(arrays)
 
 
 def _check_room(held: int) -> None:
