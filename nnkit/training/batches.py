@@ -104,8 +104,8 @@ def _joined(arrays: Sequence[Array]) -> Array:
     for each in arrays:
         if each.shape[1:] != arrays[0].shape[1:]:
             raise ValueError(
-                f"batches have shapes such as {arrays[0].shape} and {each.shape}: only the number of "
-                "rows may differ"
+                f"batches have shapes such as {arrays[0].shape} and {each.shape}: only the number "
+                "of rows may differ"
             )
     if on_device(arrays[0]):
         return get_backend("cupy").xp.concatenate([*arrays])
