@@ -53,6 +53,7 @@ MODULES = {
     "Losses": ("nnkit.losses",),
     "Optimizers": ("nnkit.optimizers",),
     "Training": ("nnkit.training", "nnkit.progress", "nnkit.showing.warning"),
+    "Callbacks": ("nnkit.callbacks",),
     "Checkpoints": ("nnkit.checkpoint",),
     "Checking gradients": ("nnkit.gradcheck",),
     "Backends": ("nnkit.backends",),

@@ -1,8 +1,9 @@
 """nnkit: textbook neural networks at full speed, on NumPy, Numba and CUDA."""
 
+import logging
 from typing import TYPE_CHECKING, Any
 
-from nnkit import activations, layers, losses, optimizers
+from nnkit import activations, callbacks, layers, losses, optimizers
 from nnkit.backends import (
     Backend,
     BackendUnavailableError,
@@ -14,6 +15,7 @@ from nnkit.backends import (
     set_precision,
     use_backend,
 )
+from nnkit.callbacks import *
 from nnkit.given.missing import missing
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.layers import *
@@ -21,9 +23,8 @@ from nnkit.layers.activations import *
 from nnkit.losses import *
 from nnkit.optimizers import *
 from nnkit.parameters import Parameter
-from nnkit.progress import ProgressBar
 from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
-from nnkit.training import Callback, DivergenceError, EarlyStopping, History, Metric, Trainer
+from nnkit.training import DivergenceError, History, Metric, Trainer
 
 if TYPE_CHECKING:
     from nnkit.checkpoint import CheckpointError
@@ -35,17 +36,14 @@ __all__ = [
     "Backend",
     "BackendUnavailableError",
     "CacheWarning",
-    "Callback",
     "CheckpointError",
     "DataWarning",
     "DivergenceError",
     "DivergenceWarning",
-    "EarlyStopping",
     "GradientCheck",
     "History",
     "Metric",
     "Parameter",
-    "ProgressBar",
     "Trainer",
     "activations",
     "available_backends",
@@ -58,9 +56,12 @@ __all__ = [
     "set_precision",
     "use_backend",
 ]
+__all__ += callbacks.__all__
 __all__ += layers.__all__
 __all__ += losses.__all__
 __all__ += optimizers.__all__
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program says what is shown
 
 
 def __getattr__(name: str) -> Any:

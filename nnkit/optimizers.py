@@ -221,6 +221,14 @@ class Optimizer(Configured):
         if self.lr != self._lr_on_device:
             self._send_rates()
 
+    @property
+    def last_lr(self) -> float:
+        """Learning rate of the latest step in `Trainer.fit`: with the schedule's factor.
+
+        In an epoch's end that is the rate of its last step, whatever `lr` has been set to since.
+        """
+        return self._lr_on_device * float(self._factors[-1])
+
     def _send_rates(self) -> None:
         assert self._backend is not None
         self._rates[...] = self._backend.asarray(self.lr * self._factors)

@@ -148,7 +148,7 @@ class ProgressBar(Callback):
         figures = {k: v[behind] for k, v in history.to_dict().items()}
         number = f"{epoch:>{len(str(progress.epochs))}}/{progress.epochs}"
         parts = [f"epoch {number}", _describe(figures["loss"], figures.get("accuracy"))]
-        if "val_loss" in figures:
+        if "val_loss" in figures and trainer.validates:
             validation = _describe(figures["val_loss"], figures.get("val_accuracy"))
             parts.append(f"{self.validation} {validation}")
         parts += [f"{name} {figures[name]:.4g}" for name in history.metrics]

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.backends import NAMES, status
+from nnkit.backends import NAMES, choosing, status
 from tests.device import simulator
 
 ROOT = Path(nnkit.__file__).parents[1]
@@ -380,3 +380,18 @@ class TestSeveralBackendsInOneProcess:
             cpu.asarray(array)
         assert "model.to('cupy')" in str(e.value)
         assert "array.get()" in str(e.value)
+
+
+def test_what_auto_chooses_is_logged(caplog, monkeypatch):
+    def load(name):
+        if name != "numpy":
+            raise nnkit.BackendUnavailableError(f"the {name} backend is not available: why")
+        return nnkit.backends.numpy.NumpyBackend()
+
+    monkeypatch.setattr(choosing, "_load", load)
+    with caplog.at_level("INFO", "nnkit"):
+        nnkit.get_backend("auto")
+    assert caplog.messages == [
+        *(f"the {name} backend is not available: why" for name in ("cupy", "numba")),
+        "the numpy backend is chosen",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import threading
 
 import click
@@ -118,7 +119,7 @@ class Listens(nnkit.layers.Layer):
     """Notes whether somebody is told of compilation while it computes."""
 
     def forward(self, x):
-        heard.append(compiling.listener() is not None)
+        heard.append(compiling.listener().wanted)
         return x
 
     def backward(self, dy):
@@ -147,6 +148,16 @@ def test_a_trainer_tells_a_person(monkeypatch, shown, told):
         trainer.predict_proba(x)
         assert set(heard) == {True}
     assert WORDS not in stderr.getvalue()
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_it_is_logged_whether_it_is_shown_or_not(caplog, shown):
+    with caplog.at_level("INFO", "nnkit"):
+        told(io.StringIO(), shown=shown)
+        told(io.StringIO(), shown=shown)  # from disk
+    text = r"compiled 2 kernels for this processor, in \d+\.\d s"
+    assert [record.name for record in caplog.records] == ["nnkit.training.compiling"]
+    assert re.fullmatch(text, caplog.messages[0])
 
 
 def test_the_command_line_writes_a_line(monkeypatch):

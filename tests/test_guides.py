@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nnkit
+from nnkit.data import load
+from tests.callbacks.fakes import FakeMLflow, FakeWandb
 
 GUIDE = Path(__file__).resolve().parents[1] / "docs" / "models.md"
 TEXT = GUIDE.read_text("utf-8")
@@ -43,6 +47,38 @@ def test_the_table_has_all_layers_for_images():
     for name in nnkit.layers.__all__:
         if name.endswith("2d"):
             assert name in shown
+
+
+CALLBACKS = (GUIDE.parent / "callbacks.md").read_text("utf-8")
+
+
+def test_the_guide_to_callbacks(tmp_path, monkeypatch, capsys):
+    """Trackers, which would ask who you are, are fakes; the others where they are installed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "mlflow", FakeMLflow())
+    monkeypatch.setitem(sys.modules, "wandb", FakeWandb())
+    digits = load("digits")
+    names = {"nnkit": nnkit, "x": digits.x_train[:300], "t": digits.t_train[:300]}
+    names["validation"] = digits.x_test[:100], digits.t_test[:100]
+    libraries = {"TensorBoard": "tensorboardX", "plot": "matplotlib"}
+    with nnkit.use_backend("numpy"):
+        names["model"] = nnkit.Sequential(nnkit.Linear(64, 20), nnkit.ReLU(), nnkit.Linear(20, 10))
+        for block in re.findall(r"```python\n(.*?)```", CALLBACKS, re.DOTALL):
+            needed = [library for word, library in libraries.items() if word in block]
+            if all(map(find_spec, needed)):
+                exec(compile(block, "callbacks.md", "exec"), names)
+    assert "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds" in capsys.readouterr().out
+    assert (tmp_path / "runs/best.safetensors").is_file()
+    assert 1e-4 < names["found"].suggestion < 0.3
+    assert len(names["norms"].norms) == 2
+
+
+def test_the_guide_lists_all_callbacks():
+    rows = re.findall(r"^\| \{class\}`nnkit\.(\w+)` \|.*\| (?:`(\w+)`.*)?\|$", CALLBACKS, re.M)
+    of = {name: getattr(nnkit, name) for name in nnkit.callbacks.__all__}
+    kinds = {name for name, kind in of.items() if issubclass(kind, nnkit.Callback)}
+    assert {name for name, _ in rows} == kinds
+    assert {library for _, library in rows} == {"", "tensorboardX", "mlflow", "wandb"}
 
 
 # ------------------------------------------------------------------ arrays and tables

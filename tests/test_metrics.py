@@ -147,10 +147,11 @@ def test_scikit_learns_functions_fit():
         (
             {"loss": recall},
             ValueError,
-            "^a metric cannot be called 'loss': choose a name that no figure of the history has, "
+            "^a metric cannot be called 'loss': choose a name that no figure of a run has, "
             'without "val_" in front$',
         ),
         ({"val_f1": recall}, ValueError, "^a metric cannot be called 'val_f1': "),
+        ({"lr": recall}, ValueError, "^a metric cannot be called 'lr': "),
         ({3: recall}, ValueError, "^a metric cannot be called 3: "),
     ],
 )

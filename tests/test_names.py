@@ -125,6 +125,8 @@ def test_names_that_are_none(call, message):
         "RandomCrop": "pictures are changed where they are trained on: fit",
         "ResNet18": r"did you mean nnkit\.models\.resnet20\?",
         "StepLR": r"did you mean nnkit\.schedules\.StepDecay\?",
+        "ModelCheckpoint": r"did you mean nnkit\.Checkpoint\?",
+        "ReduceLROnPlateau": r"did you mean nnkit\.ReduceOnPlateau\?",
     }.items(),
 )
 def test_attributes(name, meant):
@@ -141,6 +143,7 @@ def test_attributes(name, meant):
         ("activations", "Relu", "did you mean nnkit.activations.relu?"),
         ("augment", "RandomHorizontalFlip", "pictures are changed where they are trained on: "
          "fit(x, t, augment=nnkit.augment.Flip())"),
+        ("callbacks", "WandbLogger", "did you mean nnkit.callbacks.WeightsAndBiases?"),
         ("augment", "flip", "did you mean nnkit.augment.Flip?"),
         ("augment", "Compose", "write several in a list, fit(x, t, augment=[Shift(2), Flip()])"),
         ("data", "load_mnist", "did you mean nnkit.data.load?"),
@@ -209,7 +212,8 @@ def test_the_tables_lead_to_what_there_is():
         module, _, last = ours.rpartition(".")
         if " " not in ours:
             assert hasattr(getattr(nnkit, module), last) if module else plain(ours) in known, word
-    classes = [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
+    classes = [getattr(nnkit, name) for name in nnkit.callbacks.__all__]
+    classes += [nnkit.Trainer, *LAYER_CLASSES.values(), *losses.LOSS_CLASSES.values()]
     classes += [*optimizers.OPTIMIZERS.values(), *schedules.SCHEDULES.values()]
     classes += nnkit.models.MODELS.values()
     taken = {name for cls in classes for name in inspect.signature(cls).parameters}

@@ -451,7 +451,7 @@ class TestEarlyStopping:
                 None,
                 "no val_loss in the history: give fit validation_data, or 'loss' is",
             ),
-            ("lss", None, "no lss in the history: choose one of loss, accuracy, val_loss"),
+            ("lss", None, "no lss in the history: choose one of loss, accuracy$"),
             ("accuracy", "mse", "no accuracy in the history, because MeanSquaredError counts no"),
         ],
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import importlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 
 from nnkit.backends.contract import Backend
 from nnkit.reasons import named_reason
+
+logger = logging.getLogger(__name__)
 
 NAMES = ("numpy", "numba", "cupy")
 VARIABLE = "NNKIT_BACKEND"
@@ -82,9 +85,12 @@ def _best() -> Backend:
     """Return cupy where a GPU works, else numba where installed, else numpy."""
     for name in reversed(NAMES):
         try:
-            return _load(name)
-        except BackendUnavailableError:
+            chosen = _load(name)
+        except BackendUnavailableError as error:
+            logger.info("%s", error)
             continue
+        logger.info("the %s backend is chosen", name)
+        return chosen
     raise AssertionError("the numpy backend always works")
 
 

@@ -138,9 +138,12 @@ def number(
     return _Number(above, least, below, most, none=none, hint=hint, default=default)
 
 
-def integer(*, least: float = -inf, default: Any = REQUIRED) -> Any:
-    """Make the option of an integer of at least that, kept as an int; 3.0 is one, 2.5 is not."""
-    return _Number(least=least, whole=True, default=default)
+def integer(*, least: float = -inf, none: bool = False, default: Any = REQUIRED) -> Any:
+    """Make the option of an integer of at least that, kept as an int; 3.0 is one, 2.5 is not.
+
+    `none` allows None, too.
+    """
+    return _Number(least=least, whole=True, none=none, default=default)
 
 
 def flag() -> Any:

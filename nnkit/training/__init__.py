@@ -1,6 +1,6 @@
-"""Training: the trainer, its loop and steps, callbacks, and what a run records."""
+"""Training: the trainer, its loop and steps, hooks, and what a run records."""
 
-from nnkit.training.callbacks import Callback, EarlyStopping
+from nnkit.training.callbacks import Callback
 from nnkit.training.divergence import DivergenceError
 from nnkit.training.history import History
 from nnkit.training.metrics import Metric
@@ -12,7 +12,6 @@ __all__ = [
     "Callback",
     "CaptureWarning",
     "DivergenceError",
-    "EarlyStopping",
     "History",
     "Metric",
     "Progress",

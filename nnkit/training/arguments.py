@@ -63,7 +63,7 @@ def triple(validation_data: Any) -> tuple[Any, Any, Any]:
 
 
 def listed(callbacks: Any) -> Sequence[Callback]:
-    """Return callbacks as a list; TypeError for what is none."""
+    """Return callbacks in the order in which they are called; TypeError for what is none."""
     if isinstance(callbacks, Callback) or not isinstance(callbacks, Iterable):
         raise TypeError(f"callbacks must be a list, such as [EarlyStopping()], not {callbacks!r}")
     given = [*callbacks]
@@ -71,7 +71,7 @@ def listed(callbacks: Any) -> Sequence[Callback]:
         if not isinstance(callback, Callback):
             hint = ": make one, with ()" if isinstance(callback, type) else ""
             raise TypeError(f"callbacks must be of nnkit.Callback, but there is {callback!r}{hint}")
-    return given
+    return sorted(given, key=lambda callback: callback.comes_last)
 
 
 def seed(value: Any) -> int:

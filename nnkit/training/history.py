@@ -45,12 +45,15 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
 
     def append(self, figures: dict[str, float]) -> None:
-        """Add the figures of one epoch. Metrics that it has not are NaN, as before their first."""
-        for name in self.metrics.keys() | figures.keys() - vars(self).keys():
-            values = self.metrics.setdefault(name, [nan] * len(self))
-            values.append(figures.get(name, nan))
-        for name in figures.keys() & vars(self).keys():
-            getattr(self, name).append(figures[name])
+        """Add the figures of one epoch: NaN for those that others had and it has not.
+
+        Metrics are NaN in epochs before their first, too.
+        """
+        for name in figures.keys() - self._all().keys():
+            self.metrics[name] = [nan] * len(self)
+        for name, values in self._all().items():
+            if values or name in figures:
+                values.append(figures.get(name, nan))
 
     def __getitem__(self, name: str) -> list[float]:
         """Figures of a name; KeyError for one that is none."""
@@ -112,7 +115,7 @@ class History:
                 setattr(history, name, listed)
         if not all(0 <= value < MOST_SECONDS for value in history.seconds):
             raise ValueError("its seconds are no times")
-        if any(not 0 <= x <= 1 for x in (*history.accuracy, *history.val_accuracy)):
+        if any(x < 0 or x > 1 for x in (*history.accuracy, *history.val_accuracy)):  # or NaN
             raise ValueError("its accuracies are not from 0 to 1")
         epochs = len(history)
         for name, values in history._all().items():

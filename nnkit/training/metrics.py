@@ -57,12 +57,12 @@ def named(metrics: Any) -> Metrics:
             'metrics must be functions by name, such as {"f1": sklearn.metrics.f1_score}, not '
             f"{shown(metrics)}"
         )
-    taken = vars(History())
+    taken = {*vars(History()), "epoch", "lr"}
     for name in metrics:
         if not isinstance(name, str) or not name or name in taken or name.startswith("val_"):
             raise ValueError(
-                f"a metric cannot be called {name!r}: choose a name that no figure of the history "
-                'has, without "val_" in front'
+                f"a metric cannot be called {name!r}: choose a name that no figure of a run has, "
+                'without "val_" in front'
             )
     return {
         name: given if isinstance(given, Metric) else Metric(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from os import PathLike
@@ -24,6 +25,8 @@ from nnkit.training.progress import Progress
 
 if TYPE_CHECKING:
     from nnkit.training.trainer import Trainer
+
+logger = logging.getLogger(__name__)
 
 Arrays = Mapping[str, np.ndarray[Any, Any]]
 
@@ -59,6 +62,7 @@ def save(trainer: Trainer, path: str | PathLike[str], extra: dict[str, Any]) -> 
         "epochs_made": trainer.epochs_made,
     }
     checkpoint.write(path, tensors, config, extra)
+    logger.info("saved %s", path)
 
 
 def load(

@@ -25,7 +25,7 @@ from nnkit.schedules import Schedule
 from nnkit.showing import html
 from nnkit.showing.watching import person_watches
 from nnkit.showing.words import counted
-from nnkit.training import arguments, keeping, saving
+from nnkit.training import arguments, hooks, keeping, saving
 from nnkit.training.batches import joined
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
@@ -351,9 +351,8 @@ class Trainer:
         self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
         self.stop, self.validates = False, validation is not None
         keeping.restore(self, callbacks, self._kept)
+        hooks.begin(self, callbacks)
         self._callbacks = callbacks
-        for callback in callbacks:
-            callback.on_fit_begin(self)
         with steps.model.fitted():
             try:
                 with deferred_interrupt() as check:
@@ -364,9 +363,10 @@ class Trainer:
                 steps.optimizer.follow(np.ones(1))
                 if self.log is not None:
                     self.log = steps.batch.backend.to_numpy(self.log)
-                for callback in callbacks:
-                    callback.on_fit_end(self)
-                self._kept, self._callbacks = self.kept(), ()
+                try:
+                    hooks.end(self, callbacks)
+                finally:
+                    self._kept, self._callbacks = self.kept(), ()
         loop.look_at_weights()
         return self.history
 
