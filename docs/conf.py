@@ -18,7 +18,7 @@ release = nnkit.__version__
 copyright = author
 
 extensions = [
-    "myst_parser",
+    "myst_nb",  # myst_parser, and notebooks
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
@@ -46,6 +46,9 @@ toc_object_entries_show_parents = "hide"
 python_maximum_signature_line_length = 88
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+nb_execution_mode, nb_execution_raise_on_error = "force", True  # they are kept without outputs
+nb_execution_in_temp, nb_execution_timeout = True, 600
+nb_merge_streams, nb_output_stderr = True, "remove"  # the bars, which have moved on
 
 MODULES = {
     "Models": ("nnkit.layers.sequential", "nnkit.parameters", "nnkit.loading"),
@@ -68,8 +71,6 @@ CODE = [
     "nnkit/layers/softmax.py",
     "nnkit/layers/dropout.py",
     "nnkit/layers/normalization.py",
-    "nnkit/layers/convolution.py",
-    "nnkit/layers/pooling.py",
     "nnkit/layers/base.py",
     "nnkit/losses.py",
     "nnkit/optimizers.py",
@@ -98,8 +99,6 @@ CODE = [
     "nnkit/backends/numpy/softmax_cross_entropy.py",
     "nnkit/backends/numpy/losses.py",
     "nnkit/backends/numpy/normalization.py",
-    "nnkit/backends/numpy/windows.py",
-    "nnkit/backends/numpy/convolution.py",
     "nnkit/backends/numpy/pooling.py",
     "nnkit/backends/numpy/optimizers.py",
     "nnkit/plotting/filters.py",

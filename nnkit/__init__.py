@@ -3,6 +3,10 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
+from nnkit import checkout  # noqa: F401 - before anything that needs the kernels
+
+# isort: split
+
 from nnkit import activations, callbacks, layers, losses, optimizers
 from nnkit.backends import (
     Backend,
@@ -16,7 +20,7 @@ from nnkit.backends import (
     use_backend,
 )
 from nnkit.callbacks import *
-from nnkit.given.missing import missing
+from nnkit.given.missing import is_module, missing
 from nnkit.gradcheck import GradientCheck, gradcheck
 from nnkit.layers import *
 from nnkit.layers.activations import *
@@ -27,6 +31,13 @@ from nnkit.showing.warning import CacheWarning, DataWarning, DivergenceWarning
 from nnkit.training import DivergenceError, History, Metric, Trainer
 
 if TYPE_CHECKING:
+    from nnkit import augment as augment
+    from nnkit import checkpoint as checkpoint
+    from nnkit import data as data
+    from nnkit import initializers as initializers
+    from nnkit import models as models
+    from nnkit import plotting as plotting
+    from nnkit import schedules as schedules
     from nnkit.checkpoint import CheckpointError
     from nnkit.loading import load
 
@@ -64,13 +75,15 @@ __all__ += optimizers.__all__
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # a program says what is shown
 
 
-def __getattr__(name: str) -> Any:
-    """Import what not every program needs when it is first asked for."""
-    from importlib import import_module
+if not TYPE_CHECKING:
 
-    places = {"CheckpointError": "checkpoint", "load": "loading"}
-    if name in places:
-        return getattr(import_module(f"nnkit.{places[name]}"), name)
-    if name in ("augment", "checkpoint", "data", "models", "plotting", "schedules"):
-        return import_module(f"nnkit.{name}")
-    raise missing(__name__, name, __all__)
+    def __getattr__(name: str) -> Any:
+        """Import what not every program needs when it is first asked for."""
+        from importlib import import_module
+
+        places = {"CheckpointError": "checkpoint", "load": "loading"}
+        if name in places:
+            return getattr(import_module(f"nnkit.{places[name]}"), name)
+        if is_module(__name__, name):
+            return import_module(f"nnkit.{name}")
+        raise missing(__name__, name, __all__)

@@ -9,6 +9,8 @@ has to start again. The command line does so; a library must leave its user's pr
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from importlib import import_module
 
@@ -70,8 +72,15 @@ def products_are_right() -> bool:
 
 
 def _restart(changes: dict[str, str]) -> None:
-    """Replace this process by the same command under a changed environment."""
+    """Replace this process by the same command under a changed environment.
+
+    Windows would start a second one, for which no shell waits: there this one waits for it.
+    """
     environment = {name: v for name, v in os.environ.items() if name not in (STATE, VARIABLE)}
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment | changes)
+    command = [sys.executable, *sys.orig_argv[1:]]
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the other one, too
+        sys.exit(subprocess.run(command, env=environment | changes, check=False).returncode)
+    os.execve(sys.executable, command, environment | changes)

@@ -97,9 +97,10 @@ class Parameter:
         return -(-self.size // ALIGNMENT) * ALIGNMENT
 
     @property
-    def value(self) -> Array:
-        """The array itself, on the model's backend."""
-        return self._value
+    def value(self) -> np.ndarray[Any, Any]:
+        """The array itself, on the model's backend: with CuPy one of CuPy's, alike in use."""
+        array: np.ndarray[Any, Any] = self._value
+        return array
 
     @value.setter
     def value(self, new: Any) -> None:

@@ -12,12 +12,14 @@ import textwrap
 from collections.abc import Callable, Collection
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 import nnkit
-from nnkit.kernels.cores import usable_cores
+from nnkit.files.caches import user_cache
+from nnkit.kernels import cores
 from nnkit.reasons import named_reason
 
 Section = dict[str, str | int | list[str]]
@@ -125,7 +127,7 @@ def _cpu() -> Section:
     shown = [n for n in cpu_features() if n.startswith(_VECTOR_FEATURES) and "_" not in n]
     return {
         "model": _cpu_model(Path("/proc/cpuinfo")),
-        "usable cores": usable_cores(),
+        "usable cores": cores.usable_cores(),
         "features": " ".join(shown),
     }
 
@@ -219,11 +221,9 @@ def cuda_version(number: int) -> str:
 
 
 def _folders() -> Section:
-    import pooch
-
     return {
         "data sets": os.environ.get("NNKIT_DATA_DIR") or "NNKIT_DATA_DIR is not set",
-        "downloads": str(pooch.os_cache("nnkit")),
+        "downloads": str(user_cache("nnkit")),
         "numba cache": os.environ.get("NUMBA_CACHE_DIR") or _numba_cache(),
         "cupy cache": os.environ.get("CUPY_CACHE_DIR")
         or str(Path("~/.cupy/kernel_cache").expanduser()),
@@ -232,12 +232,14 @@ def _folders() -> Section:
 
 def _numba_cache() -> str:
     """Give Numba's default: beside the source, or the user's cache where that is read-only."""
-    import pooch
-
-    beside = Path(__file__).parent / "kernels" / "numba"
+    beside = Path(cores.__file__).parent / "numba"
     if os.access(beside, os.W_OK):
         return str(beside / "__pycache__")
-    return str(pooch.os_cache("numba"))
+    if find_spec("numba") is None:
+        return "Numba is not installed"
+    from numba.misc.appdirs import user_cache_dir
+
+    return str(user_cache_dir("numba", appauthor=False))
 
 
 def _environment() -> Section:

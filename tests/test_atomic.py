@@ -7,10 +7,11 @@ import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from nnkit.files import atomic, locking
+from nnkit.files import atomic, locking, renaming
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="as POSIX has it")
 
@@ -92,6 +93,54 @@ def test_what_is_no_ordinary_file_stays(tmp_path):
         with pytest.raises(FileExistsError, match="is no ordinary file: choose another name"):
             atomic.replace(tmp_path / name, b"new")
     assert names(tmp_path) == ["pipe"]
+
+
+class BusyOnWindows:
+    """A file that another program has open, for so many tries."""
+
+    def __init__(self, monkeypatch, times):
+        self.left, self.slept = times, []
+        replace = Path.replace
+
+        def refuse(file, place):
+            self.left -= 1
+            if self.left >= 0:
+                raise PermissionError(13, "Access is denied", str(file), 5, str(place))
+            return replace(file, place)
+
+        monkeypatch.setattr(renaming, "WINDOWS", True)
+        monkeypatch.setattr(renaming.time, "sleep", self.slept.append)
+        monkeypatch.setattr(Path, "replace", refuse)
+
+
+def test_a_file_that_is_open_for_a_moment_is_waited_for(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"old")
+    busy = BusyOnWindows(monkeypatch, 3)
+    atomic.replace(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert len(busy.slept) == 3
+
+
+def test_a_file_that_stays_open_is_named_and_stays(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    busy = BusyOnWindows(monkeypatch, 1000)
+    with pytest.raises(PermissionError) as caught:
+        atomic.replace(path, b"new")
+    assert (caught.value.strerror, caught.value.filename) == (
+        "is open in another program, or read-only: close it there, or save under another name",
+        str(path.resolve()),
+    )
+    assert 1 <= sum(busy.slept) <= 3
+    assert (names(tmp_path), path.read_bytes()) == (["file"], b"old")
+
+
+def test_elsewhere_a_refusal_is_one_at_once(tmp_path, monkeypatch):
+    busy = BusyOnWindows(monkeypatch, 1)
+    monkeypatch.setattr(renaming, "WINDOWS", False)
+    with pytest.raises(PermissionError, match="Access is denied"):
+        atomic.replace(tmp_path / "file", b"new")
+    assert busy.slept == []
 
 
 def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path):

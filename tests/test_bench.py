@@ -823,20 +823,24 @@ import os, sys
 from nnkit import openblas
 openblas.environment = lambda: {"OPENBLAS_CORETYPE": "Haswell"}
 openblas.products_are_right = lambda: %s
+sys.platform = "%s"
 openblas.choose_kernels()
 print(sys.argv[1:], os.environ.get("OPENBLAS_CORETYPE"), os.environ["NNKIT_OPENBLAS"])
+sys.exit(7)
 """
 
 
+@pytest.mark.parametrize("system", [sys.platform, "win32"])
 @pytest.mark.parametrize(
     ("right", "outcome"), [(True, "Haswell chosen"), (False, "None rejected")], ids=str
 )
-def test_process_starts_again_with_other_kernels(right, outcome):
+def test_process_starts_again_with_other_kernels(right, outcome, system):
     """Once with the kernels, and once more without them if a product is wrong."""
     clean = {k: v for k, v in os.environ.items() if k not in (openblas.VARIABLE, openblas.STATE)}
-    command = [sys.executable, "-c", RESTARTED % right, "an", "argument"]
+    command = [sys.executable, "-c", RESTARTED % (right, system), "an", "an argument"]
     done = subprocess.run(command, check=False, cwd=ROOT, env=clean, capture_output=True, text=True)
-    assert done.stdout == f"['an', 'argument'] {outcome}\n", done.stderr
+    assert done.stdout == f"['an', 'an argument'] {outcome}\n", done.stderr
+    assert done.returncode == 7
 
 
 def test_products_are_checked(monkeypatch):

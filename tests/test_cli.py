@@ -20,7 +20,7 @@ from safetensors.numpy import load_file
 import nnkit
 from nnkit import data
 from nnkit.cli import cli
-from nnkit.cli.command import Nnkit
+from nnkit.cli.command import Nnkit, _unread
 from nnkit.cli.fitting import _device
 from nnkit.files import locking
 from nnkit.images import read_image
@@ -169,7 +169,7 @@ from nnkit.cli import main
 try:
     main()
 finally:
-    heavy = {"numba", "cupy", "matplotlib", "PIL", "tqdm", "pooch", "requests"}
+    heavy = {"numba", "cupy", "matplotlib", "PIL", "tqdm", "urllib.request"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     command = [sys.executable, "-c", code, "--help"]
@@ -1504,6 +1504,30 @@ def test_a_process_whose_output_cannot_be_written(monkeypatch, argument, unbuffe
         )
     assert done.returncode == 1
     assert done.stderr == "nnkit: error: No space left on device\n"
+
+
+def test_a_process_whose_output_is_of_another_part_of_the_world(tmp_path, monkeypatch):
+    """As on Windows, where a pipe takes the letters of one part alone."""
+    folder = tmp_path / "자료" / "mnist"
+    folder.mkdir(parents=True)
+    for name in ("train-images", "train-labels", "t10k-images", "t10k-labels"):
+        (folder / name).touch()
+    monkeypatch.setenv("NNKIT_DATA_DIR", str(folder.parent))
+    monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+    command = [sys.executable, "-m", "nnkit", "datasets"]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\uc790\ub8cc" in done.stdout
+
+
+def test_what_windows_says_of_a_pipe_that_nobody_reads(monkeypatch):
+    refusal = OSError(errno.EINVAL, "Invalid argument")
+    assert not _unread(refusal)
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert _unread(refusal)
+    assert not _unread(OSError(errno.EINVAL, "Invalid argument", "file"))
+    assert not _unread(OSError(errno.ENOSPC, "No space left on device"))
+    assert not _unread(ValueError("no number"))
 
 
 # ---------------------------------------------------------------------- warm

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -89,7 +92,29 @@ def test_cores_are_counted_anew_each_time(system, monkeypatch):
 
 def test_where_there_is_no_affinity(system, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(cores, "_fast_cores", lambda: 0)
     monkeypatch.setattr(os, "cpu_count", lambda: 6)
     assert cores.usable_cores() == 6
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert cores.usable_cores() == 1
+
+
+@pytest.mark.parametrize(("fast", "expected"), [(4, 4), (None, 6)])
+def test_apples_slower_cores_are_left_out(system, monkeypatch, fast, expected):
+    """The library of a Mac; one with an Intel knows no such name."""
+    asked = []
+
+    def sysctlbyname(name, place, size, new, new_size):
+        asked.append(name)
+        if fast is None:
+            return -1
+        ctypes.cast(place, ctypes.POINTER(ctypes.c_int32))[0] = fast
+        return 0
+
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    library = SimpleNamespace(sysctlbyname=sysctlbyname)
+    monkeypatch.setattr(cores.ctypes, "CDLL", lambda name: library)
+    assert cores.usable_cores() == expected
+    assert asked == [b"hw.perflevel0.logicalcpu"]

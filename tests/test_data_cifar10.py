@@ -4,14 +4,13 @@ import gzip
 import hashlib
 import io
 import re
-import sys
 import tarfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nnkit.data import DataError, available, catalogue, load
+from nnkit.data import DataError, available, catalogue, load, places
 from nnkit.data.cifar10 import CLASSES
 from nnkit.data.cifar10_published import CIFAR10, DIGESTS, Cifar10
 from nnkit.files import memory
@@ -241,8 +240,7 @@ def test_too_large_for_this_machine(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """Give each test a cache folder and a data folder of its own, and no proxy."""
-    pooch = pytest.importorskip("pooch")
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(places, "user_cache", lambda project: tmp_path / "cache" / project)
     monkeypatch.setenv("NNKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "cache" / "nnkit" / "cifar10"
@@ -347,14 +345,6 @@ def test_a_cache_folder_that_cannot_be_made(small, cache):
     cache.parent.write_text("not a folder")
     assert refusal("cifar10").startswith(f"{cache}: cannot be written: ")
     assert refusal("cifar10").endswith(f"; put {ARCHIVE} into $NNKIT_DATA_DIR/cifar10 instead")
-
-
-def test_without_pooch(small, data_dir, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pooch", None)
-    assert location() is None
-    assert "run: pip install pooch" in refusal("cifar10")
-    place(data_dir, {ARCHIVE: small()})
-    assert_is_complete(load("cifar10"))
 
 
 def test_what_was_published():

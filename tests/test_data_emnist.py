@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from nnkit.cli import cli
-from nnkit.data import DataError, available, catalogue, load
+from nnkit.data import DataError, available, catalogue, load, places
 from nnkit.data.emnist import CLASSES
 from nnkit.data.emnist_published import ARCHIVE, EMNIST
 from tests.mirrors import serving
@@ -67,8 +67,7 @@ def place(folder, files):
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     """Give each test a cache folder and a data folder of its own, and no proxy."""
-    pooch = pytest.importorskip("pooch")
-    monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
+    monkeypatch.setattr(places, "user_cache", lambda project: tmp_path / "cache" / project)
     monkeypatch.setenv("NNKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("no_proxy", "*")
     return tmp_path / "cache" / "nnkit" / "emnist"

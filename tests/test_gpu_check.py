@@ -24,10 +24,9 @@ LIMITS = r"^ *(?:part|sanitize) (\w+) (\d+) "
 
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
-    """That of a machine without pooch and autograd."""
-    for name in ("pooch", "autograd"):
-        absent = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
-        (tmp_path / f"{name}.py").write_text(absent)
+    """That of a machine without autograd."""
+    absent = "raise ModuleNotFoundError(\"No module named 'autograd'\", name='autograd')\n"
+    (tmp_path / "autograd.py").write_text(absent)
     # Of a worker of pytest-xdist, the child would take itself for one.
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     return {**ours, "PYTHONPATH": f"{ROOT}:{tmp_path}", "PYTHON": sys.executable}

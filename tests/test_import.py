@@ -3,8 +3,11 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+import nnkit
 
 ONLY_NUMPY = """
 import sys
@@ -78,6 +81,44 @@ def test_import_loads_no_third_party_module_but_numpy():
     assert run(code) == "nnkit numpy"
 
 
+OPTIONAL = [
+    *("cupy", "joblib", "jax", "matplotlib", "mlflow", "narwhals", "numba", "onnx", "onnxruntime"),
+    *("pandas", "PIL", "polars", "pyarrow", "scipy", "sklearn", "tensorboardX", "torch", "wandb"),
+]
+"""Libraries that nnkit works with, and does without."""
+
+
+def test_no_package_needs_an_optional_library_to_be_imported():
+    """But for what stands for a library, and files that are imported where one is used."""
+    root = Path(nnkit.__file__).parent
+    files = [*root.glob("*.py"), *root.rglob("__init__.py")]
+    parts = {file.relative_to(root).with_suffix("").parts for file in files}
+    names = {".".join(("nnkit", *part)).removesuffix(".__init__") for part in parts}
+    names -= {"nnkit.__main__", "nnkit.sklearn"}
+    assert {"nnkit.data", "nnkit.plotting", "nnkit.cli", "nnkit.backends.cupy"} <= names
+    code = f"""
+        import importlib, sys
+
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {OPTIONAL}:
+                    raise AssertionError(f"{{each}} imports {{name}}")
+
+        sys.meta_path.insert(0, Absent())
+        for each in {sorted(names)}:
+            importlib.import_module(each)
+    """
+    run(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["from nnkit import system", "import nnkit; system = nnkit.system"]
+)
+def test_any_module_can_be_imported_from_nnkit(code):
+    """Also one whose name is like another's, in a process where nothing has imported it."""
+    assert run(f"{code}; print(system.__name__)") == "nnkit.system"
+
+
 @pytest.mark.parametrize(
     "name", ["load", "CheckpointError", "checkpoint", "data", "models", "schedules"]
 )
@@ -89,7 +130,5 @@ def test_what_is_imported_later_is_there(name):
 
 
 def test_a_name_that_is_not_there():
-    import nnkit
-
     with pytest.raises(AttributeError, match="module 'nnkit' has no attribute 'nonsense'"):
         _ = nnkit.nonsense

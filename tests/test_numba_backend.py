@@ -18,6 +18,7 @@ import pytest
 
 from nnkit.backends.contract import Norm, Running, Update, Window
 from nnkit.backends.numba import NumbaBackend, create
+from nnkit.kernels.cores import usable_cores
 from nnkit.kernels.table import ACTIVATIONS, LOSSES
 from tests.helpers import ALWAYS_FLOAT64, REFERENCE, poison
 from tests.operations.samples import operations
@@ -421,8 +422,7 @@ def test_more_threads_than_cores():
 
 
 def test_a_thread_for_each_core_by_default():
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert run(COUNT).startswith(f"{cores} ")
+    assert run(COUNT).startswith(f"{usable_cores()} ")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1025", "9" * 5000])

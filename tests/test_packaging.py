@@ -124,6 +124,9 @@ def test_metadata(built):
     assert (metadata["Name"], metadata["Version"]) == ("nnkit-learn", nnkit.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND CC-BY-4.0"
+    needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    names = {line.partition(">=")[0] for line in needed}
+    assert names == {"click", "numpy", "safetensors", "threadpoolctl", "tqdm"}
     extras = set(metadata.get_all("Provides-Extra"))
     others = {"plot", "table", "tensorboard", "nvrtc", "dev", "docs", "bench"}
     assert extras == {"numba", "cuda12", "cuda13", *others}
@@ -155,6 +158,8 @@ def test_editable_install_imports(tree, tmp_path, links):
     (copy / "wheels").mkdir()
     name = run(sys.executable, "-c", code, cwd=copy).splitlines()[-1]
     zipfile.ZipFile(copy / "wheels" / name).extractall(tmp_path / "site")
+    (path_file,) = (tmp_path / "site").glob("*.pth")
+    assert Path(path_file.read_text().strip()) == copy, "type checkers read paths, and run no hooks"
     module, _ = use_it(tmp_path / "site")
     assert module == copy / "nnkit" / "__init__.py"
 

@@ -1,21 +1,29 @@
 """Paths as people write them, files that are none, memory, and text that a terminal would obey."""
 
+import ctypes
 import os
 import socket
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import nnkit
 from nnkit.data import load, read_idx
-from nnkit.files import memory
+from nnkit.files import caches, memory
 from nnkit.files.paths import expand, open_file
 from nnkit.reasons import printable
 
 
+def at_home(monkeypatch, folder):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(folder))
+
+
 def test_the_home_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home(monkeypatch, tmp_path)
     assert expand("~/a") == expand(b"~/a") == expand(Path("~/a")) == tmp_path / "a"
     assert expand("~no such user~/a") == Path("~no such user~/a")
     x, t = np.zeros((4, 2), np.uint8), np.arange(4) % 2
@@ -26,7 +34,7 @@ def test_the_home_folder(tmp_path, monkeypatch):
 
 
 def test_checkpoints_in_the_home_folder_and_under_the_longest_name(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home(monkeypatch, tmp_path)
     model = nnkit.Sequential(nnkit.Linear(2, 1), seed=0, backend="numpy")
     for name in ("~/a", b"~/b", "~/" + "ä" * 127):
         model.save(name)
@@ -68,6 +76,20 @@ def test_half_of_the_free_memory_may_be_taken(monkeypatch):
     assert "takes 501 bytes, more than half of the 1,000 bytes" in memory.too_much(501)
 
 
+def test_windows_says_how_much_memory_is_free(monkeypatch):
+    def ask(place):
+        status = ctypes.cast(place, ctypes.POINTER(memory._MemoryStatus)).contents
+        assert status.length == 64
+        status.available = 123 * 2**20
+        return 1
+
+    library = SimpleNamespace(GlobalMemoryStatusEx=ask)
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: library)
+    assert memory._available_on_windows() == [123 * 2**20]
+    library.GlobalMemoryStatusEx = lambda place: 0
+    assert memory._available_on_windows() == []
+
+
 def test_free_memory_is_less_than_there_is():
     assert 2**20 < memory.free_memory() < 2**50
 
@@ -104,3 +126,25 @@ def test_where_the_system_does_not_say(monkeypatch):
     monkeypatch.setattr(memory, "_left_to_groups", lambda _: [])
     monkeypatch.setattr(memory, "_available", list)
     assert memory.free_memory() == 4 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "folder"),
+    [
+        ("linux", {}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": ""}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "{home}/.cache/nnkit"),
+        ("linux", {"XDG_CACHE_HOME": "{home}/fast"}, "{home}/fast/nnkit"),
+        ("darwin", {}, "{home}/Library/Caches/nnkit"),
+        ("win32", {"LOCALAPPDATA": "{home}/Local"}, "{home}/Local/nnkit/nnkit/Cache"),
+        ("win32", {}, "{home}/AppData/Local/nnkit/nnkit/Cache"),
+    ],
+)
+def test_the_users_cache(tmp_path, monkeypatch, system, variables, folder):
+    monkeypatch.setattr(sys, "platform", system)
+    for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    at_home(monkeypatch, tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    assert caches.user_cache("nnkit") == Path(folder.format(home=tmp_path))

@@ -53,6 +53,18 @@ def test_folders_name_the_classes_and_a_fifth_is_held_out(photos):
     assert load(photos, seed=1).x_test.tolist() != load(photos).x_test.tolist()
 
 
+def test_names_that_a_system_has_taken_apart_are_the_same(photos):
+    """A letter and its mark are one character or two; macOS used to write two."""
+    (photos / "train").mkdir()
+    (photos / "cats").rename(photos / "train" / "bebe\u0301")
+    (photos / "dogs").rename(photos / "train" / "dogs")
+    for name in ("beb\u00e9", "dogs"):
+        save(photos / "test" / name / "0.png", np.zeros((8, 6, 3), np.uint8))
+    data = load(photos)
+    assert data.class_names == ("beb\u00e9", "dogs")
+    assert data.t_test.tolist() == [0, 1]
+
+
 def test_colours_are_kept_where_they_are_asked_for(photos, rng):
     page = rng.integers(0, 256, (8, 6, 3), np.uint8)
     save(photos / "cats" / "red.png", page)

@@ -197,7 +197,8 @@ def test_files_of_the_first_format_are_read(path):
     with safe_open(path, "numpy") as file:
         config = json.loads(file.metadata()["nnkit"])
     old = {name: x for name, x in tensors.items() if not name.startswith("history.")}
-    config |= {"version": 1, "history": vars(trainer.history)}
+    history = {name: values.tolist() for name, values in trainer.history.state().items()}
+    config |= {"version": 1, "history": history}
     save_file(old, path, {"format": "nnkit", "nnkit": json.dumps(config)})
     loaded = nnkit.Trainer.load(path, "numpy")
     assert loaded.history == trainer.history

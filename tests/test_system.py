@@ -10,6 +10,7 @@ import pytest
 import nnkit
 import nnkit.backends
 from nnkit import system
+from nnkit.files.caches import user_cache
 from tests.device import fake_cupy, simulator
 
 AVX512 = ["AVX2", "FMA3", "AVX512F", "AVX512_SKX"]
@@ -91,7 +92,7 @@ def test_info_is_json_and_describes_this_machine(monkeypatch):
 
 def test_every_section_survives_missing_packages(monkeypatch):
     kernels = [name for name in sys.modules if name.startswith("nnkit.kernels.numba")]
-    for name in ("numba", "cupy", "pooch", "threadpoolctl", *kernels):
+    for name in ("numba", "cupy", "threadpoolctl", *kernels):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(system, "version", missing)
     monkeypatch.setattr(nnkit.backends, "status", lambda: {"numpy": None, "numba": "not here"})
@@ -100,7 +101,7 @@ def test_every_section_survives_missing_packages(monkeypatch):
     assert info["backends"] == {"numpy": "available", "numba": "not here"}
     assert "threadpoolctl" in info["blas"]["unavailable"]
     assert "numba" in info["threads"]["unavailable"]
-    assert "pooch" in info["folders"]["unavailable"]
+    assert info["folders"]["downloads"] == str(user_cache("nnkit"))
     assert info["gpu"] == {}
     assert "not here" in system.format_info(info)
 
@@ -161,7 +162,6 @@ def test_threads_section_says_how_many_and_how_to_change_it(monkeypatch):
 
 
 def test_environment_decides_the_folders(monkeypatch):
-    pytest.importorskip("pooch")
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/fast/numba")
     monkeypatch.setenv("CUPY_CACHE_DIR", "/fast/cupy")
     monkeypatch.setenv("NNKIT_DATA_DIR", "/fast/data")

@@ -8,7 +8,7 @@ import click
 
 import nnkit
 from nnkit.cli.bench import bench
-from nnkit.cli.command import Interrupted, Nnkit, debug_option
+from nnkit.cli.command import Interrupted, Nnkit, debug_option, write_any_text
 from nnkit.cli.datasets import datasets
 from nnkit.cli.evaluate import evaluate
 from nnkit.cli.info import info
@@ -56,6 +56,7 @@ for command in (train, evaluate, predict, plot, bench, info, datasets, warm):
 def main() -> None:
     """Run the command line, and exit the process with its code."""
     code: object = Interrupted.exit_code
+    write_any_text(sys.stdout)
     try:
         choose_kernels()
         cli()

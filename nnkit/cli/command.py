@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 import traceback
@@ -68,7 +70,7 @@ class Nnkit(Command, click.Group):
             report(error.format_message() + hint)
             code = error.exit_code
         except OSError as error:
-            if not isinstance(error, BrokenPipeError):  # whose reader wants no more
+            if not _unread(error):
                 report(explain(error))
             code = 1
         _end_output()
@@ -79,9 +81,11 @@ class Nnkit(Command, click.Group):
         try:
             with compilation_shown(line=True):
                 return super().invoke(ctx)
-        except (click.exceptions.Exit, click.UsageError, BrokenPipeError):
+        except (click.exceptions.Exit, click.UsageError):
             raise
         except (Exception, KeyboardInterrupt) as error:
+            if _unread(error):
+                raise
             if ctx.meta.get(_DEBUG):
                 traceback.print_exc()
             if isinstance(error, click.ClickException):
@@ -89,6 +93,26 @@ class Nnkit(Command, click.Group):
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted("interrupted") from error
             raise Failure(explain(error)) from error
+
+
+def write_any_text(stream: object) -> None:
+    r"""Have a stream write characters that its encoding lacks as Python does, ``\uac00``.
+
+    On Windows a pipe or a file takes those of one part of the world alone; a class may be named in
+    any script. An error would end the command.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _unread(error: BaseException) -> bool:
+    """Whether output goes into a pipe whose reader wants no more.
+
+    Windows says of that what it says of much else, but then of a file, by its name.
+    """
+    nameless = isinstance(error, OSError) and error.filename is None
+    refused = sys.platform == "win32" and nameless and error.errno == errno.EINVAL
+    return isinstance(error, BrokenPipeError) or refused
 
 
 def _end_output() -> None:

@@ -10,9 +10,11 @@ from nnkit.training import Trainer
 from nnkit.training.callbacks import Callback
 
 SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+    if hasattr(signal, name)
 ]
-"""Ctrl-C, `kill`, and a terminal that was closed."""
+"""Ctrl-C, `kill`, a terminal that was closed, and Ctrl-Break on Windows."""
 
 
 class StopOnSignal(Callback):

@@ -1,7 +1,6 @@
 """Download files from whichever mirror works."""
 
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,13 +8,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from nnkit.data.errors import DataError
+from nnkit.data.transfer import ask, transfer
+from nnkit.files.renaming import rename
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
 ANSWER_SECONDS = 8.0
 """How long to wait for any mirror to answer before there is taken to be no network."""
-
-_CHUNK = 2**16
 
 T = TypeVar("T")
 
@@ -66,14 +63,12 @@ class Mirrors:
         OSError
             If the file cannot be written.
         """
-        from requests import RequestException
-
         while self._working:
             mirror = self._working[0]
             try:
                 return _download(mirror, filename, folder, check)
-            except (RequestException, ValueError) as error:
-                self.failures[mirror] = f"{filename}: {_reason(error)}"
+            except DataError as error:
+                self.failures[mirror] = f"{filename}: {error}"
                 del self._working[0]
         raise DataError(
             ", ".join(f"{mirror} ({self.failures[mirror]})" for mirror in self._addresses)
@@ -84,17 +79,15 @@ def _first_answer(addresses: Sequence[str], probe: str) -> tuple[str | None, dic
     """Return the first address that answers at all, and why others did not."""
     answers: queue.SimpleQueue[tuple[str, str | None]] = queue.SimpleQueue()
 
-    def ask(address: str) -> None:
-        from requests import RequestException, head
-
+    def try_one(address: str) -> None:
         try:
-            head(address + probe, timeout=CONNECT_SECONDS).close()
+            ask(address + probe)
             answers.put((address, None))
-        except (RequestException, ValueError) as error:
-            answers.put((address, _reason(error)))
+        except DataError as error:
+            answers.put((address, str(error)))
 
     for address in addresses:
-        threading.Thread(target=ask, args=(address,), daemon=True).start()
+        threading.Thread(target=try_one, args=(address,), daemon=True).start()
     failures: dict[str, str] = {}
     deadline = time.monotonic() + ANSWER_SECONDS
     while len(failures) < len(addresses):
@@ -114,34 +107,10 @@ def _download(mirror: str, filename: str, folder: Path, check: Callable[[Path], 
 
     with tempfile.TemporaryDirectory(dir=folder, prefix=".download-") as temporary:
         part = Path(temporary, filename)
-        _transfer(mirror + filename, part)
+        transfer(mirror + filename, part)
         try:
             result = check(part)
         except DataError as error:
             raise DataError(str(error).removeprefix(f"{part}: ")) from error
-        part.replace(folder / filename)
+        rename(part, folder / filename)
     return result
-
-
-def _transfer(address: str, path: Path) -> None:
-    import pooch
-
-    downloader = pooch.HTTPDownloader(
-        progressbar=sys.stderr.isatty(),
-        chunk_size=_CHUNK,
-        timeout=(CONNECT_SECONDS, READ_SECONDS),
-    )
-    downloader(address, str(path), None)
-
-
-def _reason(error: BaseException) -> str:
-    """Say in a few words why a request failed: what the system said, if it said anything."""
-    from requests import HTTPError, Timeout
-
-    if isinstance(error, HTTPError) and error.response is not None:
-        return f"HTTP {error.response.status_code} {error.response.reason}"
-    if isinstance(error, Timeout):
-        return "no answer in time"
-    while error.__context__ is not None and not isinstance(error, DataError):
-        error = error.__context__
-    return getattr(error, "strerror", None) or str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ def find_parts(folder: Path) -> tuple[dict[str, Path], list[str]]:
 
 def find_classes(folder: Path) -> tuple[str, ...]:
     """Return the sorted names of the classes; DataError for fewer than two."""
-    names = in_order(_folders(folder))
+    names = in_order(map(_class_of, _folders(folder)))
     if len(names) >= 2:
         return names
     if names:
@@ -66,7 +67,7 @@ def find_classes(folder: Path) -> tuple[str, ...]:
 def find_files(folder: Path, names: Sequence[str], notes: list[str]) -> Files:
     """Find the images of each class in a folder, and note what else is there."""
     folders = _folders(folder)
-    strange = [name for name in folders if name not in names]
+    strange = [name for name in map(_class_of, folders) if name not in names]
     if strange:
         raise DataError(f"{folder}: has the class {strange[0]}, of which there is none to train on")
     paths: list[Path] = []
@@ -84,7 +85,7 @@ def find_files(folder: Path, names: Sequence[str], notes: list[str]) -> Files:
             kinds = ", ".join(SUFFIXES)
             raise DataError(f"{folder / name}: has no images ({kinds}); put some in or remove it")
         paths += [folder / name / image for image in images]
-        labels += [names.index(name)] * len(images)
+        labels += [names.index(_class_of(name))] * len(images)
         others += [entry for entry in found if not _is_image(entry)]
     if others:
         kinds = ", ".join(sorted({Path(name).suffix.lower() or "no suffix" for name in others}))
@@ -95,6 +96,11 @@ def find_files(folder: Path, names: Sequence[str], notes: list[str]) -> Files:
 def _folders(folder: Path) -> list[str]:
     names = [name for name in file_names(folder) if not _is_hidden(name)]
     return [name for name in names if is_folder(folder / name)]
+
+
+def _class_of(folder: str) -> str:
+    """Return the name of a class: some systems, as macOS did, take letters with marks apart."""
+    return unicodedata.normalize("NFC", folder)
 
 
 def _is_hidden(name: str) -> bool:

@@ -3,9 +3,8 @@
 import os
 from pathlib import Path
 
-from nnkit.data.errors import DataError
+from nnkit.files.caches import user_cache
 from nnkit.files.paths import expand
-from nnkit.reasons import importing
 
 
 def data_dir(name: str) -> Path | None:
@@ -15,14 +14,5 @@ def data_dir(name: str) -> Path | None:
 
 
 def cache_dir(name: str) -> Path:
-    """Return the data set's folder in the user's cache; DataError without pooch."""
-    try:
-        with importing(
-            *("pooch", "pooch"),
-            f"{name} is not in $NNKIT_DATA_DIR, and looking for it elsewhere needs pooch; "
-            "run: pip install pooch",
-        ):
-            import pooch
-    except ImportError as error:
-        raise DataError(str(error)) from error
-    return Path(pooch.os_cache("nnkit"), name)
+    """Return the data set's folder in the user's cache."""
+    return user_cache("nnkit") / name

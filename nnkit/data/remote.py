@@ -100,7 +100,7 @@ class RemoteDataset:
         )
 
     def _location(self) -> Path | None:
-        for find in (data_dir, cache_dir):  # one after the other: the second needs pooch
+        for find in (data_dir, cache_dir):
             try:
                 folder = find(self.name)
                 if folder is not None and len(find_idx_files(folder)) == len(ROLES):

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from nnkit.files.locking import locked
 from nnkit.files.paths import expand, short_name
+from nnkit.files.renaming import rename
 
 
 def replace(path: str | PathLike[str], data: bytes) -> None:
@@ -38,9 +39,9 @@ def replace(path: str | PathLike[str], data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
             if os.name != "nt":  # where a file can be renamed only when it is closed
-                temporary.replace(target)
+                rename(temporary, target)
         if os.name == "nt":
-            temporary.replace(target)
+            rename(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

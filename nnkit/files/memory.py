@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,10 +42,29 @@ def _available() -> list[int]:
                 return [int(line.split()[1]) * 1024]
     except (OSError, ValueError):
         pass
+    if sys.platform == "win32":
+        return _available_on_windows()
     try:  # where there is no /proc: half of what is built in
         return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2]
     except (AttributeError, OSError, ValueError):
         return []
+
+
+class _MemoryStatus(ctypes.Structure):
+    """MEMORYSTATUSEX of the Windows API."""
+
+    _fields_ = (
+        ("length", ctypes.c_uint32),
+        ("load", ctypes.c_uint32),
+        *((name, ctypes.c_uint64) for name in ("physical", "available", "file", "file_left")),
+        *((name, ctypes.c_uint64) for name in ("virtual", "virtual_left", "extended_left")),
+    )
+
+
+def _available_on_windows() -> list[int]:
+    status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
+    known = ctypes.CDLL("kernel32").GlobalMemoryStatusEx(ctypes.byref(status))
+    return [status.available] if known else []
 
 
 def _left_to_groups(membership: Path) -> Iterator[int]:

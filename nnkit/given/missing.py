@@ -19,10 +19,25 @@ def missing(module: str, name: str, public: Iterable[str]) -> Exception:
 
     from nnkit.given.foreign import plain, thing
 
+    imports = _getframe(2).f_code.co_name == "_handle_fromlist"
+    if imports and is_module(module, name):  # which is imported only when nothing is found here
+        return AttributeError(text)
     meant = thing(name, {plain(each): f"{module}.{each}" for each in public})
-    if meant and _getframe(2).f_code.co_name == "_handle_fromlist":
+    if meant and imports:
         return ImportError(f"cannot import name {name!r} from {module!r}: {meant}", name=name)
     return AttributeError(f"{text}: {meant}" if meant else text)
+
+
+def is_module(package: str, name: str) -> bool:
+    """Whether there is such a module in a package, which perhaps nobody has imported yet."""
+    from importlib.util import find_spec
+
+    if name.startswith("_"):
+        return False
+    try:
+        return find_spec(f"{package}.{name}") is not None
+    except ModuleNotFoundError:  # of a module that is no package
+        return False
 
 
 def attribute(owner: Any, name: str) -> Any:

@@ -290,14 +290,15 @@ class Layer(Configured):
 
     # ------------------------------------------------------------------ computing by itself
 
-    def __call__(self, x: Any) -> Array:
+    def __call__(self, x: Any) -> np.ndarray[Any, Any]:
         """Check x, move it to the backend, and compute y. Building the layer first if need be."""
         self.settle()
         with self.held():
             if self._pass is None:
                 for _, layer in self.walk():
                     layer._computed = None
-            return self.forward(self._checked(x))
+            y: np.ndarray[Any, Any] = self.forward(self._checked(x))
+            return y
 
     def settle(self) -> None:
         """Build the layer if that has not been done, or layers inside it were changed since."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
 from nnkit.showing import html
 from nnkit.showing.words import block
+
+if TYPE_CHECKING:
+    from nnkit.layers.typed import SomeLayer
 
 NEXT_KEY = 0x9E3779B97F4A7C15
 """What the keys of two stochastic layers, one behind the other, differ by: 2^64 over the golden
@@ -181,12 +184,12 @@ class Sequential(Layer):
                     layer.training = self.training
 
     @overload
-    def __getitem__(self, index: int) -> Layer: ...
+    def __getitem__(self, index: int) -> SomeLayer: ...
 
     @overload
     def __getitem__(self, index: slice) -> Sequential: ...
 
-    def __getitem__(self, index: int | slice) -> Layer | Sequential:
+    def __getitem__(self, index: int | slice) -> Any:
         if not isinstance(index, slice):
             return self._layers[operator.index(index)]
         part = Sequential(
@@ -252,9 +255,13 @@ class Sequential(Layer):
     _last: tuple[int, object, tuple[int, ...]] | None = None
     """Thread, mark and output shape of the last forward pass."""
 
-    def __call__(self, x: Any) -> Array:
-        """Compute the outputs: the same as `forward`."""
-        return self.forward(x)
+    def __call__(self, x: Any) -> np.ndarray[Any, Any]:
+        """Compute the outputs: the same as `forward`.
+
+        Type checkers take them for NumPy's; on the cupy backend they are CuPy's, alike in use.
+        """
+        y: np.ndarray[Any, Any] = self.forward(x)
+        return y
 
     @property
     def inputs(self) -> Inputs:
