@@ -338,6 +338,22 @@ def test_nan_in_a_sparse_matrix(cpu, rng):
         nnkit.Trainer(model).fit(x, t)
 
 
+def test_numbers_that_are_stored_in_parts(cpu):
+    matrix = lib("scipy.sparse").csr_array(([60.0, 60, -1], ([1, 1, 0]), [0, 2, 3]), (2, 3))
+    rows = taken(matrix)
+    assert rows[:].tolist() == matrix.toarray().tolist() == [[0, 120, 0], [-1, 0, 0]]
+    assert rows.ends() == (-1, 120)
+    assert matrix.nnz == 3  # as it was
+
+
+def test_what_is_too_large_for_the_dtype(cpu, rng):
+    dense, _, t = sparse(rng, dtype="d")
+    dense[7, 3] = 1e300
+    x = lib("scipy.sparse").csr_array(dense)
+    with pytest.raises(ValueError, match=r"^x holds NaN or infinity, first in row 7$"):
+        nnkit.Trainer(nnkit.Sequential(nnkit.Linear(20, 3), backend=cpu)).fit(x, t)
+
+
 def test_a_sparse_matrix_is_scaled_where_it_is_read(cpu, rng):
     dense, x, t = sparse(rng)
     assert fitted(cpu, dense, t, scale=1 / 9) == fitted(cpu, x, t, scale=1 / 9)

@@ -116,7 +116,11 @@ def _rows(matrix: Any) -> Rows | np.ndarray[Any, Any]:
     if matrix.ndim != 2:
         array: np.ndarray[Any, Any] = matrix.toarray()
         return array
-    return Rows(matrix.tocsr(), np.int16 if matrix.dtype == np.uint8 else None)
+    rows = matrix.tocsr()
+    if not rows.has_canonical_format:  # some numbers are sums of several that are stored
+        rows = rows.copy()
+        rows.sum_duplicates()
+    return Rows(rows, np.int16 if matrix.dtype == np.uint8 else None)
 
 
 def _library(given: Any) -> str:

@@ -54,10 +54,11 @@ class Rows:
         """
         if not self.sparse:
             return None
-        stored = as_reals(self.source.data, self.dtype, self.factor)
-        zeros = {} if self.source.nnz == self.size else {"initial": 0}
-        low, high = float(stored.min(**zeros)), float(stored.max(**zeros))
-        return (low, high) if isfinite(low) and isfinite(high) else None
+        stored = self._reals(self.source.data)
+        ends = [float(stored.min()), float(stored.max())] if stored.size else [0.0]
+        if self.source.nnz < self.size:
+            ends.append(0.0)
+        return (min(ends), max(ends)) if all(map(isfinite, ends)) else None
 
     def converted(self, dtype: Any, factor: float) -> Rows:
         """The same rows in another dtype, multiplied by a factor."""
@@ -69,5 +70,10 @@ class Rows:
     def __getitem__(self, index: Index) -> np.ndarray[Any, Any]:
         block = self.source[index]
         dense = block.toarray() if self.sparse else np.asarray(block)
-        real: np.ndarray[Any, Any] = as_reals(dense, self.dtype, self.factor)
+        return self._reals(dense)
+
+    def _reals(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Convert numbers; those that are too large for the dtype become infinite."""
+        with np.errstate(over="ignore"):
+            real: np.ndarray[Any, Any] = as_reals(numbers, self.dtype, self.factor)
         return real

@@ -129,7 +129,7 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     backend, array = model.backend, taken(x)
     on_host = isinstance(array, Rows) or get_backend("numpy").owns(array)
     too_large = on_host and array.nbytes > backend.room()
-    if not (on_host or backend.owns(array)):
+    if not (too_large or isinstance(array, Rows) or backend.owns(array)):
         array = backend.asarray(array)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")

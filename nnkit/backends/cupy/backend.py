@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,9 +70,15 @@ class CupyBackend(Backend):
         return isinstance(array, self.xp.ndarray)
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
+        given = array
         if not self.owns(array):
             array = arrays.dense(array)
         if isinstance(array, np.ndarray):
+            if array.dtype == object and not isinstance(given, np.ndarray | Sequence):
+                raise TypeError(
+                    f"a {type(given).__module__}.{type(given).__name__} was given to the cupy "
+                    "backend: convert it to a NumPy or CuPy array"
+                )
             refuse_masked(array)
             if not is_number(array.dtype):
                 raise TypeError(f"numbers expected, but the input has dtype {array.dtype}")
