@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import nnkit
 from nnkit.cli import cli
-from nnkit.data import TableEncoder
+from nnkit.data import TableEncoder, from_table
 from nnkit.training import Trainer
 
 polars = pytest.importorskip("polars")
@@ -80,7 +80,7 @@ def test_classes_from_training_to_prediction(folder):
     assert "50 epochs of 3 steps, batch 32" in said
     assert float(re.search(r"^test accuracy ([\d.]+)%", said, re.M)[1]) > 90
     checkpoint = folder / "runs" / "flowers" / CHECKPOINT
-    encoder = TableEncoder.of(Trainer.load(checkpoint, "numpy").extra["table"])
+    encoder = TableEncoder.of(Trainer.load(checkpoint, "numpy").extra["table_encoder"])
     assert encoder.feature_names == ("petal", "colour=blue", "colour=red")
 
     assert "17 test rows" in ok("evaluate", "runs/flowers")
@@ -230,6 +230,23 @@ def test_what_cannot_be_predicted(folder):
     )
 
 
+def test_a_network_trained_in_python(folder):
+    """The command line finds the encoder under its name."""
+    data = from_table(table(), "species", drop=["weight"])
+    trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(3, 3)))
+    trainer.fit(data.x_train, data.t_train, 1, progress=False)
+    trainer.save("own", table_encoder=data.encoder.config())
+    assert len(ok("predict", "own", "flowers.csv").splitlines()) == 90
+    assert "flowers.csv: 90 test rows" in ok("evaluate", "own", "flowers.csv")
+    assert error("evaluate", "own") == (
+        "own does not say which data it was trained on: name it, as DATA"
+    )
+    table().drop("species").write_csv("less.csv")
+    assert error("evaluate", "own", "less.csv") == (
+        "less.csv: the table has no target 'species': it has petal, colour, weight"
+    )
+
+
 @pytest.mark.filterwarnings("default")
 def test_texts_that_were_not_there(folder):
     train("--target", "species", "--epochs", 1)
@@ -257,7 +274,7 @@ def test_a_checkpoint_with_a_damaged_encoder(folder):
     train("--target", "species", "--epochs", 1)
     path = folder / "runs" / "flowers" / CHECKPOINT
     trainer = Trainer.load(path, "numpy")
-    trainer.extra["table"]["columns"].pop()
+    trainer.extra["table_encoder"]["columns"].pop()
     trainer.save(path, **trainer.extra)
     assert error("predict", "runs/flowers", "flowers.csv") == (
         "runs/flowers: what it says about its data is damaged: its table has not as many numbers "

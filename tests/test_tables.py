@@ -407,8 +407,8 @@ def test_texts_in_pandas_that_are_mixed_with_others():
 def test_the_encoder_is_kept_in_a_checkpoint(tmp_path):
     data = from_table(frame(age=[None, *range(59)]), "kind", impute=True)
     trainer = nnkit.Trainer(nnkit.Sequential(nnkit.Linear(7, 2), backend="numpy"))
-    trainer.save(tmp_path / "run", table=data.encoder.config())
-    kept = nnkit.Trainer.load(tmp_path / "run", "numpy").extra["table"]
+    trainer.save(tmp_path / "run", table_encoder=data.encoder.config())
+    kept = nnkit.Trainer.load(tmp_path / "run", "numpy").extra["table_encoder"]
     again = TableEncoder.of(kept)
     assert again == data.encoder
     assert again.encode(frame()).tobytes() == data.encoder.encode(frame()).tobytes()

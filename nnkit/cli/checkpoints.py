@@ -81,7 +81,7 @@ def about(dataset: Dataset, source: str, backend: Backend, network: str | None) 
         "preparation": preparation(dataset),
         "backend": backend.name,
         "network": network,
-        **({"table": dataset.encoder.config()} if isinstance(dataset, Table) else {}),
+        **({"table_encoder": dataset.encoder.config()} if isinstance(dataset, Table) else {}),
     }
 
 

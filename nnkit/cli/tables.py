@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.cli.command import Decorated, Failure
 from nnkit.data import Table, TableEncoder
-from nnkit.data.table_files import load_encoded, read_rows
+from nnkit.data.table_files import load_encoded, read_examples
 from nnkit.files.paths import expand
 from nnkit.training import Trainer
 
@@ -54,7 +54,11 @@ def table_options(function: Decorated) -> Decorated:
 
 def encoder_of(trainer: Trainer) -> TableEncoder | None:
     """Return how a network's rows were made of a table; None if it was not trained on one."""
-    return TableEncoder.of(trainer.extra["table"]) if "table" in trainer.extra else None
+    return (
+        TableEncoder.of(trainer.extra["table_encoder"])
+        if "table_encoder" in trainer.extra
+        else None
+    )
 
 
 def dataset_of(
@@ -69,8 +73,7 @@ def dataset_of(
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
     if data is None or moved or str(file.resolve()) == trained_on:
         return load_encoded(file, encoder)
-    frame, x = read_rows(file, encoder)
-    t = encoder.encode_target(frame)
+    x, t = read_examples(file, encoder)
     names = getattr(encoder.target, "values", ())
     how: dict[str, Any] = {"image_shape": None, "class_names": names, "encoder": encoder}
     return Table(Path(file).name, x[:0], t[:0], x, t, **how)

@@ -29,8 +29,8 @@ class TableEncoder:
 
     `nnkit.data.from_table` makes one of the training part; ``data.encoder.encode(frame)`` then
     treats other tables alike. It is a plain value: ``trainer.save(path,
-    table=data.encoder.config())`` keeps it, and ``TableEncoder.of(trainer.extra["table"])`` has it
-    again.
+    table_encoder=data.encoder.config())`` keeps it, as ``nnkit predict`` and ``nnkit evaluate``
+    look for it, and ``TableEncoder.of(trainer.extra["table_encoder"])`` has it again.
 
     Attributes
     ----------

@@ -129,6 +129,15 @@ def read_rows(path: Path, encoder: TableEncoder) -> tuple[polars.DataFrame, NDAr
         raise DataError(f"{path}: {error}") from error
 
 
+def read_examples(path: Path, encoder: TableEncoder) -> tuple[NDArray[np.float32], NDArray[Any]]:
+    """Read a table with the target in it; return its rows, and its targets."""
+    table, x = read_rows(path, encoder)
+    try:
+        return x, encoder.encode_target(table)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
 def write_csv(
     path: Path, table: polars.DataFrame, target: str, answers: Sequence[Mapping[str, Any]]
 ) -> None:
