@@ -28,7 +28,7 @@ from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 
-COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets", "warm"]
+COMMANDS = ["train", "evaluate", "predict", "plot", "export", "bench", "info", "datasets", "warm"]
 CHECKPOINT = "model.safetensors"
 TINY = ("--epochs", 2, "--batch-size", 16, "--hidden", "8")
 
@@ -169,7 +169,7 @@ from nnkit.cli import main
 try:
     main()
 finally:
-    heavy = {"numba", "cupy", "matplotlib", "PIL", "tqdm", "urllib.request"}
+    heavy = {"numba", "cupy", "matplotlib", "onnx", "PIL", "tqdm", "urllib.request"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     command = [sys.executable, "-c", code, "--help"]

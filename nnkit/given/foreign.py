@@ -95,8 +95,8 @@ _METHODS = {
     "a trainer takes loss and optimizer, nnkit.Trainer(model, loss, optimizer)": "compile",
     "write model.append(layer)": "add add_module",
     "a copy of all values is model.state()": "state_dict get_weights",
-    "values are taken over by model.restore(state), those of a file by model.load_weights(path)": ""
-    "load_state_dict set_weights",
+    "values are taken over by model.restore(state), those of a file by model.load_weights(path), "
+    "PyTorch's and Keras's with layout='torch' or 'keras'": "load_state_dict set_weights",
     "write model.to('cupy')": "cuda gpu",
     "write model.to('numba'), or model.to('numpy')": "cpu",
     "write model.summary(), or model.n_parameters for their number": "count_params num_parameters",
