@@ -11,6 +11,7 @@ from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
 from nnkit.given import names
+from nnkit.given.arrays import on_device
 from nnkit.given.meanings import (
     ANY,
     BOUNDED,
@@ -71,8 +72,7 @@ class Loss(Configured):
         With `sample_weight` (n,), ``sum(weight * loss) / sum(weight)`` over the rows.
         """
         backend = current_backend()
-        cupy_array = type(prediction).__module__.partition(".")[0] == "cupy"
-        if cupy_array and not backend.owns(prediction):
+        if on_device(prediction) and backend.name != "cupy":
             backend = get_backend("cupy")
         y = backend.asarray(prediction)
         if y.dtype not in (np.float32, np.float64):

@@ -72,3 +72,12 @@ def test_what_is_refused(trainer, monkeypatch):
     without = run("export", "run", "m.onnx")
     remedy = "nnkit: error: ONNX files need the package onnx: pip install onnx\n"
     assert (without.exit_code, without.stderr) == (1, remedy)
+
+
+def test_a_table_is_to_be_encoded(trainer):
+    """What encodes its columns travels with the network."""
+    kept = {"features": [], "target": {}}
+    trainer.extra = {"table_encoder": kept}
+    nnkit.onnx.export(trainer, "m.onnx", shape=(5, 4, 1))
+    about = onnxruntime.InferenceSession("m.onnx").get_modelmeta().custom_metadata_map
+    assert json.loads(about["table_encoder"]) == kept

@@ -82,7 +82,8 @@ _THINGS = {
     "models.deep_conv": "deepconvnet",
     "models.vgg": "vgg11 vgg13 vgg16 vgg19",
     "models.resnet20": "resnet resnet18 resnet34 resnet50 resnet101 resnet152",
-    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
+    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches; or PyTorch's "
+    "DataLoader itself, fit(loader)": "dataloader",
 }
 """Our names, in nnkit or a module of it, or a sentence, and what others call it, as `plain`."""
 

@@ -58,10 +58,11 @@ def export(
         Whether to put softmax or sigmoid behind the model, as its trainer's loss says, so that the
         file gives what `predict_proba` does.
 
-    The file's metadata holds "class_names", "inputs" (what inputs are multiplied by) and "loss", as
-    JSON. Raises ImportError without the package onnx, ValueError for a layer of one's own (see
-    `exporter`), for weights that are not finite, and where the shape is unknown or does not fit;
-    OSError where the file cannot be written.
+    The file's metadata holds "class_names", "inputs" (what inputs are multiplied by), "loss" and,
+    of a network of tables, "table_encoder" (see `nnkit.data.TableEncoder.of`), as JSON. Raises
+    ImportError without the package onnx, ValueError for a layer of one's own (see `exporter`), for
+    weights that are not finite, and where the shape is unknown or does not fit; OSError where the
+    file cannot be written.
     """
     need_onnx()
     trainer = model if isinstance(model, Trainer) else None
@@ -83,8 +84,10 @@ def export(
         about: dict[str, Any] = {"inputs": asdict(model.inputs)}
         if names := _names(class_names, trainer, y.shape):
             about["class_names"] = names
-        if loss is not None:
-            about["loss"] = loss.config()
+        if trainer is not None:
+            about["loss"] = trainer.loss.config()
+            kept = trainer.extra.get("table_encoder")
+            about |= {} if kept is None else {"table_encoder": kept}
         made = _file(graph, shape, dtype, y.shape, about)
     atomic.replace(path, made)
 

@@ -57,10 +57,13 @@ class Steps:
         """Random forwards that a batch counts in the optimizer's counters."""
         steps = -(-len(data) // batch_size)
         even = len(data) % batch_size == 0 and accumulate == 1 and not data.on_host
+        even = even and data.renew is None
         self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
         """So many epochs can be carried out in one go."""
         self.order = backend.empty(self.most_epochs * len(data), np.int64)
         self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
+        self._begun = False
+        """Whether an epoch has been, so that the next may have other examples."""
         self._wanted = capture
         self._capture = False
         self._blamed: object = None
@@ -76,8 +79,11 @@ class Steps:
 
     def begin(self, order: np.ndarray[Any, Any], step: int = 0, log: Any = None) -> None:
         """Start at a step of one or more epochs in this order, with what was logged before."""
-        backend = self.model.backend
-        order = self.batch.data.rows[order]
+        backend, data = self.model.backend, self.batch.data
+        if self._begun and data.renew is not None:
+            data.renew()
+        self._begun = True
+        order = data.rows[order]
         self.order[: len(order)] = backend.asarray(order)
         self.log[...] = 0
         if log is not None:
@@ -85,7 +91,7 @@ class Steps:
         self.optimizer.counters[STEP] = step
         self._row = step * self.batch.size
         if self.batch.feed is not None:
-            self.batch.feed.begin(order)
+            self.batch.feed.begin(order, data.x)
 
     def close(self) -> None:
         """Let go of the captured step, which may refer to this run and all its arrays."""
