@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Array
+from nnkit.dtypes import as_reals
 from nnkit.layers import Sequential
-from nnkit.layers.base import as_reals
 from nnkit.training.evaluation import EVALUATION_BATCH
 
 
