@@ -147,6 +147,21 @@ def test_sparse_tables(kind):
     np.testing.assert_array_equal(mlp.fit(sparse, T).predict_proba(sparse), dense)
 
 
+@unfinished
+def test_large_sparse_tables(monkeypatch):
+    """Made dense by batches, for any solver but lbfgs."""
+    import scipy.sparse
+
+    sparse, results = scipy.sparse.csr_array(np.where(X > 2, X, 0)), []
+    for most in (nnkit.sklearn.estimator.LARGEST, 0):
+        monkeypatch.setattr(nnkit.sklearn.estimator, "LARGEST", most)
+        how = {"max_iter": 5, "random_state": 0, "early_stopping": True}
+        net = NetworkClassifier(network, epochs=2, random_state=0).fit(sparse, T)
+        mlp = MLPClassifier(8, **how).fit(sparse, T, sample_weight=1 + T)
+        results.append(np.hstack([e.predict_proba(sparse) for e in (net, mlp)]))
+    np.testing.assert_allclose(*results, rtol=1e-9)
+
+
 # ------------------------------------------------------------------ any model
 
 

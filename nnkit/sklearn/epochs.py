@@ -46,7 +46,7 @@ def make_epochs(
     trainer.loss = trainer.optimizer.objective = minimised
     convergence = Convergence(estimator, minimised, random, aside, once)
     estimator._trainer, estimator.n_iter_ = trainer, 0
-    n = len(examples.x)
+    n = examples.x.shape[0]
     size = _batch_size(estimator, n)
     try:
         trainer.fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, column_or_1d, validate_data
 
 from nnkit.layers import Sequential
+
+LARGEST = 2**28
+"""Bytes up to which a sparse matrix is made dense as a whole; a larger one by batches."""
 
 REMEDIES = {
     "could not convert": "encode columns of text, with sklearn.preprocessing.OneHotEncoder in a "
@@ -31,17 +35,16 @@ class Estimator(BaseEstimator):
         number of features, or other names, than in the fit before, unless this is the `first`.
         """
         X, y = self._validated(X, y, first, multi_output=True, **options)
-        y = _dense(y)
-        return _dense(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+        y = y.toarray() if hasattr(y, "toarray") else y
+        return dense(X), column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _rows(self, X: Any) -> np.ndarray[Any, Any]:
+    def _rows(self, X: Any) -> Any:
         """Rows to predict for, checked like those that were fitted."""
-        rows: np.ndarray[Any, Any] = _dense(self._validated(X, "no_validation", False))
-        return rows
+        return dense(self._validated(X, "no_validation", False))
 
     def _validated(self, X: Any, y: Any, first: bool, **options: Any) -> Any:
         """Have scikit-learn check tables, and say what to do where it does not."""
-        options |= {"accept_sparse": ("csr", "csc"), "dtype": (np.float64, np.float32)}
+        options |= {"accept_sparse": "csr", "dtype": (np.float64, np.float32)}
         try:
             return validate_data(self, X, y, reset=first, **options)
         except ValueError as error:
@@ -75,6 +78,9 @@ class Estimator(BaseEstimator):
         return tags
 
 
-def _dense(table: Any) -> Any:
-    """A sparse matrix as an array; anything else as it is."""
-    return table.toarray() if hasattr(table, "toarray") else table
+def dense(table: Any, most: float | None = None) -> Any:
+    """A sparse matrix as an array, if that has at most so many bytes (None: `LARGEST`)."""
+    limit = LARGEST if most is None else most
+    if hasattr(table, "toarray") and prod(table.shape) * table.dtype.itemsize <= limit:
+        return table.toarray()
+    return table

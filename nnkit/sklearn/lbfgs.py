@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from nnkit.backends import Array
 from nnkit.layers import Sequential
 from nnkit.layers.workspace import Workspace
+from nnkit.sklearn.estimator import dense
 from nnkit.sklearn.objective import Objective
 
 
@@ -23,10 +25,10 @@ class Surface:
     ) -> None:
         backend = model.backend
         self.model, self.objective, self.backend = model, objective, backend
-        self.x = backend.asarray(np.ascontiguousarray(x, model.dtype))
+        self.x = backend.asarray(np.ascontiguousarray(dense(x, inf), model.dtype))
         self.workspace, self.flat = Workspace(), model.flat
         self.log, self.counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
-        shape = len(x), objective.outputs
+        shape = x.shape[0], objective.outputs
         self.t = objective.prepare(backend, t, shape, model.dtype)
         self.gradient = backend.empty(shape, model.dtype)
         self.weights: Array = None

@@ -87,7 +87,7 @@ class Network(Estimator):
         checks.check(self, checks.NETWORK)
         first = not hasattr(self, "model_") or not (self.warm_start or once)
         X, t = self._prepared(X, y, first, once)
-        weights = self._weighted(self._weights(sample_weight, len(X)), y)
+        weights = self._weighted(self._weights(sample_weight, X.shape[0]), y)
         random = check_random_state(self.random_state)
         seed = int(random.randint(MOST_SEED))
         if first:
@@ -99,7 +99,7 @@ class Network(Estimator):
             X,
             t,
             1 if once else self.epochs,
-            min(self.batch_size, self._trained(len(X))),
+            min(self.batch_size, self._trained(X.shape[0])),
             sample_weight=weights,
             validation_split=None if once else self.validation_split,
             scale=self.scale,

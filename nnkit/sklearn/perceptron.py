@@ -71,7 +71,7 @@ class Perceptron(Weighted, Parameters):
             )
         first = not hasattr(self, "model_") or not (self.warm_start or once)
         X, t = self._prepared(X, y, first, once)
-        examples = Examples(X, t, self._weights(sample_weight, len(X)))
+        examples = Examples(X, t, self._weights(sample_weight, X.shape[0]))
         random = check_random_state(self.random_state)
         units = [X.shape[1], *hidden, self.n_outputs_]
         if first:

@@ -12,7 +12,8 @@ from sklearn.model_selection import train_test_split
 class Examples(NamedTuple):
     """Rows, targets as a loss takes them, and weights, if there are any."""
 
-    x: np.ndarray[Any, Any]
+    x: Any
+    """An array, or a sparse matrix that is large."""
     t: np.ndarray[Any, Any]
     weights: np.ndarray[Any, Any] | None
 
@@ -33,7 +34,7 @@ def set_aside(
         stratify=estimator.classes_[examples.t] if two_classes else None,
     )
     kept, aside = (Examples(*parts[i::2], *[None] * (3 - len(arrays))) for i in (0, 1))
-    if len(aside.x) < 2:
+    if aside.x.shape[0] < 2:
         raise ValueError(
             "The validation set is too small. Increase 'validation_fraction' or the size of your "
             "dataset."
