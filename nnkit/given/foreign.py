@@ -25,6 +25,7 @@ _THINGS = {
     "BinaryCrossEntropy": "bce bceloss",
     "SigmoidCrossEntropy": "bcewithlogitsloss",
     "HingeLoss": "hinge",
+    "PoissonLoss": "poisson poissonnll poissonnllloss",
     "load": "loadmodel",
     "he": "kaiming kaiminguniform kaimingnormal henormal heuniform",
     "xavier": "glorot glorotuniform glorotnormal xavieruniform xaviernormal",

@@ -22,6 +22,7 @@ from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.named import as_layer
+from nnkit.layers.seeds import new_seed
 from nnkit.layers.shapes import last, named, through
 from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
@@ -81,9 +82,7 @@ class Sequential(Layer):
         backend: str | Backend | None = None,
         fuse: bool = True,
     ) -> None:
-        if seed is None:
-            seed = int(np.random.SeedSequence().entropy) % 2**63  # type: ignore[arg-type]
-        self.seed = integer().checked("Sequential: seed", seed)
+        self.seed = integer().checked("Sequential: seed", new_seed() if seed is None else seed)
         self.fused = flag().checked("Sequential: fuse", fuse)
         self.debug = False
         self.counters: Array = None
