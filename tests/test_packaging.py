@@ -124,6 +124,9 @@ def test_metadata(built):
     assert (metadata["Name"], metadata["Version"]) == ("nnkit-learn", nnkit.__version__)
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT AND CC-BY-4.0"
+    needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    names = {line.partition(">=")[0] for line in needed}
+    assert names == {"click", "numpy", "safetensors", "threadpoolctl", "tqdm"}
     extras = set(metadata.get_all("Provides-Extra"))
     assert extras == {"numba", "cuda12", "cuda13", "plot", "nvrtc", "dev", "docs", "bench"}
 
