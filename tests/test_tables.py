@@ -623,6 +623,18 @@ def test_decimal_commas_are_of_a_column():
     assert table.rows() == [(1.5, 1.2, "x", 1, None), (2.0, 1e-3, "1.5", 2, 1.5)]
 
 
+@pytest.mark.parametrize("late", ["x", "1.5", "true", "10:00:00", "2020-01-01"])
+@pytest.mark.parametrize("early", ["1", "true", "2020-01-01", "10:00:00", ""])
+def test_all_rows_show_what_a_column_holds(monkeypatch, early, late):
+    """The first ones alone are faster, and no other table comes of it."""
+    text = b"a,b\n" + f"{early},1\n".encode() * 4 + f"{late},2\n".encode()
+    whole = read(text)
+    monkeypatch.setattr("nnkit.data.table_csv.SAMPLE", 3)
+    sampled = read(text)
+    assert sampled.schema == whole.schema
+    assert sampled.equals(whole)
+
+
 def test_names_in_quotation_marks():
     for text in (
         b'"length, in mm";"width, in mm, or ""in""";t\n1,5;2;a\n',

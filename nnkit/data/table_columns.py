@@ -95,7 +95,8 @@ class Categories:
             refuse_missing(column)
         place = {value: i for i, value in enumerate(self.values)}
         elsewhere = len(place) if self.other else -1
-        places = np.array([place.get(text, elsewhere) for text in column.texts().tolist()], int)
+        texts = column.texts()
+        places = np.fromiter((place.get(text, elsewhere) for text in texts), int, len(texts))
         places[column.missing] = len(place) + self.other if self.marked else -1
         encoded = np.zeros((len(places), len(self.features)), np.float32)
         rows = np.flatnonzero(places >= 0)

@@ -46,14 +46,15 @@ class Classes:
         """Return class numbers, int64 (n,); DataError for a class that is none of these."""
         refuse_missing(column, "target")
         number = {value: i for i, value in enumerate(self.values)}
-        texts = column.texts().tolist()
-        unknown = next((text for text in texts if text not in number), None)
-        if unknown is not None:
+        texts = column.texts()
+        numbers = np.fromiter((number.get(text, -1) for text in texts), np.int64, len(texts))
+        if (numbers < 0).any():
+            unknown = texts[numbers.argmin()]
             raise DataError(
                 f"target {self.name!r} has {unknown!r}, which was not in training: leave such rows "
                 "out"
             )
-        return np.array([number[text] for text in texts], np.int64)
+        return numbers
 
     def decode(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return the classes that numbers (n,) stand for, as text."""
