@@ -99,5 +99,6 @@ LOSSES = {
         "min(max(y - t, -a), a)",
         "elements",
     ),
+    "poisson": ElementwiseLoss(6, "exp(y) - t y", "exp(y) - t", "elements"),
 }
 """The elementwise losses; `a` is the number that `Backend.elementwise_loss` is given."""

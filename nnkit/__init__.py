@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nnkit import data as data
     from nnkit import initializers as initializers
     from nnkit import models as models
+    from nnkit import onnx as onnx
     from nnkit import plotting as plotting
     from nnkit import schedules as schedules
     from nnkit.checkpoint import CheckpointError

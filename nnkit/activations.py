@@ -22,6 +22,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.dtypes import is_number
+from nnkit.given.arrays import on_device
 from nnkit.given.missing import missing
 from nnkit.given.names import find
 from nnkit.kernels.table import ACTIVATIONS
@@ -109,8 +110,9 @@ def _placed(x: Any) -> tuple[Array, Backend]:
     current = current_backend()
     if current.owns(x):
         backend = current
-    elif type(x).__module__.partition(".")[0] == "cupy":
-        backend = get_backend("cupy")
+    elif on_device(x):
+        backend = current if current.name == "cupy" else get_backend("cupy")
+        x = backend.asarray(x)
     else:
         x = get_backend("numpy").asarray(x)
         backend = current if current.owns(x) else get_backend("numpy")

@@ -20,13 +20,13 @@ import numpy as np
 
 from nnkit.backends import get_backend
 from nnkit.backends.contract import Changes
+from nnkit.dtypes import as_reals
 from nnkit.files import plain
 from nnkit.files.checking import make
 from nnkit.given import names
 from nnkit.given.frozen import frozen
 from nnkit.given.missing import missing
 from nnkit.given.options import integer, number
-from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE
 
 __all__ = ["Augmentation", "Crop", "Cutout", "Flip", "Rotate", "Scale", "Shift", "apply"]

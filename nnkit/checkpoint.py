@@ -144,9 +144,12 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, dict[str, Array]], dict[s
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path}")
     with damaged(path, "it cannot be used"):
-        arrays, metadata = _read_tensors(path)
+        arrays, metadata = read_tensors(path)
         if "nnkit" not in metadata:
-            raise CheckpointError(f"{path} is a safetensors file, but not one of nnkit's")
+            raise CheckpointError(
+                f"{path} is a safetensors file, but not one of nnkit's; one of PyTorch's "
+                "is read by model.load_weights(path, layout='torch')"
+            )
         config = json.loads(metadata["nnkit"])
         if not isinstance(config, dict):
             raise ValueError("its configuration is no object")
@@ -174,7 +177,8 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, dict[str, Array]], dict[s
     return tensors, config
 
 
-def _read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+def read_tensors(path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, str]]:
+    """Read the tensors and the metadata of any safetensors file; CheckpointError if it is none."""
     from safetensors import SafetensorError, safe_open
 
     try:

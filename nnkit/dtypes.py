@@ -63,6 +63,14 @@ def as_arithmetic(array: Any) -> Any:
     return array.astype(arithmetic(array.dtype), copy=False)
 
 
+def as_reals(array: Any, dtype: Any, factor: float) -> Any:
+    """Multiply an array by a factor, and make it `dtype`."""
+    if factor == 1:
+        return array.astype(dtype, copy=False)
+    real = arithmetic(dtype)
+    return (array.astype(real, copy=False) * real.type(factor)).astype(dtype, copy=False)
+
+
 def is_real(dtype: np.dtype[Any]) -> bool:
     """Whether a dtype holds floating-point numbers; NumPy does not count bfloat16 among them."""
     return dtype.kind == "f" or dtype.name in HALF

@@ -11,6 +11,7 @@ from nnkit.backends import Array, Backend, current_backend, get_backend
 from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic
 from nnkit.given import names
+from nnkit.given.arrays import on_device
 from nnkit.given.meanings import (
     ANY,
     BOUNDED,
@@ -32,6 +33,7 @@ __all__ = [
     "HuberLoss",
     "Loss",
     "MeanSquaredError",
+    "PoissonLoss",
     "SigmoidCrossEntropy",
     "SoftmaxCrossEntropy",
 ]
@@ -70,8 +72,7 @@ class Loss(Configured):
         With `sample_weight` (n,), ``sum(weight * loss) / sum(weight)`` over the rows.
         """
         backend = current_backend()
-        cupy_array = type(prediction).__module__.partition(".")[0] == "cupy"
-        if cupy_array and not backend.owns(prediction):
+        if on_device(prediction) and backend.name != "cupy":
             backend = get_backend("cupy")
         y = backend.asarray(prediction)
         if y.dtype not in (np.float32, np.float64):
@@ -432,6 +433,32 @@ class HuberLoss(_Elementwise):
         return self.delta
 
 
+class PoissonLoss(_Elementwise):
+    """``mean(exp(y) - t y)`` over all elements, for counts t and the logarithms y of their rates.
+
+    The gradient is ``(exp(y) - t) / y.size``. It is the negative log-likelihood of Poisson
+    regression (McCullagh & Nelder 1989, chapter 6) without what depends on t alone, as PyTorch has
+    it. Targets are at least 0. Answers are the rates, ``exp(y)``.
+    """
+
+    kind = "poisson"
+    takes = (ANY,)
+    capturable = True
+
+    def prepare(self, backend: Backend, target: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Targets of the predictions' shape, at least 0."""
+        t = super().prepare(backend, target, shape, dtype)
+        if t.size and not bool((t >= 0).all()):
+            raise ValueError("targets of PoissonLoss are counts: they must be at least 0")
+        return t
+
+    def answers(self, y: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Rates."""
+        with np.errstate(over="ignore"):
+            rates: np.ndarray[Any, Any] = np.exp(y)
+        return rates
+
+
 LOSS_CLASSES: dict[str, type[Loss]] = {name: globals()[name] for name in __all__ if name != "Loss"}
 """What a checkpoint may name: those of this file, not a user's."""
 
@@ -445,6 +472,7 @@ _ALIASES: dict[str, type[Loss]] = {
     **dict.fromkeys(("bce_with_logits", "bce_with_logits_loss"), SigmoidCrossEntropy),
     "hinge": HingeLoss,
     "huber": HuberLoss,
+    **dict.fromkeys(("poisson", "poisson_nll", "poisson_nll_loss"), PoissonLoss),
 }
 """What PyTorch and Keras call them: of Keras's, those of probabilities are such here, too."""
 _NAMED = {names.snake(name): cls for name, cls in LOSS_CLASSES.items()}

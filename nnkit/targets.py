@@ -8,6 +8,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, get_backend
 from nnkit.dtypes import is_number
+from nnkit.given.arrays import on_device
 
 
 def as_numbers(backend: Backend, target: Any) -> Array:
@@ -17,10 +18,8 @@ def as_numbers(backend: Backend, target: Any) -> Array:
     """
     if backend.owns(target):
         t = target
-    elif type(target).__module__.partition(".")[0] == "cupy":
-        t = backend.asarray(target)
     else:
-        t = get_backend("numpy").asarray(target)
+        t = (backend if on_device(target) else get_backend("numpy")).asarray(target)
     if t.dtype == object:  # as columns of tables are
         t = np.asarray(t.tolist())
     if is_number(t.dtype):

@@ -63,6 +63,7 @@ def test_captured_or_not_is_the_same_bit_for_bit(backend, data, optimizer, dropo
         (nnkit.HalfSquaredError(), np.eye(3)),
         (nnkit.HingeLoss(), np.eye(3)),
         (nnkit.HuberLoss(), np.eye(3)),
+        (nnkit.PoissonLoss(), np.eye(3)),
     ],
     ids=repr,
 )

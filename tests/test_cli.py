@@ -28,7 +28,7 @@ from nnkit.progress import ProgressBar
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 
-COMMANDS = ["train", "evaluate", "predict", "plot", "bench", "info", "datasets", "warm"]
+COMMANDS = ["train", "evaluate", "predict", "plot", "export", "bench", "info", "datasets", "warm"]
 CHECKPOINT = "model.safetensors"
 TINY = ("--epochs", 2, "--batch-size", 16, "--hidden", "8")
 
@@ -169,7 +169,7 @@ from nnkit.cli import main
 try:
     main()
 finally:
-    heavy = {"numba", "cupy", "matplotlib", "PIL", "tqdm", "urllib.request"}
+    heavy = {"numba", "cupy", "matplotlib", "onnx", "PIL", "tqdm", "urllib.request"}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """
     command = [sys.executable, "-c", code, "--help"]
@@ -632,7 +632,7 @@ def test_wrong_usage(options, message):
 def test_unknown_commands_and_options():
     assert error("fly", code=2).startswith("No such command 'fly'")
     assert usage_error("train", "--speed", "9").startswith("No such option")
-    assert usage_error("predict", "a") == "Missing argument 'IMAGE...'."
+    assert usage_error("predict", "a") == "Missing argument 'FILE...'."
 
 
 @pytest.mark.parametrize(
@@ -643,7 +643,7 @@ def test_unknown_commands_and_options():
             "'mnits' is no data set and no path (did you mean mnist?); choose mnist, "
             "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
             "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for "
-            "each class or with IDX files, or an .npz file",
+            "each class or with IDX files, an .npz file, or a table (.csv or .parquet)",
         ),
         (
             ["train", "digits", "--batch-size", "2000"],
@@ -1249,7 +1249,7 @@ def test_predict_asks_the_model_for_the_shape_of_its_images(balls, monkeypatch, 
     predict_proba = classifier.predict_proba
     monkeypatch.setattr(classifier, "predict_proba", lambda x: seen.append(x) or predict_proba(x))
     command = sys.modules["nnkit.cli.predict"]
-    monkeypatch.setattr(command, "load_classifier", lambda *_: classifier)
+    monkeypatch.setattr(command, "load_trainer", lambda *_: classifier)
     assert nnkit_ok("predict", "any", "balls/red/3.png").startswith("balls/red/3.png: ")
     want = read_image("balls/red/3.png", image_shape).reshape(1, *shape)
     np.testing.assert_array_equal(np.rint(seen[0] * (1 if seen[0].max() > 1 else 255)), want)
@@ -1561,7 +1561,8 @@ def test_warm_fails_where_nothing_can_be_kept(monkeypatch):
 def test_warm_has_all_options_of_train_that_choose_kernels():
     train, warm = ({p.name for p in cli.commands[name].params} for name in ("train", "warm"))
     others = {"data", "epochs", "batch_size", "lr", "schedule", "weight_decay", "seed", "out"}
-    assert train - warm == {*others, "checkpoint", "image_size", "color"}
+    tables = {"target", "drop", "impute", "regression"}
+    assert train - warm == {*others, *tables, "checkpoint", "image_size", "color"}
     assert warm <= train
 
 

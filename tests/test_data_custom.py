@@ -460,7 +460,7 @@ def test_an_unknown_name_lists_the_known_ones_and_suggests_one():
         "'fashion_mnist' is no data set and no path (did you mean fashion-mnist?); choose mnist, "
         "fashion-mnist, digits, cifar10, emnist-letters, emnist-digits, emnist-balanced, "
         "emnist-byclass, emnist-bymerge, emnist-mnist, a folder with a folder of images for each "
-        "class or with IDX files, or an .npz file"
+        "class or with IDX files, an .npz file, or a table (.csv or .parquet)"
     )
 
 

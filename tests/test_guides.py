@@ -1,4 +1,4 @@
-"""The code in docs/models.md and docs/callbacks.md runs as it is written there."""
+"""The code of the guides runs as it is written there, and their tables say what is."""
 
 from __future__ import annotations
 
@@ -79,3 +79,54 @@ def test_the_guide_lists_all_callbacks():
     kinds = {name for name, kind in of.items() if issubclass(kind, nnkit.Callback)}
     assert {name for name, _ in rows} == kinds
     assert {library for _, library in rows} == {"", "tensorboardX", "mlflow", "wandb"}
+
+
+# ------------------------------------------------------------------ arrays and tables
+
+DOCS = GUIDE.parent
+ARRAYS = dict(
+    re.findall(r"^\| (an? .*?) \| (.*) \|$", (DOCS / "arrays.md").read_text("utf-8"), re.M)
+)
+"""What can be given for an array, and what becomes of its memory: `test_arrays` tries them."""
+
+
+def run_all(page, **names):
+    """Execute a page's code, and return the names it has defined."""
+    names = {"nnkit": nnkit, **names}
+    with nnkit.use_backend("numpy"):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+            exec(compile(block, page.name, "exec"), names)
+    return names
+
+
+def test_the_guide_to_arrays():
+    for library in ("pandas", "scipy"):
+        pytest.importorskip(library)
+    names = run_all(DOCS / "arrays.md")
+    assert names["trainer"].predict(names["frame"]).shape == (4, 1)
+
+
+def test_the_guide_to_tables(tmp_path, monkeypatch, capsys):
+    """Its code, and its commands on the table that the code writes."""
+    from click.testing import CliRunner
+
+    from nnkit.cli import cli
+
+    for library in ("narwhals", "polars"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NNKIT_BACKEND", "numpy")
+    names = run_all(DOCS / "tables.md")
+    assert names["data"].encoder.feature_names == (
+        *("petal", "colour=blue", "colour=red", "colour=white"),
+    )
+    answers = names["encoder"].decode(names["again"].predict(names["encoder"].encode(names["new"])))
+    assert answers.tolist() == ["setosa", "virginica"]
+    assert float(re.search(r"wrong by (\S+) on", capsys.readouterr().out)[1]) < 2
+    commands = re.findall(r"^\$ nnkit (.*)", (DOCS / "tables.md").read_text("utf-8"), re.M)
+    assert len(commands) == 3
+    for command in commands:
+        monkeypatch.setattr("nnkit.cli.fitting.learning_curves", lambda *_, **__: None)
+        result = CliRunner().invoke(cli, command.split())
+        assert (result.exit_code, result.stderr) == (0, "")
+    assert (tmp_path / "answers.csv").is_file()

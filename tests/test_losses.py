@@ -99,6 +99,16 @@ def test_huber(backend):
     np.testing.assert_allclose(host(backend, loss.backward()), want, rtol=1e-6)
 
 
+def test_poisson(backend):
+    """PyTorch 2.13.0, and what is no count."""
+    loss = nnkit.PoissonLoss()
+    assert loss([[0.5, -1.0], [2.0, 0.0]], [[1, 0], [3, 2]]) == pytest.approx(0.9764142027)
+    want = [[(np.exp(0.5) - 1) / 4, np.exp(-1) / 4], [(np.exp(2) - 3) / 4, -0.25]]
+    np.testing.assert_allclose(host(backend, loss.backward()), want, rtol=1e-6)
+    with pytest.raises(ValueError, match="targets of PoissonLoss are counts"):
+        loss([[0.5]], [[-1]])
+
+
 def test_label_smoothing(backend):
     """PyTorch 2.13.0, by labels and by rows."""
     z = np.array([[2, -1, 0.5], [0, 1, -2]])
@@ -127,6 +137,7 @@ def test_label_smoothing_of_binary_targets():
         (nnkit.BinaryCrossEntropy(), [[0.4, 0.5, 0.6]], [[0, 0, 1]]),
         (nnkit.HingeLoss(), [[-0.1, 0, 0.1]], [[-1, -1, 1]]),
         (nnkit.HuberLoss(), [[-0.1, 0, 0.1]], [[-0.1, 0, 0.1]]),
+        (nnkit.PoissonLoss(), [[0, -np.inf]], [[1, 0]]),
     ],
     ids=lambda value: repr(value) if isinstance(value, nnkit.losses.Loss) else "",
 )

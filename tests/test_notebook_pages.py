@@ -12,6 +12,7 @@ import pytest
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
+pytest.importorskip("sklearn")
 matplotlib = pytest.importorskip("matplotlib")
 
 FOLDER = Path(__file__).parents[1] / "docs" / "notebooks"

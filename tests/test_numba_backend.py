@@ -425,6 +425,11 @@ def test_a_thread_for_each_core_by_default():
     assert run(COUNT).startswith(f"{usable_cores()} ")
 
 
+def test_a_share_of_the_cores_that_joblib_gives_its_processes():
+    assert run(COUNT, NUMBA_NUM_THREADS="1").startswith("1 ")
+    assert run(COUNT, NUMBA_NUM_THREADS="1", NNKIT_NUM_THREADS="3").startswith("3 ")
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "1025", "9" * 5000])
 def test_a_limit_that_is_no_number(value, monkeypatch):
     monkeypatch.setenv("NNKIT_NUM_THREADS", value)

@@ -13,7 +13,7 @@ LEVELS = [
     *("parameters", "checkpoint"),
     *("layers", "losses", "optimizers", "schedules", "augment", "gradcheck", "loading"),
     "models",
-    *("training", "plotting", "callbacks", "cli"),
+    *("training", "sklearn", "onnx", "plotting", "callbacks", "cli"),
 ]
 """Parts of nnkit, each of which may need those before it. Others stand beside them."""
 

@@ -369,3 +369,24 @@ class TestErrors:
         trainer.fit(*data, epochs=1, batch_size=8)
         with pytest.raises(ValueError, match="on 50 examples, but x has 10"):
             trainer.resume(data[0][:10], data[1][:10])
+
+
+@pytest.mark.parametrize(("batch_size", "most"), [(25, 3), (24, 1)])
+def test_a_callback_that_need_not_see_the_next_epochs(backend, data, batch_size, most):
+    """Where the last batch of an epoch is smaller, it is called after each all the same."""
+
+    class Seldom(nnkit.Callback):
+        def __init__(self):
+            self.seen = [0]
+
+        def epochs_ahead(self, trainer):
+            return 3
+
+        def on_epoch_end(self, trainer):
+            self.seen.append(len(trainer.history))
+
+    callback, (x, t) = Seldom(), data
+    trainer = nnkit.Trainer(network(backend))
+    trainer.fit(x[:50], t[:50], 8, batch_size, callbacks=[callback])
+    assert callback.seen[-1] == 8
+    assert 1 <= max(np.diff(callback.seen)) <= most

@@ -17,6 +17,7 @@ __device__ __forceinline__ Slope elementwise(int code, REAL y, REAL t, REAL a) {
         case 2: return {difference * difference, 2 * difference};
         case 3: return {difference * difference / 2, difference};
         case 4: return {margin <= 0 ? 0 : margin, t * y < 1 ? -t : 0};
+        case 6: return {exp(y) - t * y, exp(y) - t};
         default: return {size > a ? a * (size - a / 2) : difference * difference / 2,
                          size > a ? copysign(a, difference) : difference};  // huber
     }

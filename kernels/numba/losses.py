@@ -14,7 +14,7 @@ from nnkit.kernels.numba.codegen.denormals import flush_denormals, restore_denor
 from nnkit.kernels.numba.codegen.jit import Kernel, inline, shared
 from nnkit.kernels.numba.counters import write_log
 from nnkit.kernels.numba.formulas import sigmoid
-from nnkit.kernels.numba.maths import constant, exp_nonpositive, log1p_unit
+from nnkit.kernels.numba.maths import constant, exp, exp_nonpositive, log1p_unit
 from nnkit.kernels.numba.runtime.memory import ME
 from nnkit.kernels.numba.runtime.tasks import chunk, sum_in_order
 from nnkit.kernels.numba.runtime.team import barrier, my_range
@@ -94,6 +94,10 @@ FORMULAS = {
     "huber": Formula(
         lambda y, t, a: _huber(y - t, a),
         lambda y, t, a: _clipped(y - t, a),
+    ),
+    "poisson": Formula(
+        lambda y, t, a: exp(y) - t * y,
+        lambda y, t, a: exp(y) - t,
     ),
 }
 

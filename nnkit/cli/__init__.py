@@ -11,6 +11,7 @@ from nnkit.cli.bench import bench
 from nnkit.cli.command import Interrupted, Nnkit, debug_option, write_any_text
 from nnkit.cli.datasets import datasets
 from nnkit.cli.evaluate import evaluate
+from nnkit.cli.export import export
 from nnkit.cli.info import info
 from nnkit.cli.interruption import end_at_once_next_time
 from nnkit.cli.plot import plot
@@ -49,7 +50,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, plot, bench, info, datasets, warm):
+for command in (train, evaluate, predict, plot, export, bench, info, datasets, warm):
     cli.add_command(command)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import nnkit
 from nnkit.backends import Backend
 from nnkit.checkpoint import NoTrainingStateError, damaged
+from nnkit.cli import tables
 from nnkit.cli.command import Failure
-from nnkit.data import Dataset, available, load
+from nnkit.data import Dataset, Table, available, load
 from nnkit.files.checking import check
 from nnkit.files.paths import expand
 from nnkit.images import Preparation, preparation
@@ -59,6 +60,9 @@ def check_about(trainer: Trainer, path: str) -> None:
         low, high = extra.get("pixel_range", (0, 1))
         if not -inf < low <= high < inf:
             raise ValueError(f"its pixel_range cannot be {low} to {high}")
+        encoder = tables.encoder_of(trainer)
+        if encoder is not None and input_features(trainer) != len(encoder.feature_names):
+            raise ValueError("its table has not as many numbers as the network takes")
 
 
 def about(dataset: Dataset, source: str, backend: Backend, network: str | None) -> dict[str, Any]:
@@ -77,6 +81,7 @@ def about(dataset: Dataset, source: str, backend: Backend, network: str | None) 
         "preparation": preparation(dataset),
         "backend": backend.name,
         "network": network,
+        **({"table_encoder": dataset.encoder.config()} if isinstance(dataset, Table) else {}),
     }
 
 
@@ -86,16 +91,27 @@ def checksum(dataset: Dataset) -> int:
 
 
 def load_dataset(
-    name_or_path: str, image_size: tuple[int, int] | None = None, color: bool = False
+    name_or_path: str, image_size: tuple[int, int] | None = None, color: bool = False, **table: Any
 ) -> tuple[Dataset, str]:
-    """Load a data set; return it with what `about` keeps to find it again from any folder."""
+    """Load a data set; return it with what `about` keeps to find it again from any folder.
+
+    `table` has what `nnkit.data.load` is told of one.
+    """
     names = [info.name for info in available()]
-    dataset = load(name_or_path, image_size=image_size, color=color)
+    dataset = load(name_or_path, image_size=image_size, color=color, **table)
     return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
-def dataset_of(trainer: Trainer, path: str, data: str | None) -> tuple[Dataset, str]:
-    """Load `data`, or where that is None the data the checkpoint `path` was trained on."""
+def dataset_of(
+    trainer: Trainer, path: str, data: str | None, moved: bool = False
+) -> tuple[Dataset, str]:
+    """Load `data`, or where that is None the data the checkpoint `path` was trained on.
+
+    `moved` says that `data` is what it was trained on, in another place.
+    """
+    if (encoder := tables.encoder_of(trainer)) is not None:
+        table = tables.dataset_of(encoder, trainer.extra.get("data"), path, data, moved)
+        return table, str(expand(data or trainer.extra["data"]).resolve())
     if data is None:
         data = trainer.extra.get("data")
     if not isinstance(data, str):
@@ -166,7 +182,11 @@ def load_trainer(path: str, backend: Backend) -> Trainer:
 
 def load_classifier(path: str, backend: Backend) -> Trainer:
     """Load a trainer of a network that tells classes apart."""
-    trainer = load_trainer(path, backend)
+    return checked_classifier(load_trainer(path, backend), path)
+
+
+def checked_classifier(trainer: Trainer, path: str) -> Trainer:
+    """Return a trainer of a network that tells classes apart; raises Failure for another."""
     if not isinstance(trainer.loss, SoftmaxCrossEntropy):
         raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
     return trainer

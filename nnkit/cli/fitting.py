@@ -19,7 +19,8 @@ from nnkit.cli import networks
 from nnkit.cli.command import Failure, explain, notice
 from nnkit.cli.interruption import StopOnSignal
 from nnkit.cli.runs import Run
-from nnkit.data import Dataset
+from nnkit.cli.tables import errors
+from nnkit.data import Dataset, Table
 from nnkit.data.dataset import in_words
 from nnkit.files import atomic
 from nnkit.layers.inputs import BYTE, LEAST_PIXELS
@@ -145,7 +146,7 @@ def describe(run: Run) -> str:
     rows = {
         "backend": f"{model.backend.name} on {_device(model.backend)}",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
-        f"{images}, {data.n_classes} classes",
+        f"{images}, {data.told}",
         "prepared": data.note,
         "augmented": ", ".join(map(repr, run.augment)),
         "network": f"{networks.describe(model, run.about['network'])}, "
@@ -174,8 +175,17 @@ def report(run: Run, seconds: float) -> None:
     except OSError as error:
         raise Failure(f"results cannot be written into {folder}: {error.strerror}") from error
     last = history.last()
-    click.echo(f"test accuracy {last['val_accuracy']:.2%} after {seconds:.1f} s")
+    click.echo(f"test {_figure(run, last)} after {seconds:.1f} s")
     click.echo(printable(f"saved {', '.join(map(str, files))}"))
+
+
+def _figure(run: Run, last: dict[str, float]) -> str:
+    """Return the accuracy, or of amounts the error in their units."""
+    if "val_accuracy" in last:
+        return f"accuracy {last['val_accuracy']:.2%}"
+    assert isinstance(run.dataset, Table)
+    squared, root = errors(run.dataset.encoder, last["val_loss"])
+    return f"error {squared:.4g} (MSE), {root:.4g} (RMSE)"
 
 
 def _device(backend: Backend) -> str:

@@ -21,7 +21,7 @@ def build(settings: Settings, data: Dataset, backend: Backend) -> Sequential:
     """Make the network for rows of the data's images; one of `nnkit.models`, if it has a name."""
     options: dict[str, Any] = {"seed": settings.seed, "dtype": settings.dtype, "backend": backend}
     if settings.model is None:
-        layers = _linear(settings, data.x_train.shape[1], data.n_classes)
+        layers = _linear(settings, data.x_train.shape[1], data.n_outputs)
         return Sequential(*layers, **options)
     if data.image_shape is None:
         raise Failure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import as_taken, class_names, load_classifier
-from nnkit.cli.command import Command, backend_option, debug_option, explain, report
+from nnkit.cli.checkpoints import as_taken, checked_classifier, class_names, load_trainer
+from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
 from nnkit.cli.inputs import as_fitted, input_of
+from nnkit.cli.predict_tables import predict_tables
+from nnkit.cli.tables import encoder_of
 from nnkit.images import read_image
 from nnkit.reasons import printable
 
@@ -34,12 +37,13 @@ nnkit predict runs/mnist/model.safetensors seven.png
 nnkit predict runs/mnist/model.safetensors scans/*.png        a line for each
 nnkit predict runs/photos/model.safetensors cat.jpg --top 2
 nnkit predict runs/mnist/model.safetensors scans/*.jpg --json
+nnkit predict runs/flowers new.csv --out answers.csv
 """
 
 
 @click.command(cls=Command, examples=EXAMPLES)
 @click.argument("checkpoint")
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("images", nargs=-1, required=True, metavar="FILE...")
 @backend_option
 @click.option(
     "--top",
@@ -50,6 +54,12 @@ nnkit predict runs/mnist/model.safetensors scans/*.jpg --json
 )
 @click.option("--raw", is_flag=True, help="Scale images to the right size, and change no more.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Of a table: write it, with the predictions, as a CSV file.",
+)
 @debug_option
 def predict(
     checkpoint: str,
@@ -58,12 +68,14 @@ def predict(
     top: int | None,
     raw: bool,
     as_json: bool,
+    out: Path | None,
 ) -> None:
-    """Say what is on images, and how probable each class is.
+    """Say what is on images, or of the rows of a table.
 
-    CHECKPOINT is a model.safetensors or a run's folder. Images are PNG, JPEG, GIF, BMP, PPM, TIFF
-    or WebP files of any size and colours, up to 50 million pixels; where a file has several, the
-    first is taken. With several files there is a line for each.
+    CHECKPOINT is a model.safetensors or a run's folder. Tables are .csv or .parquet files with the
+    columns that the network was trained on, and perhaps others. Images are PNG, JPEG, GIF, BMP,
+    PPM, TIFF or WebP files of any size and colours, up to 50 million pixels; where a file has
+    several, the first is taken. With several files there is a line for each.
 
     Images are prepared as those were that the network was trained on. For MNIST: made gray
     and, where dark on light, inverted; the digit is cut out, scaled to fit 20x20 pixels, and its
@@ -71,7 +83,15 @@ def predict(
     inverted, if need be. For one's own data, images are just made gray and scaled. They keep their
     colours where the network was trained on images in colour.
     """
-    trainer = load_classifier(checkpoint, get_backend(backend))
+    trainer = load_trainer(checkpoint, get_backend(backend))
+    if (encoder := encoder_of(trainer)) is not None:
+        if raw:
+            raise Failure(f"--raw is for images, but {checkpoint} was trained on a table")
+        predict_tables(trainer, encoder, images, top, as_json, out)
+        return
+    if out is not None:
+        raise Failure(f"--out is for tables, which {checkpoint} was not trained on")
+    checked_classifier(trainer, checkpoint)
     shape, how = input_of(trainer, checkpoint)
     taken = as_taken(trainer.model, shape) or shape
     results = []

@@ -19,13 +19,14 @@ from nnkit.cli import checkpoints, networks
 from nnkit.cli.command import Failure, notice
 from nnkit.cli.settings import Settings
 from nnkit.data import DataError, Dataset, available
+from nnkit.data.table_files import SUFFIXES as TABLES
 from nnkit.files import locking
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
 
 SMALL = 10_000
-"""With fewer training images than this, the default is more epochs of smaller batches."""
+"""With fewer examples than this, the default is more epochs of smaller batches."""
 
 
 @dataclass(frozen=True)
@@ -62,20 +63,23 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     if data is None:
         dataset, source = _default_dataset()
     else:
-        dataset, source = checkpoints.load_dataset(data, settings.image_size, settings.color)
+        dataset, source = checkpoints.load_dataset(
+            data, settings.image_size, settings.color, **settings.table
+        )
     dataset = dataset.as_rows()
     n = len(dataset.x_train)
-    epochs, batch_size = (20, min(n, 32)) if n < SMALL else (5, 128)
+    few = 20 if dataset.noun == "images" else 50
+    epochs, batch_size = (few, min(n, 32)) if n < SMALL else (5, 128)
     batch_size = settings.batch_size or batch_size
     if batch_size > n:
-        raise Failure(f"--batch-size {batch_size} is more than the {n:,} training images")
+        raise Failure(f"--batch-size {batch_size} is more than the {n:,} training {dataset.noun}")
     if settings.augment:
         augmentation.changes(settings.augment, (n, *image_shape(dataset)))
     model = networks.build(settings, dataset, target)
     optimizer = build_optimizer(settings)
     about = checkpoints.about(dataset, source, target, settings.model)
     return Run(
-        Trainer(model, optimizer=optimizer),
+        Trainer(model, None if dataset.n_classes else "mse", optimizer),
         dataset,
         about,
         Cosine() if settings.schedule == "cosine" else None,
@@ -117,7 +121,9 @@ def build_optimizer(settings: Settings) -> Optimizer:
 
 def _make_folder(out: Path | None, name: str) -> Path:
     """Make and claim the folder for the results; never one that has a run in it."""
-    base = Path("runs", name.removesuffix(".npz") or "data")
+    suffixes = (".npz", *TABLES)
+    stem = next((name.removesuffix(each) for each in suffixes if name.endswith(each)), name)
+    base = Path("runs", stem or "data")
     try:
         if out is None:
             return _claimed(_make_free_folder(base))
@@ -171,10 +177,10 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
             f"--epochs with more than {progress.epoch}"
         )
     target = _backend_of_run(trainer, backend)
-    dataset, source = checkpoints.dataset_of(trainer, path, data)
+    dataset, source = checkpoints.dataset_of(trainer, path, data, moved=True)
     about = checkpoints.about(dataset, source, target, trainer.extra.get("network"))
     if trainer.extra.get("checksum", about["checksum"]) != about["checksum"]:
-        raise Failure(f"{path} was trained on other images or labels than {source} has now")
+        raise Failure(f"{path} was trained on other {dataset.noun} or labels than {source} has now")
     trainer.model.to(target)
     how = trainer.schedule, total, progress.batch_size
     return Run(trainer, dataset, about, *how, file, trainer.augment)

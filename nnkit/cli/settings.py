@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from nnkit.augment import Augment
 
@@ -40,6 +41,16 @@ class Settings:
     seed: int
     image_size: tuple[int, int] | None
     color: bool
+    target: str | None = None
+    drop: tuple[str, ...] = ()
+    impute: bool = False
+    regression: bool | None = None
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """How a table is read, as `nnkit.data.load` takes it."""
+        names = ("target", "drop", "impute", "regression")
+        return {name: getattr(self, name) for name in names}
 
     @property
     def rate(self) -> float:

@@ -14,6 +14,7 @@ from nnkit.cli.fitting import describe, fit, report
 from nnkit.cli.photographs import photograph_options
 from nnkit.cli.runs import resume, start
 from nnkit.cli.settings import RATES, RATES_OF_MODELS, Settings
+from nnkit.cli.tables import table_options
 from nnkit.files.paths import expand
 
 EXAMPLES = """
@@ -26,6 +27,7 @@ nnkit train digits --hidden 32 --activation tanh --optimizer sgd --lr 0.5
 nnkit train letters.npz --out runs/letters      one's own images and labels
 nnkit train photos --image-size 32              one's own image files, in a folder for each class
 nnkit train photos --color                      the same, with their colours
+nnkit train flowers.csv --target species        a table, CSV or Parquet
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 """
 
@@ -42,7 +44,9 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
 @click.argument("data", required=False, metavar="[DATA]")
 @backend_option
 @click.option(
-    "--epochs", type=click.IntRange(1), help="Passes over the data.  [default: 5, small data 20]"
+    "--epochs",
+    type=click.IntRange(1),
+    help="Passes over the data.  [default: 5, small data 20, small tables 50]",
 )
 @click.option(
     "--batch-size", type=click.IntRange(1), help="Images per step.  [default: 128, small data 32]"
@@ -80,6 +84,7 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     "run.",
 )
 @photograph_options
+@table_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -106,20 +111,21 @@ def train(
     quiet: bool,
     **settings: Any,
 ) -> None:
-    """Train a network to tell images apart.
+    """Train a network on images or on a table.
 
     DATA is mnist, fashion-mnist, digits, cifar10, emnist-letters or another name that "nnkit
     datasets" lists; a folder that has a folder of images for each class, such as cats and dogs,
     with or without train and test above them; a folder with the IDX files of MNIST or EMNIST or
-    with those of CIFAR-10; or an .npz file with x_train, t_train, x_test and t_test. Without DATA
-    it is mnist, or where that can be neither found nor downloaded, digits.
+    with those of CIFAR-10; an .npz file with x_train, t_train, x_test and t_test; or a .csv or
+    .parquet file, of which --target names a column. Without DATA it is mnist, or where that can be
+    neither found nor downloaded, digits.
 
     The network has hidden layers, or with --model is LeNet-5, one of the texts' two convolutional
     networks, one of two like VGG, or ResNet-20, made for images of this size: see nnkit.models.
 
     Where DATA has no images to test with, one in five of each class is held out for that. Image
-    files are made gray, unless there is --color, and scaled to one size; how, the checkpoint keeps
-    for "nnkit predict".
+    files are made gray, unless there is --color, and scaled to one size. Numbers of a table are
+    standardised, its texts become a 1 among zeros. How, the checkpoint keeps for "nnkit predict".
 
     The folder of results has model.safetensors, written after every epoch, learning-curves.png and
     history.json. No other run is ever overwritten: where runs/DATA exists, the folder is

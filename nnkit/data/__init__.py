@@ -1,4 +1,4 @@
-"""Data sets: MNIST and its kind, the digits shipped with nnkit, and the user's own files."""
+"""Data sets: MNIST and its kind, the digits shipped with nnkit, the user's own files and tables."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,9 +6,21 @@ from nnkit.data.catalogue import available, load
 from nnkit.data.dataset import Dataset, DatasetInfo
 from nnkit.data.errors import DataError
 from nnkit.data.idx import read_idx
+from nnkit.data.table import Table, from_table
+from nnkit.data.table_encoder import TableEncoder
 from nnkit.given.missing import missing
 
-__all__ = ["DataError", "Dataset", "DatasetInfo", "available", "load", "read_idx"]
+__all__ = [
+    "DataError",
+    "Dataset",
+    "DatasetInfo",
+    "Table",
+    "TableEncoder",
+    "available",
+    "from_table",
+    "load",
+    "read_idx",
+]
 
 if not TYPE_CHECKING:
 

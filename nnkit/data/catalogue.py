@@ -1,6 +1,7 @@
 """Data sets by name or path."""
 
 import os
+from collections.abc import Sequence
 from os import PathLike
 from typing import Protocol
 
@@ -11,8 +12,9 @@ from nnkit.data.dataset import Dataset, DatasetInfo, size_text
 from nnkit.data.emnist_published import EMNIST
 from nnkit.data.errors import DataError
 from nnkit.data.fashion_mnist import FASHION_MNIST
-from nnkit.data.files import exists
+from nnkit.data.files import exists, is_folder
 from nnkit.data.mnist import MNIST
+from nnkit.data.table_files import is_table, load_table
 from nnkit.files.paths import expand
 
 
@@ -36,6 +38,10 @@ def load(
     *,
     image_size: int | tuple[int, int] | None = None,
     color: bool = False,
+    target: str | None = None,
+    drop: Sequence[str] = (),
+    impute: bool = False,
+    regression: bool | None = None,
     seed: int = 0,
 ) -> Dataset:
     """Load a data set.
@@ -56,6 +62,7 @@ def load(
           version, named as they are; or that version's ``.tar.gz``.
         - an .npz file with ``x_train``, ``t_train``, ``x_test`` and ``t_test``; other common
           names will do, such as ``y_train`` or ``train_images``, and so will ``x`` and ``t``.
+        - a table, in a .csv or .parquet file, of which `target` names a column.
 
         Images in arrays have shape (N, H, W), (N, features) or (N, H, W, channels); but for those
         with several channels they are flattened. They are uint8 (0..255), or float of any size,
@@ -68,12 +75,16 @@ def load(
         images' own, if they all have the same of at most 64x64; else 28x28.
     color : bool, optional
         Whether image files keep their colours: red, green and blue in (N, H, W, 3).
+    target, drop, impute, regression
+        Of a table, as for `from_table`: the column that is to be told from the others, columns to
+        leave out, and so on.
     seed : int, optional
         Chooses the images that are held out.
 
     Returns
     -------
     Dataset
+        A `Table`, if it is one.
 
     Raises
     ------
@@ -90,7 +101,14 @@ def load(
         path = expand(text)
         if not text or not exists(path):
             raise _unknown(text)
+        if is_table(path) and not is_folder(path):
+            return load_table(path, target, drop, impute, regression, seed)
         dataset = load_path(path, size, color, seed)
+    if target is not None or drop or impute or regression is not None:
+        raise DataError(
+            f"{text}: is no table, CSV or Parquet, for which alone there are target, drop, impute "
+            "and regression"
+        )
     _check_shape(text, dataset.image_shape, size, color)
     return dataset
 
@@ -136,5 +154,6 @@ def _unknown(text: str) -> DataError:
     suggestion = f" (did you mean {close[0]}?)" if close else ""
     return DataError(
         f"{text!r} is no data set and no path{suggestion}; choose {', '.join(KNOWN)}, a folder "
-        "with a folder of images for each class or with IDX files, or an .npz file"
+        "with a folder of images for each class or with IDX files, an .npz file, or a table (.csv "
+        "or .parquet)"
     )

@@ -73,6 +73,21 @@ class Dataset:
         """Number of classes."""
         return len(self.class_names)
 
+    @property
+    def n_outputs(self) -> int:
+        """Numbers that a network gives for an example."""
+        return self.n_classes
+
+    @property
+    def noun(self) -> str:
+        """What an example is called."""
+        return "images"
+
+    @property
+    def told(self) -> str:
+        """What is to be told of an example, in words."""
+        return f"{self.n_classes} classes"
+
     def as_rows(self) -> Dataset:
         """Return the same data with images as rows, (N, features), as `nnkit.Linear` takes them."""
         return self.shaped(prod(self.x_train.shape[1:]))

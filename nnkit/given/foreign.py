@@ -25,6 +25,7 @@ _THINGS = {
     "BinaryCrossEntropy": "bce bceloss",
     "SigmoidCrossEntropy": "bcewithlogitsloss",
     "HingeLoss": "hinge",
+    "PoissonLoss": "poisson poissonnll poissonnllloss",
     "load": "loadmodel",
     "he": "kaiming kaiminguniform kaimingnormal henormal heuniform",
     "xavier": "glorot glorotuniform glorotnormal xavieruniform xaviernormal",
@@ -81,7 +82,8 @@ _THINGS = {
     "models.deep_conv": "deepconvnet",
     "models.vgg": "vgg11 vgg13 vgg16 vgg19",
     "models.resnet20": "resnet resnet18 resnet34 resnet50 resnet101 resnet152",
-    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches": "dataloader",
+    "give arrays to Trainer.fit(x, t, batch_size=...), which makes the batches; or PyTorch's "
+    "DataLoader itself, fit(loader)": "dataloader",
 }
 """Our names, in nnkit or a module of it, or a sentence, and what others call it, as `plain`."""
 
@@ -94,8 +96,8 @@ _METHODS = {
     "a trainer takes loss and optimizer, nnkit.Trainer(model, loss, optimizer)": "compile",
     "write model.append(layer)": "add add_module",
     "a copy of all values is model.state()": "state_dict get_weights",
-    "values are taken over by model.restore(state), those of a file by model.load_weights(path)": ""
-    "load_state_dict set_weights",
+    "values are taken over by model.restore(state), those of a file by model.load_weights(path), "
+    "PyTorch's and Keras's with layout='torch' or 'keras'": "load_state_dict set_weights",
     "write model.to('cupy')": "cuda gpu",
     "write model.to('numba'), or model.to('numpy')": "cpu",
     "write model.summary(), or model.n_parameters for their number": "count_params num_parameters",

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, current_backend
 from nnkit.configured import Configured
-from nnkit.dtypes import arithmetic, is_number, is_real
+from nnkit.dtypes import arithmetic, as_reals, is_number, is_real
 from nnkit.given.meanings import Meaning
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.workspace import Guard, Pass
@@ -440,14 +440,6 @@ def _holds_arrays(backend: Backend, value: Any) -> bool:
     if isinstance(value, list | tuple):
         return any(_holds_arrays(backend, each) for each in value)
     return isinstance(value, np.ndarray) or backend.owns(value)
-
-
-def as_reals(array: Array, dtype: Any, factor: float) -> Array:
-    """Multiply an array by a factor, and make it `dtype`."""
-    if factor == 1:
-        return array.astype(dtype, copy=False)
-    real = arithmetic(dtype)
-    return (array.astype(real, copy=False) * real.type(factor)).astype(dtype, copy=False)
 
 
 def fill(

@@ -120,9 +120,10 @@ class Conv2d(Weighted):
     @property
     def window(self) -> Window:
         """Where the kernels lie on an image."""
-        return Window(self.kernel_size, self.stride, self._padding()[0], self.dilation)
+        return Window(self.kernel_size, self.stride, self.paddings[0], self.dilation)
 
-    def _padding(self) -> tuple[tuple[int, int], tuple[int, int]]:
+    @property
+    def paddings(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Padding (above, left) and (below, right)."""
         if self.padding == "same":
             return same(self.kernel_size, self.dilation)
@@ -138,7 +139,7 @@ class Conv2d(Weighted):
         """(height, width, in_channels) to (oh, ow, out_channels)."""
         height, width, _ = as_image(self, shape, self.in_channels)
         try:
-            there = places((height, width), self.window, self._padding()[1])
+            there = places((height, width), self.window, self.paddings[1])
         except ValueError as error:
             raise ValueError(f"{self!r}: {error}") from None
         return (*there, self.out_channels)

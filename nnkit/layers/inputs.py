@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,10 +112,10 @@ def exceeds(array: Array, limit: float) -> bool:
     return any(bool(block.max() > limit) for block in blocks(array) if block.size)
 
 
-def blocks(array: Array) -> list[Array]:
-    """Views of some rows each, that make up the array."""
+def blocks(array: Array) -> Iterator[Array]:
+    """Some rows at a time, that make up the array: views, where they need not be read first."""
     rows = max(1, BLOCK_BYTES // max(1, array[:1].nbytes))
-    return [array[start : start + rows] for start in range(0, len(array), rows)]
+    return (array[start : start + rows] for start in range(0, len(array), rows))
 
 
 def _is_finite(value: Any) -> bool:

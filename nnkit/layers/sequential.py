@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, cast, overload
 
 import numpy as np
 
@@ -17,10 +17,12 @@ from nnkit.backends import Array, Backend, get_backend
 from nnkit.dtypes import of_network
 from nnkit.files.checking import make
 from nnkit.given.options import flag, integer
+from nnkit.layers import exchange
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.named import as_layer
+from nnkit.layers.seeds import new_seed
 from nnkit.layers.shapes import last, named, through
 from nnkit.layers.workspace import Pass, Workspace
 from nnkit.parameters import Memory, Run, find_runs
@@ -80,9 +82,7 @@ class Sequential(Layer):
         backend: str | Backend | None = None,
         fuse: bool = True,
     ) -> None:
-        if seed is None:
-            seed = int(np.random.SeedSequence().entropy) % 2**63  # type: ignore[arg-type]
-        self.seed = integer().checked("Sequential: seed", seed)
+        self.seed = integer().checked("Sequential: seed", new_seed() if seed is None else seed)
         self.fused = flag().checked("Sequential: fuse", fuse)
         self.debug = False
         self.counters: Array = None
@@ -505,11 +505,36 @@ class Sequential(Layer):
         with self.held():
             checkpoint.write(path, {"model": super().state()}, {"model": self.config()})
 
-    def load_weights(self, path: str | PathLike[str]) -> None:
+    def load_weights(
+        self,
+        path: str | PathLike[str] | Mapping[str, Any] | Sequence[Any],
+        layout: str = "nnkit",
+        names: Iterable[str] | None = None,
+    ) -> None:
         """Read a file's weights into this model, and what it was fitted on.
 
-        Raises CheckpointError for another network.
+        Parameters
+        ----------
+        path
+            The file. For "torch" it may be a state dictionary; for "keras" it is the list that
+            Keras's ``get_weights`` returns.
+        layout
+            "nnkit" for a file of `save`; "torch" for a safetensors file of PyTorch's
+            ``net.state_dict()``, "keras" for Keras's weights. Axes are turned, and rows behind
+            `Flatten` put into order, so that the model gives what theirs does.
+        names
+            For "torch": names of the file's tensors in the order of this model's layers. Without
+            them those called as here are taken; where none are, layers alike go by their numbers.
+
+        Raises CheckpointError for a file of another network, ValueError for such arrays.
         """
+        exchange.check(layout, names, path)
+        if layout != "nnkit":
+            with self.held():
+                self.settle()
+                self.restore(exchange.load(self, path, layout, names))
+            return
+        path = cast("str | PathLike[str]", path)
         tensors, config = checkpoint.read(path)
         weights = {name: x for name, x in tensors.get("model", {}).items() if name != "counters"}
         with checkpoint.damaged(path, "its model cannot be read"):
@@ -517,6 +542,23 @@ class Sequential(Layer):
         with checkpoint.another_network(path):
             self.restore(weights)
         self.inputs = inputs
+
+    def save_weights(
+        self, path: str | PathLike[str], layout: str = "nnkit", names: Iterable[str] | None = None
+    ) -> None:
+        """Write the weights for another library, atomically; "nnkit" is what `save` writes.
+
+        "torch" is a safetensors file: ``net.load_state_dict(safetensors.torch.load_file(path))``
+        takes it, and `names`, that ``net.state_dict()`` or its names, has the tensors called so.
+        "keras" is an .npz file, for ``net.set_weights([*np.load(path).values()])``.
+        """
+        exchange.check(layout, names)
+        if layout == "nnkit":
+            self.save(path)
+            return
+        with self.held():
+            self.settle()
+            exchange.save(self, path, layout, names)
 
     def __repr__(self) -> str:
         return block("Sequential", self.children())

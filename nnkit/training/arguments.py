@@ -33,8 +33,9 @@ def length(x: Any, name: str = "x") -> int:
     try:
         return len(x)
     except TypeError:
+        given = x.item() if isinstance(x, np.ndarray) else x
         raise TypeError(
-            f"{name} must be an array of shape (n, ...), not {type(x).__name__}"
+            f"{name} must be an array of shape (n, ...), not {type(given).__name__}"
         ) from None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,13 @@ class Callback:
     comes_last: ClassVar[bool] = False
     """Whether it is called after all others that do not say so, wherever it is in the list: what
     saves the run saves what the others have made of the epoch."""
+
+    def epochs_ahead(self, trainer: Trainer) -> float:
+        """How many epochs may be made before `on_epoch_end` has to be called: 1, or any number.
+
+        For one that looks at each epoch, but knows that it will do nothing in the next few.
+        """
+        return 1 if self.each_epoch else inf
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Before the first step."""

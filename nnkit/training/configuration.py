@@ -24,9 +24,11 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
     how a GPU multiplies.
     Arrays are known by their ids, and kept, so that nothing else gets the same.
     """
-    layers = [(layer, *_settings(layer)) for _, layer in model.walk()]
-    buffers = [(id(array), array) for _, array in model.named_buffers()]
-    places = [(p.memory, p.start, p.frozen) for p in model.parameters()]
+    walked = [layer for _, layer in model.walk()]
+    layers = [(layer, *_settings(layer)) for layer in walked]
+    buffers = [(id(x), x) for layer in walked for x in layer.own_buffers().values()]
+    parameters = (p for layer in walked for p in layer.own_parameters().values())
+    places = [(p.memory, p.start, p.frozen) for p in parameters]
     of_state = *optimizer.slot_arrays.values(), *optimizer.live_arrays()
     state = [(id(array), array) for array in of_state]
     of_optimizer = [x for x in _settings(optimizer) if x[0] not in optimizer.live]
@@ -36,8 +38,13 @@ def configuration(model: Sequential, loss: Loss, optimizer: Optimizer) -> Config
 def _settings(thing: Any) -> Iterator[tuple[str, Any]]:
     """Attributes that are plain values; those with an underscore are a thing's own business."""
     for name, given in vars(thing).items():
+        if name[0] == "_":
+            continue
+        if type(given) in PLAIN:  # as most are
+            yield name, given
+            continue
         value = given.item() if isinstance(given, np.ndarray) and given.ndim == 0 else given
-        if not name.startswith("_") and _is_plain(value):
+        if _is_plain(value):
             yield name, value if not isinstance(value, list | dict) else repr(value)
 
 

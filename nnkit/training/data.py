@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -11,9 +12,10 @@ import numpy as np
 from nnkit import augment as augmentation
 from nnkit.augment import Augment
 from nnkit.backends import Array, get_backend
-from nnkit.dtypes import arithmetic, is_number
+from nnkit.dtypes import arithmetic, as_reals, is_number
+from nnkit.given.arrays import taken
+from nnkit.given.rows import Rows
 from nnkit.layers import Layer, Sequential
-from nnkit.layers.base import as_reals
 from nnkit.layers.inputs import BYTE, Inputs, exceeds
 from nnkit.losses import TO_ROWS, Loss
 from nnkit.optimizers import Optimizer
@@ -35,11 +37,12 @@ class Data:
         self, model: Sequential, loss: Loss, x: Any, t: Any, inputs: Inputs, name: str = "x"
     ) -> None:
         self.x, self.fitted = examples(model, x, inputs, name)
+        t = taken(t)
         self.rows: np.ndarray[Any, Any] = np.arange(len(self.x))
         """Those of the examples that are meant."""
-        if np.shape(t)[:1] != (len(self.x),):
+        if t.shape[:1] != (len(self.x),):
             raise ValueError(
-                f"{name} has shape {self.x.shape} but its targets have shape {np.shape(t)}: "
+                f"{name} has shape {self.x.shape} but its targets have shape {t.shape}: "
                 "there must be one target per example"
             )
         with model.using(None), model.in_mode(training=False):
@@ -57,6 +60,8 @@ class Data:
         """The targets as they were given."""
         self.weights: Array = None
         """Those of all examples (n,), on the device, with a mean of 1 over the rows."""
+        self.renew: Callable[[], None] | None = None
+        """Puts the next epoch's examples in the place of these, if every epoch has its own."""
         self.backend = model.backend
         self.on_host = not model.backend.owns(self.x) or (
             isinstance(self.x, np.ndarray) and self.x.nbytes > model.backend.room()
@@ -83,7 +88,32 @@ class Data:
         mean = weights[self.rows].mean()
         if mean == 0:
             raise ValueError("the weights of a part of the examples are all 0, so nothing counts")
-        self.weights = self.backend.asarray(weights / mean, self.real)
+        scaled = self.backend.asarray(weights / mean, self.real)
+        if self.weights is None:
+            self.weights = scaled
+        else:  # which a captured step reads
+            self.weights[...] = scaled
+
+    def refill(self, model: Sequential, loss: Loss, x: Any, t: Any) -> None:
+        """Take as many other examples, into the arrays that a captured step reads.
+
+        Raises ValueError where they have another shape or dtype, and as for the first ones.
+        """
+        fresh, model.inputs = examples(model, x, model.inputs)
+        targets = loss.prepare(self.backend, t, (len(self.x), *self.outputs), self.real)
+        targets = self.backend.asarray(targets, self.t.dtype)
+        for name, now, before in (("x", fresh, self.x), ("targets", targets, self.t)):
+            if (now.shape, now.dtype) != (before.shape, before.dtype):
+                raise ValueError(
+                    f"{name} had shape {before.shape} and dtype {before.dtype} in the first epoch, "
+                    f"but now {now.shape} and {now.dtype}"
+                )
+        self.t[...] = targets
+        self.given = t
+        if self.on_host:
+            self.x = fresh
+        else:
+            self.x[...] = fresh
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -96,10 +126,11 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     them. Raises ValueError for no examples, NaN or infinity, or a shape that does not fit the
     model; TypeError for what is no numbers.
     """
-    backend = model.backend
-    on_host = get_backend("numpy").owns(x)
-    too_large = on_host and x.nbytes > backend.room()
-    array = x if too_large or backend.owns(x) else backend.asarray(x)
+    backend, array = model.backend, taken(x)
+    on_host = isinstance(array, Rows) or get_backend("numpy").owns(array)
+    too_large = on_host and array.nbytes > backend.room()
+    if not (too_large or isinstance(array, Rows) or backend.owns(array)):
+        array = backend.asarray(array)
     if array.ndim < 2 or len(array) == 0:
         raise ValueError(f"{name} must have shape (n, ...) with n of at least 1, not {array.shape}")
     if not is_number(array.dtype):
@@ -109,11 +140,21 @@ def examples(model: Sequential, x: Any, inputs: Inputs, name: str = "x") -> tupl
     if given == np.uint8 and factor == BYTE:
         low, high = 0.0, 1.0 if exceeds(array, 1) else BYTE
     else:
-        array = as_reals(array, model.dtype, factor)
+        array = _converted(array, model.dtype, factor, too_large)
         low, high = finite_range(array, name)
     warn_of_range(array, low, high, inputs, name)
     fitted = inputs.fitted_on(given, factor, low, high)
-    return array if too_large else backend.asarray(array), fitted
+    return array if too_large or isinstance(array, Rows) else backend.asarray(array), fitted
+
+
+def _converted(array: Array | Rows, dtype: Any, factor: float, too_large: bool) -> Array | Rows:
+    """Return reals, scaled; of what is sparse, or in a file, or too large, when they are read."""
+    if isinstance(array, Rows):
+        return array.converted(dtype, factor)
+    same = array.dtype == dtype and factor == 1
+    if not same and (too_large or isinstance(array, np.memmap)):
+        return Rows(array, dtype, factor)
+    return as_reals(array, dtype, factor)
 
 
 def as_input(model: Sequential, batch: Array) -> Array:

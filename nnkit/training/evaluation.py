@@ -18,6 +18,7 @@ from nnkit.training.divergence import warn_of_nan
 from nnkit.training.figures import figures
 from nnkit.training.indices import check_log
 from nnkit.training.metrics import Answers, Metrics
+from nnkit.training.streaming import at_once
 
 EVALUATION_BATCH = 1000
 """Rows per batch where no batch size was given: large enough to be fast, small enough for cache."""
@@ -33,14 +34,14 @@ def evaluate(
 ) -> dict[str, float]:
     """Mean "loss", "accuracy" where the loss has one, and metrics, over all examples."""
     backend = model.backend
-    batch = Batch(model, data, min(batch_size, len(data)))
+    batch = Batch(model, data, at_once(data.x, min(batch_size, len(data))))
     steps = -(-len(data) // batch.size)
     log = backend.zeros((steps, 2), np.float64)
     counters = backend.zeros(3, np.int64)
     order = backend.asarray(data.rows)
     answers = Answers(metrics, loss, backend)
     if batch.feed is not None:
-        batch.feed.begin(data.rows)
+        batch.feed.begin(data.rows, data.x)
     with model.using(workspace), model.in_mode(training=False):
         for step in range(steps):
             if batch.feed is not None:
@@ -63,6 +64,7 @@ def outputs(
 ) -> np.ndarray[Any, Any]:
     """What `finish` makes of the model's outputs for x, on the host."""
     array, _ = examples(model, x, model.inputs)
+    batch_size = at_once(array, batch_size)
     with model.using(None), model.in_mode(training=False):
         batches = (array[start : start + batch_size] for start in range(0, len(array), batch_size))
         results = (finish(model.run_forward(as_input(model, batch))) for batch in batches)

@@ -44,21 +44,26 @@ class Loop:
         self.callbacks, self.check = callbacks, check
         self._watch = Watch(on_nan, trainer.optimizer)
         self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
-        each_epoch = self._each_step or any(c.each_epoch for c in callbacks)
-        together = validation is None and not each_epoch and trainer.schedule is None
-        together = together and not trainer.metrics
+        evaluates = validation is not None or bool(trainer.metrics)
+        together = not (evaluates or self._each_step or trainer.schedule)
         self._most_epochs = steps.most_epochs if together else 1
         self._epochs_length = StretchLength(each_step=False)
+        self._length = StretchLength(self._each_step)
 
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
         while not (self.progress.finished or self.trainer.stop):
-            if self._most_epochs > 1 and self.progress.step == 0:
-                left = self.progress.epochs - self.progress.epoch
-                epochs = self._epochs_length.next(min(left, self._most_epochs))
+            if self.progress.step == 0 and (most := self._epochs_ahead()) > 1:
+                epochs = self._epochs_length.next(most)
                 self._train(epochs, epochs * self.progress.steps)
             else:
-                self._train(1, StretchLength(self._each_step))
+                self._train(1, self._length)
+
+    def _epochs_ahead(self) -> int:
+        """How many epochs may be made in one go."""
+        left = self.progress.epochs - self.progress.epoch
+        wanted = (callback.epochs_ahead(self.trainer) for callback in self.callbacks)
+        return int(max(1, min(left, self._most_epochs, *wanted)))
 
     def look_at_weights(self) -> None:
         """Raise or warn, as was asked for, if the weights are NaN or infinite now."""
@@ -111,18 +116,21 @@ class Loop:
                     f"trainer.{name} was replaced in the middle of a run: end it first, with "
                     "trainer.stop = True, and resume"
                 )
-        batches = progress.next_batches()
+        batches, last = progress.next_batches(), []
         if isinstance(length, int):
             updates = length
         else:
             full = (progress.examples // progress.batch_size - progress.step) // len(batches)
             updates = length.next(full) if full else 1
+            ahead = progress.next_batches(updates * len(batches))
+            if not length.each_step and ahead != batches:  # fewer examples end the epoch
+                last = ahead
         first, readable = progress.step, isinstance(steps.log, np.ndarray)  # without waiting
         if readable:
             steps.check_step(first)
         with np.errstate(over="ignore", invalid="ignore"):  # which the loss is watched for
-            self.steps.make(updates, batches)
-        progress.step += updates * len(batches)
+            self.steps.make(updates, batches, last)
+        progress.step += updates * len(batches) + len(last)
         if readable:
             steps.check_log(steps.log[first : progress.step], first)
 
@@ -171,7 +179,7 @@ class StretchLength:
 
     def __init__(self, each_step: bool) -> None:
         self.each_step = each_step
-        self.steps = 1
+        self.steps = self.made = 1
         self.last = time.perf_counter()
 
     def next(self, left: int) -> int:
@@ -180,9 +188,10 @@ class StretchLength:
         elapsed, self.last = now - self.last, now
         if self.each_step:
             return 1
-        growth = min(2.0, self.SECONDS / max(elapsed, 1e-6))
-        self.steps = max(1, int(self.steps * growth))
-        return min(self.steps, left)
+        fitting = self.made * self.SECONDS / max(elapsed, 1e-6)
+        self.steps = max(1, int(min(2 * self.steps, fitting)))
+        self.made = min(self.steps, left)  # fewer than would fit, at the end of an epoch
+        return self.made
 
 
 def overrides(callback: Callback, hook: str) -> bool:

@@ -74,9 +74,10 @@ class Progress:
         """Examples in each of the first `steps` batches; the last of an epoch may be smaller."""
         return np.minimum(self.batch_size, self.examples - self.batch_size * np.arange(steps))
 
-    def next_batches(self) -> list[int]:
-        """Sizes of the batches up to the next update."""
-        steps = range(self.step, min(self.step + self.together, self.steps))
+    def next_batches(self, ahead: int = 0) -> list[int]:
+        """Sizes of the batches up to the next update, or to the one that is some steps ahead."""
+        first = self.step + ahead
+        steps = range(first, min(first + self.together, self.steps))
         return [min(self.batch_size, self.examples - step * self.batch_size) for step in steps]
 
     def factors(self, schedule: Schedule) -> np.ndarray[Any, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ class Steps:
 
     An update by full batches is captured after it has been carried out once, if `capture` is asked
     for and every layer, the loss and the optimizer can be captured; one with a smaller last batch
-    never is. It is captured again when anything in it is another than it was captured for.
+    when it comes for the second time. It is captured again when anything in it is another than it
+    was captured for.
     """
 
     def __init__(
@@ -56,14 +57,20 @@ class Steps:
         """Random forwards that a batch counts in the optimizer's counters."""
         steps = -(-len(data) // batch_size)
         even = len(data) % batch_size == 0 and accumulate == 1 and not data.on_host
+        even = even and data.renew is None
         self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
         """So many epochs can be carried out in one go."""
         self.order = backend.empty(self.most_epochs * len(data), np.int64)
         self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
+        self._begun = False
+        """Whether an epoch has been, so that the next may have other examples."""
         self._wanted = capture
         self._capture = False
         self._blamed: object = None
-        self._replay: Callable[[int], None] | None = None
+        self._replays: dict[tuple[int, ...], Callable[[int], None]] = {}
+        """What repeats an update by such batches."""
+        self._ended: set[tuple[int, ...]] = set()
+        """Smaller batches that an epoch has ended with."""
         self._full = [batch_size] * accumulate
         self._accumulate = accumulate
         self._configured: Configuration = ()
@@ -72,8 +79,11 @@ class Steps:
 
     def begin(self, order: np.ndarray[Any, Any], step: int = 0, log: Any = None) -> None:
         """Start at a step of one or more epochs in this order, with what was logged before."""
-        backend = self.model.backend
-        order = self.batch.data.rows[order]
+        backend, data = self.model.backend, self.batch.data
+        if self._begun and data.renew is not None:
+            data.renew()
+        self._begun = True
+        order = data.rows[order]
         self.order[: len(order)] = backend.asarray(order)
         self.log[...] = 0
         if log is not None:
@@ -81,11 +91,11 @@ class Steps:
         self.optimizer.counters[STEP] = step
         self._row = step * self.batch.size
         if self.batch.feed is not None:
-            self.batch.feed.begin(order)
+            self.batch.feed.begin(order, data.x)
 
     def close(self) -> None:
         """Let go of the captured step, which may refer to this run and all its arrays."""
-        self._replay = None
+        self._replays.clear()
         self._configured = ()
 
     def check_step(self, step: int) -> None:
@@ -96,20 +106,30 @@ class Steps:
         """Raise IndexError if a step from `first` on was of what is not there (see indices.py)."""
         check_log(log, first, self.batch.data, self.order, self.batch.size)
 
-    def make(self, updates: int, batches: list[int]) -> None:
-        """Make so many updates, each by batches of these numbers of examples."""
+    def make(self, updates: int, batches: list[int], last: Sequence[int] = ()) -> None:
+        """Make so many updates, each by batches of these numbers of examples.
+
+        Behind them one by the batches `last`, if there are any.
+        """
         self._follow_changes()
         self.optimizer.refresh()
+        with self.model.using(self.workspace):
+            self._feed(updates, batches)
+            if last:
+                self._feed(1, [*last])
+        self._configured = configuration(self.model, self.loss, self.optimizer)
+
+    def _feed(self, updates: int, batches: list[int]) -> None:
+        """Make updates as far as their examples have come from the host, and wait for more."""
         if self.batch.feed is None:
             self._make(updates, batches)
-        else:
-            rows = sum(batches)
-            while updates > 0:
-                there = max(1, self.batch.feed.require(self._row) // rows)
-                self._make(min(updates, there), batches)
-                self._row += min(updates, there) * rows
-                updates -= there
-        self._configured = configuration(self.model, self.loss, self.optimizer)
+            return
+        rows = sum(batches)
+        while updates > 0:
+            there = max(1, self.batch.feed.require(self._row) // rows)
+            self._make(min(updates, there), batches)
+            self._row += min(updates, there) * rows
+            updates -= there
 
     def _follow_changes(self) -> None:
         """Forget the captured step if something was changed since the last steps.
@@ -127,7 +147,7 @@ class Steps:
         now = configuration(model, self.loss, self.optimizer)
         if now == self._configured:
             return
-        self._replay = None
+        self._replays.clear()
         self._capture = self._wanted and self._capturable()
         self._runs = find_runs(model.parameters(), trained=True)
         size = total_room(model.parameters()) if self._accumulate > 1 else 0
@@ -141,16 +161,16 @@ class Steps:
             )
 
     def _make(self, updates: int, batches: list[int]) -> None:
-        with self.model.using(self.workspace):
-            if batches != self._full:
-                self._one_by_one(updates, batches)
+        sizes = tuple(batches)
+        if sizes not in self._replays:
+            self._prepare(batches)
+            self._update(batches)
+            updates -= 1
+            if batches != self._full and sizes not in self._ended:
+                self._ended.add(sizes)  # a single epoch needs it no more
                 return
-            if self._replay is None:
-                self._prepare(batches)
-                self._update(batches)
-                updates -= 1
-                self._replay = self._captured()
-            self._replay(updates)
+            self._replays[sizes] = self._captured(batches)
+        self._replays[sizes](updates)
 
     def _prepare(self, batches: list[int]) -> None:
         """Have what an update needs compiled, before the first one that a trainer makes."""
@@ -159,15 +179,15 @@ class Steps:
             if all(map(does_operations_alone, self._parts())):
                 self.model.backend.prepare(lambda: self._update(batches))
 
-    def _captured(self) -> Callable[[int], None]:
-        """Return what repeats an update by full batches."""
+    def _captured(self, batches: list[int]) -> Callable[[int], None]:
+        """Return what repeats an update by such batches."""
         if self._capture and not self.model.debug:
             try:
-                return self.model.backend.capture(lambda: self._update(self._full))
+                return self.model.backend.capture(lambda: self._update(batches))
             except CaptureError as error:
                 _warn(str(error))
                 self._wanted = self._capture = False
-        return lambda updates: self._one_by_one(updates, self._full)
+        return lambda updates: self._one_by_one(updates, batches)
 
     def _parts(self) -> list[Layer | Loss | Optimizer]:
         """All that takes part in a step."""

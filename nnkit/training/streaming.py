@@ -7,9 +7,17 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends import Backend
+from nnkit.given.rows import Rows
 
 BLOCK_BYTES = 64 << 20
 """Size of a block: large enough that copying it is fast, small enough to start soon."""
+
+
+def at_once(x: Any, wanted: int) -> int:
+    """How many of the wanted rows to evaluate at a time: sparse ones, when dense, may be wide."""
+    if not isinstance(x, Rows):
+        return wanted
+    return max(1, min(wanted, BLOCK_BYTES // max(1, x[:1].nbytes)))
 
 
 class Feed:
@@ -21,12 +29,12 @@ class Feed:
     Parameters
     ----------
     host
-        The whole data set, a NumPy array of any kind (a memory map for instance).
+        The whole data set, a NumPy array of any kind (a memory map for instance), or `Rows`.
     rows
         Rows that belong together, those of an update: a block is a multiple of them.
     """
 
-    def __init__(self, backend: Backend, host: np.ndarray[Any, Any], rows: int) -> None:
+    def __init__(self, backend: Backend, host: np.ndarray[Any, Any] | Rows, rows: int) -> None:
         row_bytes = max(1, host[:1].nbytes)
         most = -(-len(host) // rows)
         self.rows = rows * min(most, max(1, BLOCK_BYTES // (row_bytes * rows)))
@@ -36,9 +44,9 @@ class Feed:
         self._order = np.arange(0)
         self._copies: dict[int, Any] = {}
 
-    def begin(self, order: np.ndarray[Any, Any]) -> None:
-        """Start an epoch in this order; nothing of it is on the device."""
-        self._order = order
+    def begin(self, order: np.ndarray[Any, Any], host: Any) -> None:
+        """Start an epoch in this order of a data set like the first; nothing of it is there yet."""
+        self._order, self.host = order, host
         self._copies = {}
 
     def require(self, row: int) -> int:

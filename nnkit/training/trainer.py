@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -26,6 +26,7 @@ from nnkit.showing import html
 from nnkit.showing.watching import person_watches
 from nnkit.showing.words import counted
 from nnkit.training import arguments, hooks, keeping, saving
+from nnkit.training.batches import joined
 from nnkit.training.callbacks import Callback
 from nnkit.training.compiling import compilation_shown
 from nnkit.training.data import Data
@@ -120,11 +121,11 @@ class Trainer:
     def fit(
         self,
         x: Any,
-        t: Any,
+        t: Any = None,
         epochs: int = 5,
         batch_size: int | None = None,
         *,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Iterable[Any] | None = None,
         validation_split: float | None = None,
         sample_weight: Any = None,
         class_weight: ClassWeight | None = None,
@@ -147,15 +148,20 @@ class Trainer:
         x
             Examples (n, ...), numbers. They are taken as they are, except that uint8 is scaled to
             0..1 if it looks like image bytes: the largest is above 1, and the shape (n, height,
-            width), (n, height, width, channels) or (n, m) with m of at least 16.
+            width), (n, height, width, channels) or (n, m) with m of at least 16. Any array, table
+            or sparse matrix will do (see the guide to arrays). Without t, batches (x, t) or (x, t,
+            sample_weight): a `torch.utils.data.DataLoader`, a list or a generator of them. What can
+            be read again is, in every epoch, in its own order and of as many examples; an iterator
+            is read once. An epoch is held in memory.
         t
             Targets as the loss takes them, one per example. They are copied; x may be large, and is
             used where it lies if it is an array of the model's dtype.
         epochs, batch_size
-            At least 1; the batch size at most n, and by default 32, or n if that is less. The last
-            batch of an epoch may be smaller.
+            At least 1; the batch size at most n, and by default 32, or n if that is less; that of
+            the first batch, where batches are given. The last batch of an epoch may be smaller.
         validation_data
-            (x, t) to evaluate after every epoch, or (x, t, sample_weight).
+            (x, t) to evaluate after every epoch, or (x, t, sample_weight); or an iterator, a
+            DataLoader or the like, of batches, which is read once.
         validation_split
             Instead: this part of the examples, such as 0.1, is drawn at random, each class's share
             of labels, and set aside to evaluate after every epoch. The same seed draws the same.
@@ -210,8 +216,8 @@ class Trainer:
         steps callbacks may change whatever they like, and other threads may use the model; `fit`
         or `resume` of this same trainer raises RuntimeError.
         """
-        given = Examples(x, t, sample_weight, class_weight, validation_data)
-        whole = arguments.length(x)
+        given = Examples.of(x, t, sample_weight, class_weight, validation_data)
+        whole = arguments.length(given.x)
         n = whole - arguments.part(validation_split, whole)
         callbacks, figures_wanted = self._listed(callbacks, progress), named(metrics)
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
@@ -220,9 +226,9 @@ class Trainer:
         with self._alone(), compilation_shown(progress):
             run = Progress(
                 arguments.count("epochs", epochs),
-                arguments.batch_size(batch_size, n),
+                arguments.batch_size(given.batch_size(batch_size), n),
                 self.model.seed if seed is None else arguments.seed(seed),
-                flag().checked("shuffle", shuffle),
+                flag().checked("shuffle", shuffle) and not given.ordered,
                 n,
                 self.epochs_made,
                 accumulate=arguments.count("accumulate", accumulate),
@@ -240,10 +246,10 @@ class Trainer:
     def resume(
         self,
         x: Any,
-        t: Any,
+        t: Any = None,
         epochs: int | None = None,
         *,
-        validation_data: tuple[Any, ...] | None = None,
+        validation_data: Iterable[Any] | None = None,
         sample_weight: Any = None,
         class_weight: ClassWeight | None = None,
         metrics: Mapping[str, Function | Metric] | None = None,
@@ -263,7 +269,8 @@ class Trainer:
         """
         if self.progress is None:
             raise RuntimeError("there is no run to resume: call fit first, or load a checkpoint")
-        run, whole = self.progress, arguments.length(x)
+        given = Examples.of(x, t, sample_weight, class_weight, validation_data)
+        run, whole = self.progress, arguments.length(given.x)
         left = whole - arguments.part(run.validation_split, whole)
         if left != run.examples:
             apart = "" if run.validation_split is None else f", {left} without those set aside"
@@ -272,7 +279,6 @@ class Trainer:
         if total < run.epoch:
             done = counted(run.epoch, "epoch")
             raise ValueError(f"the run has done {done} already, more than {epochs}")
-        given = Examples(x, t, sample_weight, class_weight, validation_data)
         if given.weighted != run.weighted:
             with_ = "with" if run.weighted else "without"
             raise ValueError(f"the run was {with_} sample_weight or class_weight: resume it so")
@@ -382,7 +388,7 @@ class Trainer:
     def evaluate(
         self,
         x: Any,
-        t: Any,
+        t: Any = None,
         batch_size: int = EVALUATION_BATCH,
         *,
         sample_weight: Any = None,
@@ -391,13 +397,14 @@ class Trainer:
     ) -> dict[str, float]:
         """Mean "loss", and "accuracy" where the loss has one, over all examples.
 
-        x is scaled as it was in `fit`; weights and metrics are as there. Warns of examples far
-        outside of those fitted on, and of outputs that are NaN.
+        x is scaled as it was in `fit`; batches, weights and metrics are as there. Warns of examples
+        far outside of those fitted on, and of outputs that are NaN.
         """
         size, figures_wanted = arguments.count("batch_size", batch_size), named(metrics)
         model, loss = self.model, self.loss
-        data = Data(model, loss, x, t, model.inputs)
-        data.weigh(of_examples(model.backend, loss, t, sample_weight, class_weight))
+        given = Examples.of(x, t, sample_weight, class_weight)
+        data = Data(model, loss, given.x, given.t, model.inputs)
+        data.weigh(of_examples(model.backend, loss, *given[1:4]))
         found = evaluate(model, loss, data, size, self.workspace, figures_wanted)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")
@@ -405,19 +412,19 @@ class Trainer:
 
     @compilation_shown()
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
-        """Answers for x as a NumPy array.
+        """Answers for x, or an iterable of batches of it, as a NumPy array.
 
         Labels (n,) under SoftmaxCrossEntropy, 0 or 1 for each output under SigmoidCrossEntropy, the
         outputs themselves (n, outputs) otherwise.
         """
         size = arguments.count("batch_size", batch_size)
-        return self.loss.answers(outputs(self.model, x, size, lambda y: y))
+        return self.loss.answers(outputs(self.model, joined(x), size, lambda y: y))
 
     @compilation_shown()
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend, size = self.model.backend, arguments.count("batch_size", batch_size)
-        return outputs(self.model, x, size, lambda y: self.loss.probabilities(backend, y))
+        return outputs(self.model, joined(x), size, lambda y: self.loss.probabilities(backend, y))
 
     # ------------------------------------------------------------------ saving
 

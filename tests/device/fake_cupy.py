@@ -20,6 +20,7 @@ import sys
 import types
 from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,9 @@ NUMPY_NAMES = """
 """
 """Names that are NumPy's own objects in CuPy too."""
 
+DLPACK_CUDA = 2
+"""What DLPack calls memory of CUDA."""
+
 
 # ------------------------------------------------------------------ making arrays
 
@@ -84,6 +88,8 @@ def array(
 ) -> ndarray:
     """Make an array from host data, or from arrays on the device."""
     order = order or "K"
+    if not isinstance(obj, ndarray) and hasattr(obj, "__cuda_array_interface__"):
+        obj = _lent(obj, obj.__cuda_array_interface__)
     if isinstance(obj, ndarray):
         same = dtype is None or obj.dtype == dtype
         laid_out = order in "KA" or obj.flags[f"{order}_CONTIGUOUS"]
@@ -93,6 +99,30 @@ def array(
     if _holds_arrays(obj):
         return compute(np.array, (obj,), {"dtype": dtype, "order": order, "ndmin": ndmin})
     return _from_host(np.array(obj, dtype, copy=None, ndmin=ndmin), order)
+
+
+def from_dlpack(array: Any) -> ndarray:
+    """Return an array of another library on the device, in the same memory."""
+    kind, _ = array.__dlpack_device__()
+    if kind != DLPACK_CUDA:
+        raise ValueError(f"Unsupported device type {kind}")
+
+    class OnHost:
+        def __dlpack_device__(self) -> tuple[int, int]:
+            return 1, 0
+
+        def __dlpack__(self, **_: Any) -> Any:
+            return array.__dlpack__(stream=1)
+
+    return _lent(array, np.from_dlpack(OnHost()).__array_interface__)
+
+
+def _lent(owner: Any, interface: dict[str, Any]) -> ndarray:
+    """Make an array in the memory of another one, which stays alive."""
+    host = np.asarray(SimpleNamespace(__array_interface__=interface))
+    lent = ndarray.__new__(ndarray)
+    lent._host, lent.base = host, owner
+    return lent
 
 
 def _holds_arrays(obj: Any) -> bool:
@@ -386,6 +416,7 @@ def _modules() -> dict[str, types.ModuleType]:
     }
     making = (
         *(array, asarray, ascontiguousarray, asnumpy, empty, full, zeros, ones, empty_like),
+        from_dlpack,
         *(full_like, zeros_like, ones_like, arange, eye, get_array_module),
     )
     cupy = {

@@ -24,6 +24,8 @@ def elementwise_arrays(rng, kind, shape):
         return rng.uniform(0.05, 0.95, shape), rng.random(shape)
     if kind == "hinge":
         return random_array(rng, shape), rng.choice([-1.0, 1.0], shape)
+    if kind == "poisson":
+        return random_array(rng, shape), rng.poisson(2.0, shape).astype(float)
     if kind == "sigmoid_cross_entropy":
         return random_array(rng, shape) * 3, rng.random(shape)
     return random_array(rng, shape), random_array(rng, shape)
@@ -68,6 +70,7 @@ def test_elementwise_loss_keeps_nan(check, rng, kind):
         ("huber", 1.2, 1, 0.02, 0.2, 0),
         ("huber", 3, 1, 0.555, 0.3, 0),
         ("huber", -3, 1, 1.155, -0.3, 0),
+        ("poisson", np.log(2), 3, 2 - 3 * np.log(2), -1, 0),
     ],
 )
 def test_elementwise_loss_by_hand(backend, dtype, kind, y, target, loss, dy, right):

@@ -250,6 +250,7 @@ TARGETS = {
     "HalfSquaredError": "numbers",
     "HingeLoss": "signs",
     "HuberLoss": "numbers",
+    "PoissonLoss": "answers",
 }
 BEFORE_LOSS = {
     "CategoricalCrossEntropy": (Make(Softmax),),

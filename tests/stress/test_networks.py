@@ -77,6 +77,7 @@ class Case:
     validation: bool = False
     image_bytes: bool = False
     soft: bool = False
+    weighted: bool = False
     schedule: Make | None = None
     augment: tuple[Make, ...] = ()
     frozen: tuple[int, ...] = ()
@@ -110,6 +111,11 @@ class Case:
         x = rng.integers(0, 256, shape, np.uint8) if self.image_bytes else rng.normal(size=shape)
         outputs = shape_behind(self.layers, self.shape)[0]
         return x, targets(self.loss.cls, rng, self.examples, outputs, self.soft)
+
+    def weights(self) -> np.ndarray | None:
+        """How much each example counts."""
+        rng = np.random.default_rng(self.seed)
+        return rng.uniform(0.1, 3, self.examples) if self.weighted else None
 
 
 # ------------------------------------------------------------------ drawing
@@ -156,6 +162,7 @@ def cases(draw: Any, dtype: str, rank: int) -> Case:
         validation=draw(flag),
         image_bytes=draw(flag),
         soft=draw(flag),
+        weighted=draw(flag),
         schedule=draw(st.none() | any_schedule()),
         augment=draw(augmentations(shape)),
         frozen=tuple(draw(st.lists(st.integers(0, 7), max_size=2))),
@@ -271,6 +278,7 @@ def fit(case: Case, trainer: nnkit.Trainer, compile: bool, callbacks: list[Any])
     trainer.fit(
         *(x, t, case.epochs, case.batch_size),
         validation_data=(x, t) if case.validation else None,
+        sample_weight=case.weights(),
         scale=scale,
         shuffle=case.shuffle,
         callbacks=callbacks,
@@ -294,7 +302,8 @@ def train_copied(case: Case) -> list[dict[str, np.ndarray]]:
         results = [outcome(trainer, record)]
     x, t = copied.data
     validation = (x, t) if case.validation else None
-    copied.resume(x, t, validation_data=validation, callbacks=changing(case, so_far))
+    again = {"validation_data": validation, "sample_weight": case.weights()}
+    copied.resume(x, t, **again, callbacks=changing(case, so_far))
     return [*results, outcome(copied, so_far)]
 
 
@@ -302,8 +311,7 @@ def outcome(trainer: nnkit.Trainer, record: list[float]) -> dict[str, np.ndarray
     """Weights, averages, state of the optimizer, history, answers."""
     trainer.optimizer.attach(trainer.model)  # makes what an option set last needs
     slots, counters = trainer.optimizer.state()
-    history = vars(trainer.history)
-    figures = {k: np.array(v) for k, v in history.items() if k != "seconds"}
+    figures = {k: v for k, v in trainer.history.state().items() if k != "seconds"}
     return {
         **{f"model {name}": array for name, array in trainer.model.state().items()},
         **{

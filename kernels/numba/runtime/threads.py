@@ -23,6 +23,8 @@ from nnkit.kernels.numba.runtime import interpreter
 from nnkit.kernels.numba.runtime.memory import ALONE, PARKED, ROW, allocate
 
 VARIABLE = "NNKIT_NUM_THREADS"
+SHARE = "NUMBA_NUM_THREADS"
+"""Where joblib writes how many threads each of its processes may use, for one."""
 MOST = 1024
 """Threads: as many as the largest machines have, and fewer than a process may start anywhere."""
 
@@ -30,11 +32,15 @@ MOST = 1024
 def count() -> int:
     """How many threads to use: NNKIT_NUM_THREADS, else one for each core of this process.
 
-    Raises ValueError if the variable is no whole number from 1 to MOST.
+    No more than NUMBA_NUM_THREADS in the latter case: where several processes work side by side,
+    all of them with all cores would be in each other's way. Raises ValueError if NNKIT_NUM_THREADS
+    is no whole number from 1 to MOST.
     """
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
-        return min(usable_cores(), MOST)
+        share = os.environ.get(SHARE, "").strip()
+        most = int(share) if share.isdecimal() and int(share) else MOST
+        return min(usable_cores(), most, MOST)
     if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MOST:
         raise ValueError(f"{VARIABLE}={text}: give a whole number of threads from 1 to {MOST}")
     return int(text)

@@ -33,7 +33,9 @@ from nnkit.backends.cupy.launching import Launcher
 from nnkit.backends.cupy.libraries import Libraries
 from nnkit.backends.cupy.memory import DATA_SHARE, HostCopies
 from nnkit.backends.cupy.turns import Turns
-from nnkit.backends.masks import refuse_masked
+from nnkit.dtypes import is_number
+from nnkit.given import arrays
+from nnkit.given.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
@@ -68,13 +70,20 @@ class CupyBackend(Backend):
         return isinstance(array, self.xp.ndarray)
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
-        known = (self.xp.ndarray, np.ndarray, np.generic, Sequence, int, float)
-        if not isinstance(array, known):
-            raise TypeError(
-                f"a {type(array).__module__}.{type(array).__name__} was given to the cupy backend: "
-                "convert it to a NumPy or CuPy array"
-            )
-        refuse_masked(array)
+        given = array
+        if not self.owns(array):
+            array = arrays.dense(array)
+        if isinstance(array, np.ndarray):
+            if array.dtype == object and not isinstance(given, np.ndarray | Sequence):
+                raise TypeError(
+                    f"a {type(given).__module__}.{type(given).__name__} was given to the cupy "
+                    "backend: convert it to a NumPy or CuPy array"
+                )
+            refuse_masked(array)
+            if not is_number(array.dtype):
+                raise TypeError(f"numbers expected, but the input has dtype {array.dtype}")
+        elif hasattr(array, "__dlpack__") and not self.owns(array):
+            array = self.xp.from_dlpack(array)
         return self.xp.asarray(array, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:

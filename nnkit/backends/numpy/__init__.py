@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.contract import Array, Backend, Operation, implementations, modules_in
-from nnkit.backends.masks import is_masked, refuse_masked
+from nnkit.given import arrays
+from nnkit.given.masks import is_masked, refuse_masked
 
 FORMULAS = implementations(*modules_in(sys.modules[__name__]))
 """The function of each operation, which takes the operation's arguments."""
@@ -28,13 +29,9 @@ class NumpyBackend(Backend):
         return usual or (isinstance(array, np.ndarray) and not is_masked(array))
 
     def asarray(self, array: Any, dtype: Any = None) -> Array:
-        if type(array).__module__.partition(".")[0] == "cupy":
-            raise TypeError(
-                f"a CuPy array was given to the {self.name} backend: "
-                "move the model with model.to('cupy'), or the array with array.get()"
-            )
-        refuse_masked(array)
-        return np.asarray(array, dtype, order="C")
+        host = arrays.on_host(array, self.name)
+        refuse_masked(host)
+        return np.asarray(host, dtype, order="C")
 
     def to_numpy(self, array: Array) -> np.ndarray[Any, Any]:
         return np.asarray(array)

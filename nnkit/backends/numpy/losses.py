@@ -28,6 +28,7 @@ LOSS: dict[str, Callable[[Array, Array, float], tuple[Array, Array]]] = {
         np.where(abs(y - t) > a, a * (abs(y - t) - a / 2), np.square(y - t) / 2),
         np.clip(y - t, -a, a),
     ),
+    "poisson": lambda y, t, alpha: (np.exp(y) - t * y, np.exp(y) - t),
 }
 """Loss and derivative of each element."""
 
