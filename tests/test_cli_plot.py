@@ -37,7 +37,7 @@ def folder(tmp_path, monkeypatch):
 class Drawn:
     """What a function of `nnkit.plotting` was called with, and the figure that it returned.
 
-    The figure is not drawn, which takes longer than all else: others are, here and in test_plotting.
+    The figure is not drawn, which takes longer than all else: others are, here and elsewhere.
     """
 
     def __init__(self, function):
