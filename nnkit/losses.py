@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import Parameter, signature
 from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -81,7 +82,7 @@ class Loss(Configured):
             remedy = f": {TO_ROWS}" if y.ndim > 2 else ""
             raise ValueError(f"predictions must have shape (n, outputs), not {y.shape}{remedy}")
         t = self.prepare(backend, target, y.shape, y.dtype)
-        weights = () if sample_weight is None else (_weights(backend, sample_weight, y),)
+        weights = () if sample_weight is None else (_weights(self, backend, sample_weight, y),)
         self._gradient = gradient = backend.empty(y.shape, y.dtype)
         log, counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
         self.measure(backend, y, t, gradient, log, counters, *weights)
@@ -130,8 +131,19 @@ class Loss(Configured):
         return {name: value for name, value in vars(self).items() if name != "_gradient"}
 
 
-def _weights(backend: Backend, sample_weight: Any, y: Array) -> Array:
+def check_takes_weights(loss: Loss) -> None:
+    """Raise TypeError, with the remedy, for a loss of one's own that cannot be given weights."""
+    parameters = signature(loss.measure).parameters.values()
+    if not any(p.name == "weights" or p.kind == Parameter.VAR_POSITIONAL for p in parameters):
+        raise TypeError(
+            f"{type(loss).__name__}.measure takes no weights: give it one more argument, "
+            "weights=None, for what to multiply each example's gradient and loss by, (n,)"
+        )
+
+
+def _weights(loss: Loss, backend: Backend, sample_weight: Any, y: Array) -> Array:
     """Weights of predictions, with a mean of 1, as `measure` takes them."""
+    check_takes_weights(loss)
     checked = checked_weights(backend, sample_weight, len(y))
     return backend.asarray(checked / checked.mean(), arithmetic(y.dtype))
 

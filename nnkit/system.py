@@ -237,9 +237,9 @@ def _numba_cache() -> str:
         return str(beside / "__pycache__")
     if find_spec("numba") is None:
         return "Numba is not installed"
-    from numba.misc.appdirs import user_cache_dir
+    from nnkit.kernels.numba.codegen.cache import user_folder
 
-    return str(user_cache_dir("numba", appauthor=False))
+    return user_folder()
 
 
 def _environment() -> Section:

@@ -2,15 +2,18 @@
 
 With ``NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx,+avx2,+fma``, ``python -m tests.processors``
 compiles products and the kernels of a small network for AVX2, compares what they compute with
-NumPy's, and prints the size of a vector in bytes.
+NumPy's, and prints the size of a vector in bytes. With ``products`` behind it,
+it leaves the network out.
 """
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 import nnkit
-from nnkit.backends.numba import create
+from nnkit.backends.numba import ahead, create
 from nnkit.kernels.numba.codegen.processor import REGISTER_BYTES
 
 SHAPES = [(1, 1, 1), (5, 3, 4), (17, 33, 9), (70, 600, 530), (8, 100, 30)]
@@ -52,7 +55,10 @@ def check_training() -> None:
         np.testing.assert_allclose(ours[name], value, rtol=1e-3, atol=1e-5, err_msg=name)
 
 
+CHECKS = {"products": check_products, "training": check_training}
+
 if __name__ == "__main__":
-    check_products()
-    check_training()
+    ahead.WORTH_HELP = sys.maxsize  # helpers take less time, but more of the processors'
+    for name in sys.argv[1:] or CHECKS:
+        CHECKS[name]()
     print(REGISTER_BYTES)

@@ -128,8 +128,8 @@ class Helper(ahead.Helper):
 
 ahead.compile_ahead, ahead.Helper = compile_ahead, Helper
 rng = np.random.default_rng(1)
-x, t = rng.standard_normal((40, 3)), rng.standard_normal((40, 2))
-layers = nnkit.Linear(3, 2), nnkit.Tanh()
+x, t = rng.standard_normal((2, 40, 3))
+layers = nnkit.LayerNorm(3), nnkit.Tanh()  # products would take half of the time
 model = nnkit.Sequential(*layers, seed=0, backend="numba")
 trainer = nnkit.Trainer(model, nnkit.MeanSquaredError(), nnkit.SGD(0.1))
 history = trainer.fit(x, t, 3, batch_size=10)

@@ -136,7 +136,7 @@ def test_targets_in_a_column(cpu, kind):
     assert weights(one) == weights(other)
 
 
-@pytest.mark.parametrize("kind", MAKERS.keys() | COLUMNS)
+@pytest.mark.parametrize("kind", sorted(MAKERS.keys() | COLUMNS))
 def test_what_is_copied_is_what_the_guide_says(kind):
     from tests.test_guides import ARRAYS
 

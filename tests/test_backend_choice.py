@@ -63,12 +63,12 @@ class TestVariable:
     def test_numba(self):
         assert run(SHOW, "numba") == "numba"
 
-    @pytest.mark.parametrize("value", [None, "", "auto"])
+    @pytest.mark.parametrize("value", [None, "", "  ", "auto"])
     def test_auto_without_anything_is_numpy(self, value):
         assert run(SHOW, value, without="numba cupy") == "numpy"
 
     @needs_numba
-    @pytest.mark.parametrize("value", [None, "", "  ", "auto"])
+    @pytest.mark.parametrize("value", [None, "auto"])
     def test_auto_without_a_gpu_is_numba(self, value):
         assert run(SHOW, value, without="cupy") == "numba"
 

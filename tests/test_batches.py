@@ -75,7 +75,8 @@ def test_a_generator_may_use_the_same_memory_for_every_batch(cpu):
 @pytest.mark.parametrize("compile", [True, False])
 @pytest.mark.parametrize("room", [float("inf"), 0])
 def test_every_epoch_has_its_own_examples_and_order(backend, captures, monkeypatch, compile, room):
-    """As epochs of its own, one by one, also where they are streamed; captured once in all."""
+    """As epochs of its own, one by one, also where they are streamed; a step is captured once, of a
+    whole batch and of the last."""
     monkeypatch.setattr(backend, "room", lambda: room, raising=False)
     x = [X, X[::-1].copy(), X + 1, X * 0.5]
     t = [T, T[::-1].copy(), T, (T + 1) % 3]
@@ -83,7 +84,7 @@ def test_every_epoch_has_its_own_examples_and_order(backend, captures, monkeypat
     one = trainer(backend)
     one.fit(loader, epochs=4, compile=compile)
     assert loader.epochs == 4
-    assert len(captures) == compile
+    assert len(captures) == 2 * compile
     other = trainer(backend)
     for epoch in range(4):
         other.fit(x[epoch], t[epoch], 1, 8, shuffle=False, compile=compile)
@@ -302,3 +303,32 @@ def test_predictions_of_no_batches():
     with pytest.raises(ValueError) as error:
         trainer("numpy").predict(iter([]))
     assert str(error.value) == NO_BATCHES
+
+
+def test_validation_data_as_a_list_of_batches():
+    whole, listed = trainer("numpy"), trainer("numpy")
+    whole.fit(X, T, 1, validation_data=(X, T))
+    listed.fit(X, T, 1, validation_data=batches())
+    assert listed.history.val_loss == whole.history.val_loss
+
+
+def test_batches_of_x_alone():
+    """As PyTorch's `TensorDataset(x)` has them: lists of one array."""
+    of = trainer("numpy")
+    np.testing.assert_array_equal(of.predict([x] for x, _ in batches()), of.predict(X))
+    np.testing.assert_array_equal(of.predict(x for x, _ in batches()), of.predict(X))
+
+
+def test_a_class_that_an_epoch_does_not_have():
+    """Its weight is no fault then."""
+    loader = Loader(lambda epoch: batches(t=T if epoch == 0 else np.minimum(T, 1)))
+    assert len(trainer("numpy").fit(loader, epochs=2, class_weight={0: 1, 2: 5})) == 2
+
+
+def test_the_free_memory_is_asked_for_all_along(monkeypatch):
+    """Also where little more has come since the last time."""
+    asked = []
+    monkeypatch.setattr(nnkit.training.batches, "too_much", asked.append)
+    monkeypatch.setattr(nnkit.training.batches, "CHECKED_BYTES", 200)
+    trainer("numpy").fit(batches(size=2), epochs=1)
+    assert len(asked) > 2 and max(np.diff(asked)) < 400

@@ -181,8 +181,9 @@ def test_names_that_are_none():
 
 
 def test_names_in_any_case():
-    out = "--epochs", 1, "--quiet", "--out", "run"
-    ok("train", "digits", "--model", "LeNet", "--optimizer", "SGD", *out)
+    make_npz("tiny.npz")
+    out = "--quiet", "--out", "run"
+    ok("train", "tiny.npz", "--model", "LeNet", "--optimizer", "SGD", *TINY, *out)
     assert nnkit.Trainer.load("run/model.safetensors").extra["network"] == "lenet"
 
 

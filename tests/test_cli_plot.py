@@ -35,7 +35,10 @@ def folder(tmp_path, monkeypatch):
 
 
 class Drawn:
-    """What a function of `nnkit.plotting` was called with, and the figure that it returned."""
+    """What a function of `nnkit.plotting` was called with, and the figure that it returned.
+
+    The figure is not drawn, which takes longer than all else: others are, here and elsewhere.
+    """
 
     def __init__(self, function):
         self.function = function
@@ -43,6 +46,7 @@ class Drawn:
     def __call__(self, *args, **options):
         self.args, self.options = args, options
         self.figure = self.function(*args, **options)
+        self.figure.savefig = lambda path: Path(path).touch()
         return self.figure
 
     @property

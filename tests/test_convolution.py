@@ -35,12 +35,12 @@ GEOMETRIES = {
 
 
 @pytest.mark.parametrize("name", GEOMETRIES)
-def test_gradients(backend, rng, name):
+def test_gradients(backend, rng, name, small):
     model = network(backend, copy.deepcopy(GEOMETRIES[name]), Flatten())
     x = rng.normal(size=(3, 6, 7, 2))
     t = rng.normal(size=(3, int(np.prod(GEOMETRIES[name].output_shape((6, 7, 2))))))
     with nnkit.use_backend(backend):
-        check = nnkit.gradcheck(model, nnkit.MeanSquaredError(), x, t)
+        check = nnkit.gradcheck(model, nnkit.MeanSquaredError(), x, t, samples=9 if small else 100)
     assert check, str(check)
     assert "0.weight" in check.errors
 
@@ -93,7 +93,7 @@ def test_what_is_fused(layers, steps):
     assert [type(step) for step in model.steps] == steps
 
 
-def test_gradients_of_a_network(backend, rng):
+def test_gradients_of_a_network(backend, rng, small):
     model = network(
         backend,
         *(Conv2d(1, 3, 3, padding="same"), ReLU(), MaxPool2d(2), Conv2d(3, 4, 2), Tanh()),
@@ -101,7 +101,9 @@ def test_gradients_of_a_network(backend, rng):
     )
     with nnkit.use_backend(backend):
         check = nnkit.gradcheck(
-            model, nnkit.SoftmaxCrossEntropy(), rng.normal(size=(5, 7, 9)), rng.integers(0, 3, 5)
+            *(model, nnkit.SoftmaxCrossEntropy()),
+            *(rng.normal(size=(5, 7, 9)), rng.integers(0, 3, 5)),
+            samples=9 if small else 100,
         )
     assert check, str(check)
     assert {"0.weight", "0.bias", "3.weight", "3.bias"} <= check.errors.keys()

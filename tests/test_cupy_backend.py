@@ -33,6 +33,7 @@ from nnkit.backends.cupy.grids import team
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training.steps import CaptureWarning
+from tests.conftest import DTYPES
 from tests.device import compiler, fake_cublaslt, fake_cupy, simulator
 from tests.helpers import (
     ALWAYS_FLOAT64,
@@ -61,7 +62,10 @@ def _create(library: type = fake_cublaslt.Library) -> CupyBackend:
         return module.create()
 
 
-@pytest.fixture(scope="module", params=["small grids", "usual grids"])
+GRIDS = "small grids", "usual grids"
+
+
+@pytest.fixture(scope="module", params=GRIDS)
 def gpu(request: pytest.FixtureRequest) -> tuple[CupyBackend, str]:
     """A backend, and how its arrays lie in memory.
 
@@ -87,7 +91,16 @@ MANY = 5000
 """Elements of which not each of the kinds that share their loops is tried."""
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize(
+    ("gpu", "dtype", "shape"),
+    [
+        (GRIDS[(i + j) % 2], dtype, shape)
+        for i, dtype in enumerate(DTYPES)
+        for j, shape in enumerate(SHAPES)
+    ],
+    indirect=["gpu", "dtype"],
+    ids=str,
+)
 def test_operations_in_every_thread_order(gpu, dtype, shape):
     """Every order gives the right result, and the same bits."""
     backend, layout = gpu

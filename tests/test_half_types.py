@@ -122,9 +122,13 @@ def test_what_the_parameters_are_set_to_counts(gpu, where, half):
 # -------------------------------------------------------------------------------------- models
 
 
-@every_half
 @pytest.mark.parametrize(
-    "optimizer", [Adam(0.01), AdaGrad(0.02), SGD(0.1)], ids=lambda o: type(o).__name__
+    ("half", "optimizer"),
+    [
+        *(("float16", Adam(0.01)), ("float16", SGD(0.1))),
+        *(("bfloat16", Adam(0.01)), ("bfloat16", AdaGrad(0.02))),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_a_network_learns_as_in_float32(gpu, digits, half, optimizer):
     """The last epoch's loss is that of float32 on the reference within 1 %."""

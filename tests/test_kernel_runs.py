@@ -53,12 +53,12 @@ sys.exit(pytest.main(sys.argv[1:]))
 def _run(
     environment: dict[str, str], selection: str, program: tuple[str, ...] = ("-m", "pytest")
 ) -> subprocess.CompletedProcess[str]:
-    """Run a part of the conformance suite on the simulator; its output is not captured.
+    """Run a part of the conformance suite on the simulator, in small.
 
-    A sanitizer's last words would be lost.
+    Its output is not captured: a sanitizer's last words would be lost.
     """
     environment = {
-        **{name: value for name, value in environment.items() if name != "PYTEST_ADDOPTS"},
+        **{k: v for k, v in environment.items() if k not in ("PYTEST_ADDOPTS", LARGE)},
         **{"NNKIT_TEST_BACKENDS": "cupy", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)},
     }
     options = *("-qsx", "-p", "no:cacheprovider", "-p", launched.__name__), "-k", selection

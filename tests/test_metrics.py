@@ -51,6 +51,23 @@ def test_of_validation_data(backend):
         history["val_f1"]
 
 
+@pytest.mark.parametrize("loss", ["mse", nnkit.SigmoidCrossEntropy(), None])
+@pytest.mark.parametrize("of", ["answers", "probabilities", "outputs"])
+def test_of_many_batches(backend, loss, of):
+    """What a model says is kept of each, in whatever array the next one is computed."""
+    seen = {}
+    trainer = new(backend, loss)
+    t = T if loss is None else np.eye(3)[T]
+    metrics = {"seen": Metric(lambda t, said: seen.update({of: said}) or 0, of=of)}
+    trainer.fit(X, t, 1, 16, metrics=metrics)
+    want = {
+        "answers": trainer.predict(X),
+        "probabilities": trainer.predict_proba(X),
+        "outputs": backend.to_numpy(trainer.model(X)),
+    }
+    np.testing.assert_allclose(seen[of], want[of], rtol=1e-5, atol=1e-6)
+
+
 def test_of_a_part_set_aside():
     seen = []
     trainer = new("numpy")

@@ -46,22 +46,16 @@ def report(scenario: str, **environment: str) -> dict[str, Any]:
     return found
 
 
-def of_stream(stream: str) -> dict[str, Any]:
-    """Return what was done on a stream, in every order."""
-    if stream == "per_thread":
-        return report("per_thread_stream", CUPY_CUDA_PER_THREAD_DEFAULT_STREAM="1")
-    return report("every_order")
+PER_THREAD = {"CUPY_CUDA_PER_THREAD_DEFAULT_STREAM": "1"}
 
 
-@pytest.mark.parametrize("stream", ["null", "blocking", "non_blocking", "per_thread"])
-def test_all_is_the_same_in_every_order(stream):
-    found = of_stream(stream)
-    assert [where for where in found["different"] if where.startswith(stream + ",")] == []
-
-
-@pytest.mark.parametrize("stream", ["null", "per_thread"])
-def test_nothing_fails_and_all_is_captured(stream):
-    found = of_stream(stream)
+@pytest.mark.parametrize(
+    ("scenario", "environment"), [("every_order", {}), ("per_thread_stream", PER_THREAD)]
+)
+def test_all_is_the_same_in_every_order(scenario, environment):
+    """And nothing fails, and all is captured."""
+    found = report(scenario, **environment)
+    assert found["different"] == []
     assert found["failures"] == []
     assert found["races"] == []
     assert found["uncaptured"] == []

@@ -135,6 +135,33 @@ def test_a_part_set_aside_is_weighed_by_example_not_by_class():
     assert history.loss != pytest.approx(plain.history.loss)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_accuracies_are_no_more_than_one(tmp_path, seed):
+    """Weights are rounded to float32, whose mean may be a little more; a checkpoint is loaded."""
+    weights = np.random.default_rng(seed).random(60)
+    trainer = Trainer(Sequential(Linear(6, 3), seed=0), optimizer=SGD(lr=3.0))
+    t = X[:, :3].argmax(axis=1)
+    history = trainer.fit(X, t, 120, 16, sample_weight=weights, validation_data=(X, t, weights))
+    told = trainer.evaluate(X, t, sample_weight=weights)["accuracy"]
+    for accuracy in (max(history.accuracy), max(history.val_accuracy), told):
+        assert 1 - 1e-6 < accuracy <= 1
+    trainer.save(tmp_path / "run.safetensors")
+    assert Trainer.load(tmp_path / "run.safetensors").history == history
+
+
+def test_classes_without_examples():
+    """They may have a weight; and one whose examples do not count takes none from the others."""
+    trainer = new("numpy")
+    told = trainer.evaluate(X[T < 2], T[T < 2], class_weight={0: 1, 1: 2, 2: 3})
+    assert told["loss"] > 0
+    weights = np.where(T == 2, 0.0, 1.0)
+    trainer.fit(X, T, 2, sample_weight=weights, class_weight="balanced")
+    other = new("numpy")
+    counts = np.bincount(T).astype(float)
+    other.fit(X, T, 2, sample_weight=weights / counts[T])
+    np.testing.assert_allclose(parameters(trainer), parameters(other), rtol=1e-9)
+
+
 def test_a_loss_by_itself(backend):
     loss, y = nnkit.MeanSquaredError(), RNG.standard_normal((60, 2))
     with nnkit.use_backend(backend):
@@ -169,6 +196,8 @@ def test_a_loss_of_ones_own():
     )
     with pytest.raises(TypeError, match=message):
         trainer.fit(X, X[:, :3], 1, sample_weight=TIMES)
+    with pytest.raises(TypeError, match=message):
+        Absolute()(X[:, :3], X[:, :3], TIMES)
     assert trainer.progress is None
     trainers = [new("numpy", loss=WeightedAbsolute()) for _ in range(2)]
     trainers[0].fit(X, X[:, :3], 2, 60, sample_weight=TIMES, shuffle=False, compile=False)

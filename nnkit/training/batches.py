@@ -11,6 +11,9 @@ from nnkit.backends import Array, get_backend
 from nnkit.files.memory import too_much
 from nnkit.given.arrays import dense, is_array, on_device
 
+CHECKED_BYTES = 64 << 20
+"""So many more bytes are read before the free memory is asked for again."""
+
 
 class Batches:
     """An iterable of batches (x, t) or (x, t, sample_weight), read an epoch at a time.
@@ -37,11 +40,11 @@ class Batches:
         whether they have weights, and for more than there is memory for.
         """
         parts: list[list[Array]] = []
-        held, checked = 0, 1 << 20
+        held = checked = 0
         for each in self.source:
             parts.append(_parts(each))
             held += sum(part.nbytes for part in parts[-1])
-            if held > 2 * checked:
+            if held - checked > CHECKED_BYTES:
                 checked = held
                 _check_room(held)
         if not parts:
@@ -65,7 +68,7 @@ def joined(x: Any) -> Any:
     """
     if is_array(x) or not are_several(x) or isinstance(x, Sequence):
         return x
-    parts = [_array(each[0] if _is_pair(each) else each) for each in x]
+    parts = [_array(each[0] if _is_batch(each) else each) for each in x]
     if not parts:
         raise ValueError("there are no batches: an iterator that was read before has none left")
     return _joined(parts)
@@ -94,8 +97,15 @@ def _array(given: Any) -> Array:
     return get_backend("cupy").asarray(given).copy() if on_device(given) else np.array(dense(given))
 
 
-def _is_pair(batch: Any) -> bool:
-    several = isinstance(batch, tuple | list) and len(batch) in (2, 3)
+def is_list_of_batches(given: Any) -> bool:
+    """Whether it is a list of pairs or triples of arrays, and not the pair of x and t."""
+    pairs = isinstance(given, list) and all(isinstance(each, tuple) for each in given)
+    return pairs and all(len(each) > 1 and _is_batch(each) for each in given)
+
+
+def _is_batch(batch: Any) -> bool:
+    """Whether it has x, perhaps t and weights; of x alone a `TensorDataset` gives lists of one."""
+    several = isinstance(batch, tuple | list) and len(batch) in (1, 2, 3)
     return several and all(map(is_array, batch))
 
 

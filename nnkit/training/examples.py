@@ -12,7 +12,7 @@ from nnkit.layers.inputs import Inputs
 from nnkit.losses import Loss
 from nnkit.targets import on_host
 from nnkit.training import arguments
-from nnkit.training.batches import Batches, are_several
+from nnkit.training.batches import Batches, are_several, is_list_of_batches
 from nnkit.training.data import Data
 from nnkit.training.progress import Progress
 from nnkit.training.splitting import split
@@ -77,7 +77,7 @@ def prepared(
     model: Sequential, loss: Loss, given: Examples, run: Progress, inputs: Inputs
 ) -> tuple[Data, Data | None]:
     """Check the examples of a run, and those to validate on."""
-    x, t, sample_weight, class_weight, validation_data, _ = given
+    x, t, sample_weight, class_weight, validation_data, batches = given
     if validation_data is not None and run.validation_split is not None:
         raise ValueError("give validation_data or validation_split, not both")
     if given.ordered and run.validation_split is not None:
@@ -96,30 +96,40 @@ def prepared(
         rows, others = split(targets, len(data) - run.examples, run.seed)
         data, validation = data.part(rows), data.part(others)
         validation.weigh(weights)
-    data.weigh(of_examples(backend, loss, t, sample_weight, class_weight))
-    if given.ordered:
-        data.renew = partial(_renew, model, loss, given, data)
+    data.weigh(of_examples(backend, loss, t, sample_weight, class_weight, *data.outputs))
+    if batches is not None and batches.again:
+        weighted = sample_weight is not None, class_weight
+        data.renew = partial(_renew, model, loss, batches, weighted, data)
     return data, validation
 
 
-def _renew(model: Sequential, loss: Loss, given: Examples, data: Data) -> None:
-    """Read the next epoch's batches, in the place of those before."""
-    assert given.batches is not None
-    x, t, sample_weight = given.batches.read()
+def _renew(
+    model: Sequential,
+    loss: Loss,
+    batches: Batches,
+    weighted: tuple[bool, ClassWeight | None],
+    data: Data,
+) -> None:
+    """Read the next epoch's batches, in the place of those before; those may have had weights."""
+    x, t, sample_weight = batches.read()
     if len(x) != len(data):
         raise ValueError(
             f"the batches of an epoch had {len(data)} examples, but now they have {len(x)}: all "
             "epochs must have as many"
         )
-    if (sample_weight is None) != (given.sample_weight is None):
+    had_weights, class_weight = weighted
+    if (sample_weight is not None) != had_weights:
         raise ValueError("the batches have a sample_weight in one epoch, and none in another")
     data.refill(model, loss, x, t)
-    data.weigh(of_examples(model.backend, loss, t, sample_weight, given.class_weight))
+    (outputs,) = data.outputs
+    data.weigh(of_examples(model.backend, loss, t, sample_weight, class_weight, outputs))
 
 
 def _validation(given: Any) -> tuple[Any, Any, Any]:
     """Return the x, t and weights to validate on, of arrays or of batches."""
-    if are_several(given) and not (is_array(given) or isinstance(given, Sequence)):
+    if is_list_of_batches(given) or (
+        are_several(given) and not (is_array(given) or isinstance(given, Sequence))
+    ):
         return Batches(given).read()
     x, t, sample_weight = arguments.triple(given)
     return taken(x), taken(t), sample_weight

@@ -17,5 +17,6 @@ def figures(
         return {}
     result = {"loss": (log[..., 0] * rows).sum(axis=-1) / rows.sum()}
     if loss.counts_correct:
-        result["accuracy"] = log[..., 1].sum(axis=-1) / (rows.sum() * answers_per_row)
+        right = log[..., 1].sum(axis=-1) / (rows.sum() * answers_per_row)
+        result["accuracy"] = np.minimum(right, 1)  # which the rounding of weights may exceed
     return result

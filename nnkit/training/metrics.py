@@ -84,7 +84,7 @@ class Answers:
             if of == "probabilities":
                 parts.append(to_numpy(self.loss.probabilities(self.backend, y)).copy())
             elif of == "answers":
-                parts.append(self.loss.answers(to_numpy(y)))
+                parts.append(self.loss.answers(to_numpy(y)).copy())  # they may be the outputs
             else:
                 parts.append(to_numpy(y).copy())
 

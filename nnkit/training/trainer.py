@@ -236,6 +236,7 @@ class Trainer:
                 weighted=given.weighted,
             )
             steps, validation = self._prepared(run, given, inputs, compile, changes)
+            del given  # converted arrays, which nothing needs any more
             self._warn_of_misfit(stacklevel=3)
             with self.model.held():  # another thread may save this meanwhile
                 self.history, self.progress, self.augment = History(), run, changes
@@ -287,6 +288,7 @@ class Trainer:
         with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
             steps, validation = self._prepared(run, given, inputs, compile, self.augment)
+            del given  # as in fit
             run.epochs, self.metrics = total, figures_wanted
             if schedule is not None:
                 self.schedule = schedule
@@ -404,7 +406,7 @@ class Trainer:
         model, loss = self.model, self.loss
         given = Examples.of(x, t, sample_weight, class_weight)
         data = Data(model, loss, given.x, given.t, model.inputs)
-        data.weigh(of_examples(model.backend, loss, *given[1:4]))
+        data.weigh(of_examples(model.backend, loss, *given[1:4], *data.outputs))
         found = evaluate(model, loss, data, size, self.workspace, figures_wanted)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from inspect import Parameter, signature
 from typing import Any, Literal
 
 import numpy as np
 
 from nnkit.backends import Backend
-from nnkit.losses import Loss
+from nnkit.losses import Loss, check_takes_weights
 from nnkit.targets import as_classes, checked_weights, on_host
 
 Weights = np.ndarray[Any, np.dtype[np.float64]]
@@ -18,30 +17,31 @@ ClassWeight = Mapping[Any, float] | Literal["balanced"]
 
 
 def of_examples(
-    backend: Backend, loss: Loss, t: Any, sample_weight: Any, class_weight: Any = None
+    backend: Backend,
+    loss: Loss,
+    t: Any,
+    sample_weight: Any,
+    class_weight: Any = None,
+    outputs: int = 1,
 ) -> Weights | None:
     """Return each example's weight times that of its class, float64 (n,); None where all are 1.
 
-    Raises ValueError for what does not fit the targets t, TypeError for what is no weights, and for
-    a loss of one's own that takes none.
+    A class of the model's `outputs` may have a weight and no example. Raises ValueError for what
+    does not fit the targets t, TypeError for what is no weights, and for a loss of one's own that
+    takes none.
     """
     given = None if sample_weight is None else checked_weights(backend, sample_weight, len(t))
     if given is None and class_weight is None:
         return None
-    if not _takes_weights(loss):
-        raise TypeError(
-            f"{type(loss).__name__}.measure takes no weights: give it one more argument, "
-            "weights=None, for what to multiply each example's gradient and loss by, (n,)"
-        )
+    check_takes_weights(loss)
     if class_weight is None:
         return given
     weights = np.ones(len(t)) if given is None else given
-    return weights * _by_class(backend, class_weight, _classes(on_host(backend, t)), weights)
-
-
-def _takes_weights(loss: Loss) -> bool:
-    parameters = signature(loss.measure).parameters.values()
-    return any(p.name == "weights" or p.kind == Parameter.VAR_POSITIONAL for p in parameters)
+    labels, numbers = np.unique(_classes(on_host(backend, t)), return_inverse=True)
+    numbers = numbers.reshape(-1)
+    if isinstance(class_weight, str) and class_weight == "balanced":
+        return weights * _balanced(np.bincount(numbers, weights).astype(np.float64))[numbers]
+    return weights * _by_label(backend, class_weight, labels, outputs)[numbers]
 
 
 def _classes(targets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -55,25 +55,30 @@ def _classes(targets: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return classes
 
 
-def _by_class(
-    backend: Backend, class_weight: Any, classes: np.ndarray[Any, Any], weights: Weights
+def _balanced(totals: Weights) -> Weights:
+    """Weights of classes that make all count the same; 0 for one whose examples do not count."""
+    there = totals > 0
+    weights = np.zeros(len(totals))
+    weights[there] = totals.sum() / (there.sum() * totals[there])
+    return weights
+
+
+def _by_label(
+    backend: Backend, class_weight: Any, labels: np.ndarray[Any, Any], outputs: int
 ) -> Weights:
-    """Each example's weight by its class."""
-    labels, numbers = np.unique(classes, return_inverse=True)
-    if isinstance(class_weight, str) and class_weight == "balanced":
-        totals = np.bincount(numbers.reshape(-1), weights)
-        of_class: Weights = weights.sum() / (len(labels) * totals)
-        return of_class[numbers]
+    """Weights of the classes that there are."""
     if not isinstance(class_weight, Mapping):
         raise TypeError(
             f'class_weight must be "balanced" or weights by label, such as {{0: 1, 1: 5}}, not '
             f"{class_weight!r}"
         )
+    known = sorted({*labels.tolist(), *range(max(outputs, 2))})
     for label in class_weight:
-        if label not in labels:
+        if label not in known:
             raise ValueError(
                 f"class_weight has a weight for {label!r}, but the labels are "
-                f"{', '.join(f'{each:g}' for each in labels[:10])}"
+                f"{', '.join(f'{each:g}' for each in known[:10])}"
             )
-    of_label = [class_weight.get(label, 1.0) for label in labels.tolist()]
-    return checked_weights(backend, of_label, len(labels), "class_weight")[numbers]
+    of_label = [class_weight.get(label, 1.0) for label in known]
+    checked = checked_weights(backend, of_label, len(known), "class_weight")
+    return checked[np.searchsorted(known, labels)]

@@ -189,16 +189,20 @@ def test_nan_comes_out_where_the_reference_has_it(backend, dtype, sample):
 WORK = {
     "little": {"wide": (15, 1100), "middle": (67, 130), "narrow": (600, 10)},
     "CPU": {"wide": (131, 1025), "middle": (1101, 130), "narrow": (14_003, 10)},
+    "simulated": {"wide": (281, 1025), "middle": (2251, 130), "narrow": (25_003, 10)},
     "GPU": {"wide": (1100, 1025), "middle": (9001, 130), "narrow": (100_003, 10)},
 }
 """Shapes. On the CPU two threads share each kernel's work, of 2^16 elements at most for each."""
 
 
 @pytest.fixture(scope="module", params=["wide", "middle", "narrow"])
-def large(request: pytest.FixtureRequest, backend: Backend, small: bool) -> dict[str, Sample]:
+def large(
+    request: pytest.FixtureRequest, backend: Backend, small: bool, simulated: bool
+) -> dict[str, Sample]:
     """Return sample calls for as much work as `test_large_arrays` asks for."""
     little = small or backend.name == "numpy"  # whose formulas know no threads
-    where = "little" if little else "CPU" if backend.xp is np else "GPU"
+    on_gpu = "simulated" if simulated else "GPU"
+    where = "little" if little else "CPU" if backend.xp is np else on_gpu
     return samples.__wrapped__(WORK[where][request.param])  # too much to keep
 
 
@@ -207,14 +211,15 @@ LARGE = [name for name in LOOPS if not name.startswith("linear ")]
 
 
 @pytest.mark.parametrize("sample", LARGE)
-def test_large_arrays(backend, small, monkeypatch, sample, large):
+def test_large_arrays(backend, small, simulated, monkeypatch, sample, large):
     """Enough work that threads share it on a CPU, and that CUDA blocks come round for more.
 
-    The simulator has small arrays and few blocks instead (but for `make test-large`), and runs
-    threads in a random order.
+    The simulator has small arrays and few blocks instead, a quarter of a GPU's in `make
+    test-large`, and runs threads in a random order.
     """
-    if small:
-        monkeypatch.setattr(backend.launcher, "most_blocks", 2)
+    if simulated:
+        blocks = 2 if small else backend.launcher.most_blocks // 4
+        monkeypatch.setattr(backend.launcher, "most_blocks", blocks)
     if backend.name == "numba":
         monkeypatch.setattr(backend._tape, "WORTH_A_TEAM", 1)
     with simulator.thread_order("shuffled", seed=1):

@@ -175,6 +175,13 @@ def folder() -> str:
     return str(config.CACHE_DIR)
 
 
+def user_folder() -> str:
+    """Return the folder that Numba takes where the kernels' own cannot be written."""
+    from numba.misc.appdirs import user_cache_dir
+
+    return str(user_cache_dir("numba", appauthor=False))
+
+
 def is_missing(function: Any, signature: tuple[Any, ...]) -> bool:
     """Whether a kernel is compiled neither in this process nor on disk, where it could be kept."""
     return signature not in function.overloads and function._cache.lacks(signature)
