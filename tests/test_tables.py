@@ -647,6 +647,7 @@ def test_names_in_quotation_marks():
         assert again.columns == table.columns
         assert again.rows() == [(1.5, "2", "a")]
     assert read(b'"a\nb",c\n1,2\n').columns == ["a\nb", "c"]
+    assert read(b"\n\ta\n1\t2\n").columns == ["", "a"]
 
 
 @pytest.mark.parametrize(

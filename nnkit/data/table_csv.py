@@ -49,7 +49,7 @@ def read_csv(file: BinaryIO, numbers: Collection[str] | None = None) -> polars.D
 
     text = _unpacked(file)
     start = _decoded(text[: text.find(b"\n", LOOKED_AT) + 1 or None])
-    first = QUOTED.sub(r"\1", start.lstrip()).partition("\n")[0]
+    first = QUOTED.sub(r"\1", start.lstrip("\r\n")).partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
     names = next(filter(None, csv.reader(io.StringIO(start, ""), delimiter=separator)), [])
     if problem := twice(names):
@@ -61,7 +61,7 @@ def read_csv(file: BinaryIO, numbers: Collection[str] | None = None) -> polars.D
         "decimal_comma": separator == ";",
         "null_values": MISSING,
         "try_parse_dates": True,
-        "new_columns": names,  # of which polars leaves "" in quotation marks
+        "new_columns": names,  # polars keeps "" doubled in quotation marks
         "schema_overrides": dict.fromkeys(texts, polars.String),
     }
     try:
