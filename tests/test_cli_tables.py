@@ -280,3 +280,13 @@ def test_a_checkpoint_with_a_damaged_encoder(folder):
         "runs/flowers: what it says about its data is damaged: its table has not as many numbers "
         "as the network takes"
     )
+
+
+def test_tables_where_none_are_taken():
+    nnkit.Sequential(nnkit.Linear(64, 10)).save("model")
+    assert error("plot", "augmentation", "flowers.csv") == (
+        "flowers.csv is a table, which has no images to change"
+    )
+    assert error("evaluate", "model", "flowers.csv") == (
+        "flowers.csv is a table, which model was not trained on"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
 import json
 import sys
 
@@ -13,7 +14,10 @@ import pytest
 import nnkit
 from nnkit.data import DataError, Table, TableEncoder, from_table, load
 from nnkit.data.table_columns import Categories, Numbers
+from nnkit.data.table_csv import read_csv
+from nnkit.data.table_files import read_examples, read_rows
 from nnkit.data.table_fitting import MOST_VALUES
+from nnkit.data.table_reading import column, opened
 from nnkit.data.table_targets import Amounts, Classes
 
 pytest.importorskip("narwhals")
@@ -525,3 +529,181 @@ def test_without_the_libraries(monkeypatch, tmp_path):
         assert str(error.value) == (
             f"{tmp_path}/a.csv: tables are read by {library}: pip install {library}"
         )
+
+
+# ------------------------------------------------------------------ cells keep their meaning
+
+CODES = {
+    "code": ["007", "A12", "013", "1.0", "true", "2020-01-01"] * 10,
+    "size": [1.5, 2, 3, 4, 5, 6] * 10,
+    "kind": ["01", "x", "02", "x", "02", "01"] * 10,
+}
+
+
+def test_a_new_file_is_read_by_the_kinds_of_the_training_columns(tmp_path):
+    """ "007" stays a text where no other value of the file shows that it is one."""
+    library("polars", CODES).write_csv(tmp_path / "a.csv")
+    encoder = load(tmp_path / "a.csv", target="kind").encoder
+    assert encoder.numbers == {"size"}
+    for code in CODES["code"][:6]:
+        (tmp_path / "b.csv").write_text(f"id,code,size,kind\n0042,{code},2,01\n")
+        table, x = read_rows(tmp_path / "b.csv", encoder)
+        assert table["id"].to_list() == ["0042"]
+        assert dict(zip(encoder.feature_names, x[0], strict=True))[f"code={code}"] == 1
+        assert read_examples(tmp_path / "b.csv", encoder)[1].tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "other"),
+    [
+        (["01", "02"] * 30, ("1", "2"), "02"),
+        (["true", "false"] * 30, ("False", "True"), "true"),
+        (["1.5", "2.0"] * 30, ("1.5", "2"), "2.0"),
+    ],
+)
+def test_classes_of_numbers_and_flags_stay_numbers_and_flags(tmp_path, given, values, other):
+    library("polars", {"a": [*range(N)], "t": given}).write_csv(tmp_path / "a.csv")
+    encoder = load(tmp_path / "a.csv", target="t", regression=False).encoder
+    assert encoder.target.values == values
+    assert encoder.numbers == {"a", "t"}
+    (tmp_path / "b.csv").write_text(f"a,t\n1,{other}\n")
+    assert read_examples(tmp_path / "b.csv", encoder)[1].tolist() == [1]
+
+
+AMONG = (
+    "column 'age' holds the text '?' among numbers, first in row 7: leave the cell empty where the "
+    "value is missing, and use impute=True (--impute), or leave the column out with drop (--drop); "
+    "or if all are codes, put a letter in front of each"
+)
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+@pytest.mark.parametrize("impute", [False, True])
+@pytest.mark.parametrize("values", [range(5), range(N), np.arange(N) / 8])
+def test_a_text_among_numbers(values, impute, mark):
+    ages = [str(values[i % len(values)]).replace(".", mark) for i in range(N)]
+    ages[7] = ages[9] = "?"
+    with pytest.raises(DataError) as error:
+        from_table(frame(age=ages), "kind", impute=impute)
+    assert str(error.value) == AMONG
+
+
+def test_a_text_among_numbers_to_be_told():
+    with pytest.raises(DataError) as error:
+        from_table(frame(kind=["?", *map(str, range(N - 1))]), "kind", regression=True)
+    assert str(error.value) == (
+        "target 'kind' holds the text '?' among numbers, first in row 0: leave such rows out; or "
+        "if all are codes, put a letter in front of each"
+    )
+
+
+def test_codes_are_texts():
+    """As of the doors of cars: 2, 3, 4, 5more; or with zeros in front."""
+    for codes in (["2", "3", "4", "5more"], ["007", "008", "009", "010", "011", "A12"]):
+        given = frame(age=codes * (N // len(codes)))
+        assert f"age={codes[0]}" in from_table(given, "kind").encoder.feature_names
+
+
+def test_the_text_of_a_new_table_that_is_no_number():
+    encoder = from_table(frame(), "kind").encoder
+    with pytest.raises(DataError) as error:
+        encoder.encode(frame(age=["1", None, "?"] * 20))
+    assert str(error.value) == ("column 'age' holds text such as '?', but held numbers in training")
+
+
+# ------------------------------------------------------------------ how CSV files are written
+
+
+def read(text):
+    return read_csv(io.BytesIO(text))
+
+
+def test_decimal_commas_are_of_a_column():
+    table = read(b"a;b;c;d;e\n1,5;1.2;x;1;\n2;1e-3;1.5;2;1.5\n")
+    assert table.rows() == [(1.5, 1.2, "x", 1, None), (2.0, 1e-3, "1.5", 2, 1.5)]
+
+
+@pytest.mark.parametrize("late", ["x", "1.5", "true", "10:00:00", "2020-01-01"])
+@pytest.mark.parametrize("early", ["1", "true", "2020-01-01", "10:00:00", ""])
+def test_all_rows_show_what_a_column_holds(monkeypatch, early, late):
+    """The first ones alone are faster, and no other table comes of it."""
+    text = b"a,b\n" + f"{early},1\n".encode() * 4 + f"{late},2\n".encode()
+    whole = read(text)
+    monkeypatch.setattr("nnkit.data.table_csv.SAMPLE", 3)
+    sampled = read(text)
+    assert sampled.schema == whole.schema
+    assert sampled.equals(whole)
+
+
+def test_names_in_quotation_marks():
+    for text in (
+        b'"length, in mm";"width, in mm, or ""in""";t\n1,5;2;a\n',
+        b'\xef\xbb\xbf"length, in mm";"width, in mm, or ""in""";t\r\n1,5;2;a\r\n',
+    ):
+        table = read(text)
+        assert table.columns == ["length, in mm", 'width, in mm, or "in"', "t"]
+        assert table.rows() == [(1.5, 2, "a")]
+        again = read_csv(io.BytesIO(text), {"length, in mm"})
+        assert again.columns == table.columns
+        assert again.rows() == [(1.5, "2", "a")]
+    assert read(b'"a\nb",c\n1,2\n').columns == ["a\nb", "c"]
+    assert read(b"\n\ta\n1\t2\n").columns == ["", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a,b\nx,1\nJos\xe9,1\n".encode("latin1"),
+            "its line 3 is not in UTF-8: save it in this encoding, such as by the file type "
+            '"CSV UTF-8" of Excel',
+        ),
+        (
+            "a,Jos\xe9\nx,1\n".encode("latin1"),
+            "its line 1 is not in UTF-8: save it in this encoding, such as by the file type "
+            '"CSV UTF-8" of Excel',
+        ),
+        (
+            b'a,b\n"1\n2",2\n1,2,5\n',
+            "its line 4 has 3 values, but there are names of 2 columns: put values with ',' in "
+            "them in quotation marks",
+        ),
+        (b"a,b,a\n1,2,3\n", "two columns are called 'a': give each a name of its own"),
+    ],
+)
+def test_what_is_wrong_in_a_file(tmp_path, text, message):
+    (tmp_path / "a.csv").write_bytes(text)
+    with pytest.raises(DataError) as error:
+        load(tmp_path / "a.csv", target="b")
+    assert str(error.value) == f"{tmp_path}/a.csv: cannot be read as a table: {message}"
+
+
+@pytest.mark.parametrize("free", [100_000, 2_000_000])
+def test_a_file_that_unpacks_to_more_than_memory_has(tmp_path, monkeypatch, free):
+    """Found while it is unpacked, or by the values that it has then."""
+    monkeypatch.setattr("nnkit.files.memory.free_memory", lambda: free)
+    text = b"a,t\n" + b"1,x\n1,y\n" * 20_000
+    (tmp_path / "a.csv").write_bytes(text)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text))
+    for name in ("a.csv", "a.csv.gz"):
+        with pytest.raises(DataError) as error:
+            load(tmp_path / name, target="t")
+        assert str(error.value) == (
+            f"{tmp_path}/{name}: cannot be read as a table: it takes more than half of the free "
+            "memory: give fewer rows or columns"
+        )
+
+
+def test_two_columns_of_one_name():
+    pandas = pytest.importorskip("pandas")
+    for names in (["a", "a", "t"], [1, "1", "t"]):
+        with pytest.raises(DataError) as error:
+            from_table(pandas.DataFrame([[1, 2, "x"]] * 9, columns=names), "t")
+        assert str(error.value) == (
+            f"two columns are called '{names[0]}': give each a name of its own"
+        )
+
+
+def test_the_same_texts_are_one_object():
+    values = column(opened(frame(city=["Rome", "Bonn", None] * 20)), "city").values
+    assert len({*map(id, values.tolist())}) == 3

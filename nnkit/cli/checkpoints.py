@@ -16,6 +16,7 @@ from nnkit.checkpoint import NoTrainingStateError, damaged
 from nnkit.cli import tables
 from nnkit.cli.command import Failure
 from nnkit.data import Dataset, Table, available, load
+from nnkit.data.table_files import is_table
 from nnkit.files.checking import check
 from nnkit.files.paths import expand
 from nnkit.images import Preparation, preparation
@@ -102,6 +103,13 @@ def load_dataset(
     return dataset, name_or_path if name_or_path in names else str(expand(name_or_path).resolve())
 
 
+def refuse_table(data: str, why: str) -> None:
+    """Raise Failure for a table, of which no column is named where none is expected."""
+    path = expand(data)
+    if is_table(path) and path.is_file():
+        raise Failure(f"{data} is a table, {why}")
+
+
 def dataset_of(
     trainer: Trainer, path: str, data: str | None, moved: bool = False
 ) -> tuple[Dataset, str]:
@@ -116,6 +124,7 @@ def dataset_of(
         data = trainer.extra.get("data")
     if not isinstance(data, str):
         raise Failure(f"{path} does not say which data it was trained on: name it, as DATA")
+    refuse_table(data, f"which {path} was not trained on")
     size = tuple(trainer.extra.get("image_shape") or ())
     dataset, source = load_dataset(data, size[:2] or None, color=size[2:] == (3,))
     shape = as_taken(trainer.model, dataset.image_shape or dataset.x_train.shape[1:])

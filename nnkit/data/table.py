@@ -13,7 +13,7 @@ from nnkit.data.dataset import Dataset
 from nnkit.data.errors import DataError
 from nnkit.data.splitting import HELD_OUT, held_out
 from nnkit.data.splitting import NOTE as NOTE_OF_CLASSES
-from nnkit.data.table_checking import refuse_missing
+from nnkit.data.table_checking import refuse_missing, refuse_texts_among_numbers
 from nnkit.data.table_encoder import TableEncoder
 from nnkit.data.table_fitting import fitted
 from nnkit.data.table_reading import column, listed, names_of, opened
@@ -156,6 +156,7 @@ def _used(table: Any, target: str, drop: Sequence[str], impute: bool) -> list[st
         read = column(table, each)
         if not impute:
             refuse_missing(read)
+        refuse_texts_among_numbers(read)
     return used
 
 

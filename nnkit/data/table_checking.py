@@ -1,7 +1,8 @@
-"""Values of a table that no network can be given: missing ones, and those that are too large."""
+"""Values of a table that no network can be given: missing, too large, or texts among numbers."""
 
 from __future__ import annotations
 
+import re
 from math import isfinite
 from typing import Any
 
@@ -14,6 +15,41 @@ from nnkit.showing.words import counted
 
 ROUNDING = 1e-12
 """A standard deviation of so small a share of the mean is rounding, of numbers that are equal."""
+
+NUMBER = {
+    mark: re.compile(rf"[-+]?((0|[1-9]\d*)([{mark}]\d+)?|[{mark}]\d+)(e[-+]?\d+)?", re.I | re.A)
+    for mark in ".,"
+}
+"""Numbers as people write them, with a point or a comma; codes begin with zeros: 007."""
+
+REMEDIES = {
+    "column": "leave the cell empty where the value is missing, and use impute=True (--impute), or "
+    "leave the column out with drop (--drop)",
+    "target": "leave such rows out",
+}
+
+NUMBERS = 5
+"""With so many different numbers for each other text, a column holds numbers."""
+
+
+def example_of(column: Column) -> str:
+    """Return a text that a column of texts holds, one that is no number if there is any."""
+    known: list[str] = column.values[~column.missing].tolist()
+    return next((text for text in known if not NUMBER["."].fullmatch(text)), known[0])
+
+
+def refuse_texts_among_numbers(column: Column, what: str = "column") -> None:
+    """Raise DataError, with the remedy, where a few texts make one of a column of numbers."""
+    different = {*column.values[~column.missing].tolist()} if column.kind == "texts" else set()
+    for number in NUMBER.values():
+        texts = {text for text in different if not number.fullmatch(text)}
+        if texts and len(different) >= (NUMBERS + 1) * len(texts):
+            row = next(i for i, text in enumerate(column.values) if text in texts)
+            raise DataError(
+                f"{what} {column.name!r} holds the text {column.values[row]!r} among numbers, "
+                f"first in row {row}: {REMEDIES[what]}; or if all are codes, "
+                "put a letter in front of each"
+            )
 
 
 def refuse_missing(column: Column, what: str = "column") -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
-from nnkit.data.table_checking import refuse_missing, standardised
+from nnkit.data.table_checking import example_of, refuse_missing, standardised
 from nnkit.data.table_reading import Column
 
 OTHER, MISSING = "(other)", "(missing)"
@@ -42,9 +42,9 @@ class Numbers:
     def encode(self, column: Column) -> NDArray[np.float32]:
         """Return (n, features); raises DataError for texts, and where values are missing."""
         if column.kind == "texts" and not column.missing.all():
-            text = column.values[~column.missing][0]
             raise DataError(
-                f"column {self.name!r} holds text such as {text!r}, but held numbers in training"
+                f"column {self.name!r} holds text such as {example_of(column)!r}, but held "
+                "numbers in training"
             )
         missing = column.missing
         if self.fill is None:
@@ -95,7 +95,8 @@ class Categories:
             refuse_missing(column)
         place = {value: i for i, value in enumerate(self.values)}
         elsewhere = len(place) if self.other else -1
-        places = np.array([place.get(text, elsewhere) for text in column.texts().tolist()], int)
+        texts = column.texts()
+        places = np.fromiter((place.get(text, elsewhere) for text in texts), int, len(texts))
         places[column.missing] = len(place) + self.other if self.marked else -1
         encoded = np.zeros((len(places), len(self.features)), np.float32)
         rows = np.flatnonzero(places >= 0)

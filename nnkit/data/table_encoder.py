@@ -54,6 +54,12 @@ class TableEncoder:
         """Whether the target is an amount, not a class."""
         return isinstance(self.target, Amounts)
 
+    @property
+    def numbers(self) -> set[str]:
+        """Columns that are read as numbers or flags; others as texts, "007" too, as in training."""
+        of_numbers = {each.name for each in self.columns if isinstance(each, Numbers)}
+        return of_numbers | ({self.target.name} if self.target.are_numbers else set())
+
     def encode(self, frame: Any) -> NDArray[np.float32]:
         """Return a table's rows as numbers, (n, features); columns that are not needed are ignored.
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +14,7 @@ from nnkit.data.damage import damage
 from nnkit.data.errors import DataError
 from nnkit.data.files import check_file
 from nnkit.data.table import Table, from_encoder, from_table
+from nnkit.data.table_csv import read_csv
 from nnkit.data.table_encoder import TableEncoder
 from nnkit.data.table_reading import listed
 from nnkit.files import atomic
@@ -28,18 +27,6 @@ if TYPE_CHECKING:
 PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", *PARQUET)
 """How names of tables end."""
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null"]
-"""What stands in a CSV file where a value is missing."""
-
-SEPARATORS = ",;\t"
-COMMA, POINT = re.compile(rb"[;\n]-?\d+,\d+[;\r\n]"), re.compile(rb"[;\n]-?\d+\.\d+[;\r\n]")
-"""Numbers between semicolons, as much of Europe writes them, and as others do."""
-
-LOOKED_AT = 1 << 20
-"""Bytes that are looked at for how a CSV file is written."""
-
-GZIP = b"\x1f\x8b"
-"""How packed files begin."""
 
 
 def is_table(path: Path) -> bool:
@@ -47,11 +34,9 @@ def is_table(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def read_table(path: Path) -> polars.DataFrame:
-    """Read a CSV or Parquet file.
+def read_table(path: Path, numbers: Collection[str] | None = None) -> polars.DataFrame:
+    """Read a CSV or Parquet file; of CSV, `numbers` are as in `read_csv`.
 
-    What separates the values of a CSV file, a comma, a semicolon or a tab, its first line shows;
-    between semicolons numbers may have decimal commas.
     Raises DataError where it cannot be read, and without polars and narwhals.
     """
     check_file(path)
@@ -65,7 +50,7 @@ def read_table(path: Path) -> polars.DataFrame:
         raise DataError(f"{path}: {error}") from error
     packed = path.name.lower().endswith(PARQUET)
     with damage(path, "cannot be read as a table"), _no_panic(polars), open_file(path) as file:
-        table = polars.read_parquet(file) if packed else _read_csv(polars, file)
+        table = polars.read_parquet(file) if packed else read_csv(file, numbers)
     if not table.height:
         raise DataError(f"{path}: has no rows")
     return table
@@ -78,24 +63,6 @@ def _no_panic(polars: Any) -> Iterator[None]:
         yield
     except polars.exceptions.PanicException as error:
         raise ValueError("it is damaged") from error
-
-
-def _read_csv(polars: Any, file: BinaryIO) -> Any:
-    packed = file.read(2) == GZIP
-    file.seek(0)
-    text = gzip.decompress(file.read()) if packed else file.read()
-    start = text[:LOOKED_AT]
-    line = start.partition(b"\n")[0].decode("utf-8", "replace")
-    separator = max(SEPARATORS, key=line.count)
-    commas = separator == ";" and COMMA.search(start) and not POINT.search(start)
-    return polars.read_csv(
-        text,
-        separator=separator,
-        decimal_comma=bool(commas),
-        null_values=MISSING,
-        infer_schema_length=None,
-        try_parse_dates=True,
-    )
 
 
 def load_table(
@@ -122,7 +89,7 @@ def load_table(
 
 def read_rows(path: Path, encoder: TableEncoder) -> tuple[polars.DataFrame, NDArray[np.float32]]:
     """Read a table with any rows; return it, and its rows as the network takes them."""
-    table = read_table(path)
+    table = read_table(path, encoder.numbers)
     try:
         return table, encoder.encode(table)
     except DataError as error:
@@ -161,6 +128,6 @@ def write_csv(
 def load_encoded(path: Path, encoder: TableEncoder) -> Table:
     """Load a table as it was split and encoded in training, by what the checkpoint keeps."""
     try:
-        return from_encoder(read_table(path), encoder, path.resolve().name)
+        return from_encoder(read_table(path, encoder.numbers), encoder, path.resolve().name)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

@@ -5,7 +5,8 @@ By narwhals, which reads those of pandas, polars, Arrow and others.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -16,6 +17,9 @@ from nnkit.reasons import importing, printable
 
 Kind = Literal["numbers", "wholes", "flags", "texts"]
 """Numbers, whole numbers, true or false, and texts or categories."""
+
+ROWS = 1 << 16
+"""Rows whose texts are read at once."""
 
 SHOWN = 10
 """How many names of columns are shown in a message."""
@@ -36,24 +40,45 @@ class Column(NamedTuple):
         if self.kind == "flags":
             return np.where(self.values == 1, "True", "False").astype(object)
         known = np.where(self.missing, 0, self.values)
-        write = str if (known % 1).any() else lambda value: str(int(value))
-        return np.array([*map(write, known.tolist())], object)
+        return np.array([*map(written, known.tolist())], object)
+
+
+def written(number: float) -> str:
+    """Write a number as text, each in the same way whatever others there are."""
+    return str(int(number)) if number % 1 == 0 else str(number)
 
 
 def opened(frame: Any) -> Any:
-    """Return a table as narwhals has it; raises TypeError, with the remedy, for anything else."""
+    """Return a table as narwhals has it; raises TypeError, with the remedy, for anything else.
+
+    Raises DataError where two columns have one name.
+    """
     with importing("narwhals", "narwhals", "tables are read by narwhals: pip install narwhals"):
         import narwhals.stable.v2 as nw
     if hasattr(frame, "collect") and not hasattr(frame, "__array__"):
         raise TypeError("a table that is not computed yet has no rows: give frame.collect()")
     try:
-        return nw.from_native(frame, eager_only=True)
+        table = nw.from_native(frame, eager_only=True)
+    except nw.exceptions.DuplicateError as error:
+        names = getattr(frame, "column_names", frame.columns)
+        raise DataError(twice(names) or str(error)) from error
     except TypeError as error:
         kind = f"{type(frame).__module__}.{type(frame).__name__}".removeprefix("builtins.")
         raise TypeError(
             f"from_table takes a table of pandas, polars or Arrow, not {kind}: such as "
             "pandas.DataFrame(...)"
         ) from error
+    if problem := twice(table.columns):  # such as 1 and "1"
+        raise DataError(problem)
+    return table
+
+
+def twice(names: Iterable[Any]) -> str | None:
+    """Say that two columns have one name, and what to do; None where none have."""
+    several = [name for name, columns in Counter(map(str, names)).items() if columns > 1]
+    return (
+        f"two columns are called {several[0]!r}: give each a name of its own" if several else None
+    )
 
 
 def names_of(table: Any) -> list[str]:
@@ -103,7 +128,7 @@ def _read(series: Any) -> tuple[Kind, NDArray[Any]] | None:
     if dtype == nw.Boolean:
         return "flags", np.array(series.cast(nw.Float64).to_numpy(), np.float64)
     if dtype == nw.String or isinstance(dtype, nw.Categorical | nw.Enum):
-        return "texts", _as_texts(series.cast(nw.String).to_list())
+        return "texts", _shared(series.cast(nw.String))
     if _is_untyped(series):
         both = zip(series.to_list(), series.is_null().to_list(), strict=True)
         return _of_objects([None if lacking else value for value, lacking in both])
@@ -128,6 +153,15 @@ def _of_objects(values: list[Any]) -> tuple[Kind, NDArray[Any]] | None:
         whole = all(isinstance(value, int | np.integer) for value in known)
         return "wholes" if whole else "numbers", _as_floats(values)
     return None
+
+
+def _shared(series: Any) -> NDArray[Any]:
+    """Return texts as objects, one for all that are the same: there may be millions of rows."""
+    texts, known = np.empty(len(series), object), dict[str, str]()
+    for i in range(0, len(series), ROWS):
+        part = _as_texts(series[i : i + ROWS].to_list()).tolist()
+        texts[i : i + ROWS] = [known.setdefault(text, text) for text in part]
+    return texts
 
 
 def _as_floats(values: list[Any]) -> NDArray[np.float64]:

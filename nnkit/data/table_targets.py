@@ -12,8 +12,14 @@ from numpy.typing import NDArray
 
 from nnkit.data.errors import DataError
 from nnkit.data.labels import MAX_CLASSES, in_order
-from nnkit.data.table_checking import mean_and_std, refuse_missing, standardised
-from nnkit.data.table_reading import Column
+from nnkit.data.table_checking import (
+    example_of,
+    mean_and_std,
+    refuse_missing,
+    refuse_texts_among_numbers,
+    standardised,
+)
+from nnkit.data.table_reading import Column, written
 
 MOST_WHOLES = 50
 """With more different whole numbers than that, whether they are classes has to be said."""
@@ -31,18 +37,24 @@ class Classes:
         if len({*self.values}) < len(self.values) or len(self.values) < 2:
             raise ValueError(f"target {self.name!r}: its values are no classes")
 
+    @property
+    def are_numbers(self) -> bool:
+        """Whether they are numbers or flags, not texts of which some may look like numbers."""
+        return {*self.values} == {"False", "True"} or all(map(_is_written, self.values))
+
     def encode(self, column: Column) -> NDArray[Any]:
         """Return class numbers, int64 (n,); DataError for a class that is none of these."""
         refuse_missing(column, "target")
         number = {value: i for i, value in enumerate(self.values)}
-        texts = column.texts().tolist()
-        unknown = next((text for text in texts if text not in number), None)
-        if unknown is not None:
+        texts = column.texts()
+        numbers = np.fromiter((number.get(text, -1) for text in texts), np.int64, len(texts))
+        if (numbers < 0).any():
+            unknown = texts[numbers.argmin()]
             raise DataError(
                 f"target {self.name!r} has {unknown!r}, which was not in training: leave such rows "
                 "out"
             )
-        return np.array([number[text] for text in texts], np.int64)
+        return numbers
 
     def decode(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return the classes that numbers (n,) stand for, as text."""
@@ -62,18 +74,31 @@ class Amounts:
         if not (abs(self.mean) < inf and 0 < self.std < inf):
             raise ValueError(f"target {self.name!r}: mean or std are no such numbers")
 
+    @property
+    def are_numbers(self) -> bool:
+        """As of `Classes`."""
+        return True
+
     def encode(self, column: Column) -> NDArray[Any]:
         """Return scaled numbers, float32 (n,); DataError for texts."""
         refuse_missing(column, "target")
         if column.kind == "texts":
             raise DataError(
-                f"target {self.name!r} holds text such as {column.values[0]!r}, and no numbers"
+                f"target {self.name!r} holds text such as {example_of(column)!r}, and no numbers"
             )
         return standardised(column, column.values, self.mean, self.std, "target")
 
     def decode(self, answers: NDArray[Any]) -> NDArray[Any]:
         """Return outputs (n,) or (n, 1) as the numbers that they stand for, float64 (n,)."""
         return np.asarray(answers, np.float64).reshape(-1) * self.std + self.mean
+
+
+def _is_written(text: str) -> bool:
+    """Whether a text is what `written` makes of a number: "7", and not "007"."""
+    try:
+        return written(float(text)) == text
+    except ValueError:
+        return False
 
 
 def chosen(column: Column, regression: bool | None) -> Callable[[Column], Classes | Amounts]:
@@ -83,6 +108,7 @@ def chosen(column: Column, regression: bool | None) -> Callable[[Column], Classe
     classes. Raises DataError where that is not clear, or where there is nothing to learn.
     """
     refuse_missing(column, "target")
+    refuse_texts_among_numbers(column, "target")
     different = len({*column.values.tolist()})
     if different < 2:
         raise DataError(
@@ -103,6 +129,6 @@ def chosen(column: Column, regression: bool | None) -> Callable[[Column], Classe
 def _amounts(train: Column) -> Amounts:
     if train.kind == "texts":
         raise DataError(
-            f"target {train.name!r} holds text such as {train.values[0]!r}: amounts are numbers"
+            f"target {train.name!r} holds text such as {example_of(train)!r}: amounts are numbers"
         )
     return Amounts(train.name, *mean_and_std(train, train.values, "target"))

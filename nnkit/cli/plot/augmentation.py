@@ -10,7 +10,7 @@ import click
 from nnkit import plotting
 from nnkit.augment import Augment, Cutout, Flip, Rotate, Scale, Shift
 from nnkit.cli.augmenting import augment_option
-from nnkit.cli.checkpoints import load_dataset
+from nnkit.cli.checkpoints import load_dataset, refuse_table
 from nnkit.cli.command import Command
 from nnkit.cli.photographs import photograph_options
 from nnkit.cli.plot.loading import is_ink
@@ -58,6 +58,7 @@ def augmentation(
     Each is drawn as it is, and beside it as --augment makes it. Without --augment it is the first
     image, with each change alone and with all.
     """
+    refuse_table(data, "which has no images to change")
     dataset, _ = load_dataset(data, image_size, color)
     shape = image_shape(dataset)
     images = dataset.x_train.reshape(-1, *shape)[:count]
