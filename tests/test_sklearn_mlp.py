@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import minmax_scale, scale
 
 import nnkit
+from nnkit.showing.warning import DivergenceWarning
 from nnkit.sklearn import MLPClassifier, MLPRegressor
 
 IRIS = load_iris(return_X_y=True)
@@ -299,14 +300,55 @@ def test_going_on_with_what_was_fitted():
         )
 
 
+@unfinished
+def test_going_on_in_another_way():
+    """The figures that the new solver, or the new way of stopping, goes by begin anew."""
+    mlp = MLPClassifier(4, warm_start=True, max_iter=2, random_state=0)
+    stopping = ("validation_scores_", "best_validation_score_")
+    for length, parameters in enumerate(
+        [{"solver": "lbfgs"}, {"solver": "adam"}, {"early_stopping": True}, {"solver": "lbfgs"}]
+    ):
+        mlp.set_params(**parameters).fit(*IRIS)
+        assert len(getattr(mlp, "loss_curve_", ())) == (0, 2, 4, 4)[length]
+    assert (mlp.best_loss_, len(mlp.validation_scores_)) == (None, 2)
+    mlp.set_params(solver="sgd", early_stopping=False).partial_fit(*IRIS)
+    assert mlp.best_loss_ == mlp.loss_curve_[4]
+    assert [getattr(mlp, name) for name in stopping] == [None, None]
+    mlp.set_params(warm_start=False, solver="lbfgs").fit(*IRIS)
+    assert not any(hasattr(mlp, name) for name in ("loss_curve_", "best_loss_", *stopping))
+
+
+def test_lbfgs_lets_go_of_the_data():
+    mlp = MLPClassifier(4, solver="lbfgs", tol=0.1, random_state=0).fit(*IRIS)
+    kept = [value for _, layer in mlp.model_.walk() for value in vars(layer).values()]
+    assert not any(value.size >= 150 for value in kept if isinstance(value, np.ndarray))
+
+
 def test_training_that_diverges_ends():
     """The score of what is set aside is NaN then, and weights of the best epoch are kept."""
     how = SGD | {"learning_rate_init": 1, "early_stopping": True, "max_iter": 20}
     mlp = MLPRegressor(activation="identity", **how, random_state=0)
-    with pytest.warns(ConvergenceWarning):
+    with (
+        pytest.warns(ConvergenceWarning),
+        pytest.warns(
+            DivergenceWarning,
+            match="^training has diverged, and the weights are those of the best validation score "
+            r"before, -3.978e\+05: scale the data, with StandardScaler\(\) for instance, or lower",
+        ),
+    ):
         mlp.fit(*IRIS)
     assert np.isnan(mlp.validation_scores_[-1])
     assert np.isfinite(mlp.predict(IRIS[0])).all()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:sklearn")
+def test_a_classifier_that_diverges():
+    """With NaN for weights each row is of the first class, which can be the best score."""
+    how = SGD | {"early_stopping": True, "learning_rate_init": 0.05, "batch_size": 32}
+    x, t = scale(IRIS[0]) * 1e18, IRIS[1]
+    for module in (sklearn.neural_network, nnkit.sklearn):
+        with pytest.raises(ValueError, match="^Solver produced non-finite parameter weights"):
+            module.MLPClassifier(**how, random_state=0).fit(x, t)
 
 
 # ------------------------------------------------------------------ more than there
@@ -446,3 +488,9 @@ def test_data_that_cannot_be(x, t, message):
 def test_weights_that_cannot_be(weights, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifier().fit(*IRIS, sample_weight=weights)
+
+
+@unfinished
+def test_a_number_for_all_weights():
+    there, here = both("MLPClassifier", (*IRIS, 2.0), **SGD)
+    np.testing.assert_allclose(here.coefs_[0], there.coefs_[0], rtol=1e-9)

@@ -91,9 +91,10 @@ class Classifying(ClassifierMixin, Estimator):
     _loss: Loss
 
     def _score_of(self, y: np.ndarray[Any, Any], t: np.ndarray[Any, Any], weights: Any) -> float:
-        """Accuracy of outputs; all labels of a row must be right. NaN where outputs are."""
-        if not np.isfinite(y).all():
-            return float("nan")
+        """Accuracy of outputs; all labels of a row must be right.
+
+        Outputs that are NaN are an answer too, as in scikit-learn: `fit` finds the weights.
+        """
         right = self._loss.answers(y).reshape(t.shape) == t
         return float(np.average(right.reshape(len(t), -1).all(axis=1), weights=weights))
 

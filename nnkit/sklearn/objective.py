@@ -134,7 +134,6 @@ def objective(estimator: Any, examples: Examples) -> Objective:
     weights = examples.weights
     mean = 1.0 if weights is None else float(weights.mean())
     made = Objective(estimator._loss, estimator.n_outputs_, estimator.alpha / mean)
-    made.punish(estimator.model_)
     if isinstance(estimator._loss, PoissonLoss):
         made.offset = _deviance_offset(examples.t, weights)
     return made

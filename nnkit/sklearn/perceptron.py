@@ -19,6 +19,10 @@ from nnkit.training import Trainer
 from nnkit.training.compiling import compilation_shown
 
 
+FIGURES = "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"
+"""Attributes that only solvers which make epochs have; see `Convergence`."""
+
+
 def is_stochastic(estimator: Perceptron) -> bool:
     """Whether the solver goes by batches; AttributeError says that `partial_fit` needs one."""
     if estimator.solver == "lbfgs":
@@ -101,12 +105,8 @@ class Perceptron(Weighted, Parameters):
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
         self.n_layers_ = len(units)
         self._trainer = None
-        if self.solver != "lbfgs":
-            stopping = self.early_stopping
-            self.loss_curve_ = []
-            self.best_loss_ = None if stopping else np.inf
-            self.validation_scores_ = [] if stopping else None
-            self.best_validation_score_ = -np.inf if stopping else None
+        for name in FIGURES:  # of another solver's epochs
+            vars(self).pop(name, None)
 
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Check data, and settle `n_outputs_`, `out_activation_` and `_loss`."""
