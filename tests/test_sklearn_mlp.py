@@ -210,6 +210,11 @@ def test_classes_of_later_calls():
         ValueError, match=r"`y` has classes not in `self.classes_`. .* \['e'\]: give"
     ):
         mlp.partial_fit([[4]], ["e"])
+    with pytest.raises(ValueError, match="expects discrete classes on a regression target"):
+        mlp.partial_fit([[4], [5]], [0.5, 1.5])
+    with pytest.raises(ValueError, match="but y has 2 columns of classes: fit one for each"):
+        mlp.partial_fit([[4], [5]], [["a", "b"], ["b", "c"]])
+    mlp.partial_fit([[4]], ["d"], classes=["d", "c", "b", "a"])
     with pytest.raises(ValueError, match="is not the same as on last call to partial_fit"):
         mlp.partial_fit([[1]], ["a"], classes=["a", "b"])
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
@@ -347,7 +352,7 @@ def test_a_classifier_that_diverges():
     how = SGD | {"early_stopping": True, "learning_rate_init": 0.05, "batch_size": 32}
     x, t = scale(IRIS[0]) * 1e18, IRIS[1]
     for module in (sklearn.neural_network, nnkit.sklearn):
-        with pytest.raises(ValueError, match="^Solver produced non-finite parameter weights"):
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
             module.MLPClassifier(**how, random_state=0).fit(x, t)
 
 

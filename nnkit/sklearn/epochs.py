@@ -91,7 +91,5 @@ def _batch_size(estimator: Perceptron, n: int) -> int:
     if size == "auto":
         return min(MOST_ROWS, n)
     if size > n:
-        warn(
-            f"batch_size {size} is more than the {n} rows: one batch has them all", UserWarning
-        )
+        warn(f"batch_size {size} is more than the {n} rows: one batch has them all", UserWarning)
     return int(min(size, n))

@@ -40,10 +40,7 @@ class MLPClassifier(Classifying, Perceptron):
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Rows, and class numbers or labels; two classes are one output, which is the second."""
         X, y = self._checked(X, y, first)
-        if first and not once:
-            self._take_classes(y)
-        else:
-            self._know_classes(y, all_of_them=self.warm_start and not once)
+        self._settle_classes(y, first, once)
         classes = len(self.classes_)
         several = classes > 2 and not self._multilabel
         self.n_outputs_ = classes if several or self._multilabel else 1

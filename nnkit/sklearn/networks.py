@@ -93,10 +93,7 @@ class NetworkClassifier(Classifying, Network):
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Rows, and class numbers or labels."""
         X, y = self._checked(X, y, first)
-        if first and not once:
-            self._take_classes(y)
-        else:
-            self._know_classes(y, all_of_them=self.warm_start and not once)
+        self._settle_classes(y, first, once)
         self.n_outputs_ = len(self.classes_)
         if self.n_outputs_ < 2 and not self._multilabel:
             raise ValueError(

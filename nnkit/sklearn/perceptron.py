@@ -18,7 +18,6 @@ from nnkit.sklearn.weights import Weighted
 from nnkit.training import Trainer
 from nnkit.training.compiling import compilation_shown
 
-
 FIGURES = "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"
 """Attributes that only solvers which make epochs have; see `Convergence`."""
 
@@ -106,7 +105,8 @@ class Perceptron(Weighted, Parameters):
         self.n_layers_ = len(units)
         self._trainer = None
         for name in FIGURES:  # of another solver's epochs
-            vars(self).pop(name, None)
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Check data, and settle `n_outputs_`, `out_activation_` and `_loss`."""
