@@ -21,10 +21,11 @@ from sklearn.datasets import (
 )
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import minmax_scale, scale
+from sklearn.utils.multiclass import type_of_target
 
 import nnkit
-from nnkit.showing.warning import DivergenceWarning
 from nnkit.sklearn import MLPClassifier, MLPRegressor
+from tests.conftest import BACKENDS
 
 IRIS = load_iris(return_X_y=True)
 CANCER = scale(load_breast_cancer().data), load_breast_cancer().target
@@ -336,7 +337,7 @@ def test_training_that_diverges_ends():
     with (
         pytest.warns(ConvergenceWarning),
         pytest.warns(
-            DivergenceWarning,
+            nnkit.DivergenceWarning,
             match="^training has diverged, and the weights are those of the best validation score "
             r"before, -3.978e\+05: scale the data, with StandardScaler\(\) for instance, or lower",
         ),
@@ -437,6 +438,18 @@ def test_batches_larger_than_the_data_and_pickles():
     np.testing.assert_array_equal(again.coefs_[0], mlp.coefs_[0])
 
 
+@unfinished
+def test_a_pickle_for_a_machine_without_numba():
+    if "numba" not in BACKENDS:
+        pytest.skip("numba is not tested here")
+    mlp = MLPClassifier(4, max_iter=2, random_state=0, backend="numba").fit(*IRIS)
+    assert b"numba" in pickle.dumps(mlp)
+    mlp.set_params(backend=None).model_.to("numpy")
+    assert b"numba" not in pickle.dumps(mlp)
+    again = pickle.loads(pickle.dumps(mlp)).partial_fit(*IRIS)
+    assert again.model_.backend.name == "numpy"
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -493,6 +506,28 @@ def test_data_that_cannot_be(x, t, message):
 def test_weights_that_cannot_be(weights, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifier().fit(*IRIS, sample_weight=weights)
+
+
+@unfinished
+def test_weights_of_rows_in_several_batches():
+    """Scaled to a mean of 1 by batches there, and over all rows here."""
+    for size, least, most in ((150, 0, 1e-12), (32, 1e-5, 1e-2)):
+        there, here = both("MLPClassifier", (*IRIS, 1.0 + IRIS[1]), **SGD | {"batch_size": size})
+        assert least <= np.abs(there.coefs_[0] - here.coefs_[0]).max() < most
+
+
+def test_a_small_call_asks_once_what_kind_of_classes_there_are(monkeypatch):
+    asked = []
+
+    def counted(y, *args, **options):
+        asked.append(y)
+        return type_of_target(y, *args, **options)
+
+    mlp = MLPClassifier(4, random_state=0).partial_fit(*IRIS, classes=[0, 1, 2])
+    for module in (sklearn.utils.multiclass, nnkit.sklearn.classifying):
+        monkeypatch.setattr(module, "type_of_target", counted)
+    mlp.partial_fit(*IRIS, classes=[0, 1, 2])
+    assert len(asked) == 1
 
 
 @unfinished

@@ -37,7 +37,9 @@ class Perceptron(Weighted, Parameters):
 
     The same `random_state` gives the same initial weights and orders of examples there and here, so
     that both train the same network, but for rounding. (Adam's epsilon stands outside of the root's
-    correction here, as in the paper, which weights notice whose gradients are about as small.)
+    correction here, as in the paper, which weights notice whose gradients are about as small. With
+    weights of rows and several batches scikit-learn divides by the sum of each batch's weights,
+    where a trainer makes the mean of all of them 1.)
     """
 
     n_iter_: int
@@ -59,8 +61,10 @@ class Perceptron(Weighted, Parameters):
         """Fit to rows X (n, features) and targets y, (n,) or (n, outputs).
 
         X may be an array, a data frame or a sparse matrix; `sample_weight` (n,) are weights of its
-        rows. Raises ValueError or TypeError for data and parameters that cannot be, and ValueError
-        where the model diverges. Warns (`ConvergenceWarning`) where `max_iter` ends it.
+        rows, or one number. Raises ValueError or TypeError for data and parameters that cannot be,
+        and ValueError where the model diverges. Warns (`ConvergenceWarning`) where `max_iter` ends
+        it, and (`nnkit.DivergenceWarning`) where the best weights of early stopping are kept though
+        the model diverged.
         """
         return self._fit(X, y, sample_weight, once=False)
 
