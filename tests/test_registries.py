@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 
@@ -60,6 +61,17 @@ def test_what_a_user_declares_gets_into_no_registry(tmp_path):
         nnkit.load(tmp_path / "own.safetensors", "numpy")
     again = nnkit.load(tmp_path / "own.safetensors", "numpy", custom_layers=[Own])
     assert type(again[1]) is Own
+    for what in (OwnLoss(), None), (None, OwnOptimizer()):
+        path = tmp_path / "trainer.safetensors"
+        nnkit.Trainer(nnkit.Sequential(nnkit.Linear(2, 2), backend="numpy"), *what).save(path)
+        part, name = ("loss", "OwnLoss") if what[0] else ("optimizer", "OwnOptimizer")
+        with pytest.raises(
+            nnkit.CheckpointError,
+            match=f"^{re.escape(str(path))}: its {part} is of the unknown class '{name}', "
+            r"which is not nnkit's: only the model can be read, with nnkit\.load$",
+        ):
+            nnkit.Trainer.load(path, "numpy")
+        assert nnkit.load(path, "numpy").out_features == 2
 
 
 def test_an_activation_is_capturable_unless_it_writes_a_pass():

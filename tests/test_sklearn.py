@@ -240,6 +240,16 @@ def test_networks_that_cannot_be_fitted():
         NetworkClassifier(network).fit(X, ["a"] * 150)
     with pytest.raises(ValueError, match="NetworkClassifier: epochs must be an integer of at"):
         NetworkClassifier(network, epochs=0).fit(X, T)
+    for loss, name in {"mse": "MeanSquaredError", "hinge": "HingeLoss"}.items():
+        with pytest.raises(
+            ValueError,
+            match="^NetworkClassifier: loss must be SoftmaxCrossEntropy or CategoricalCrossEntropy "
+            f"for classes, not {name}, which gives no probability of each$",
+        ):
+            NetworkClassifier(network, loss=loss).fit(X, T)
+    message = "loss must be SigmoidCrossEntropy or BinaryCrossEntropy for labels that each apply"
+    with pytest.raises(ValueError, match=message):
+        NetworkClassifier(network, loss="cross_entropy").fit(X, np.c_[T == 0, T > 0].astype(int))
     with pytest.raises(NotFittedError):
         NetworkRegressor(network).predict(X)
 

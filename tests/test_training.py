@@ -390,3 +390,20 @@ def test_a_callback_that_need_not_see_the_next_epochs(backend, data, batch_size,
     trainer.fit(x[:50], t[:50], 8, batch_size, callbacks=[callback])
     assert callback.seen[-1] == 8
     assert 1 <= max(np.diff(callback.seen)) <= most
+
+
+@pytest.mark.parametrize(
+    ("ahead", "error", "message"),
+    [
+        (np.nan, ValueError, "not NaN: math.inf stands for any number"),
+        (None, TypeError, "not None"),
+    ],
+)
+def test_a_callback_that_says_no_number_of_epochs(data, ahead, error, message):
+    class Lost(nnkit.Callback):
+        def epochs_ahead(self, trainer):
+            return ahead
+
+    wanted = f"^Lost: epochs_ahead must return a number of epochs, {message}$"
+    with pytest.raises(error, match=wanted):
+        nnkit.Trainer(network("numpy")).fit(*data, 2, callbacks=[Lost()])

@@ -18,31 +18,44 @@ class Classifying(ClassifierMixin, Estimator):
     """Classes, or several labels a row that each apply or not, as columns of 0 and 1."""
 
     classes_: np.ndarray[Any, Any]
+    warm_start: bool
     _multilabel: bool
+
+    def _settle_classes(self, y: Any, first: bool, once: bool) -> None:
+        """Take the classes of a `first` fit, or know them later; `once` is `partial_fit`."""
+        if first and not once:
+            self._take_classes(y)
+        else:
+            self._know_classes(y, all_of_them=self.warm_start and not once)
 
     def _take_classes(self, y: Any) -> None:
         """Have the classes of these targets, sorted; of labels, the numbers of their columns."""
         check_classification_targets(y)
-        kind = type_of_target(y)
+        self._multilabel = self._are_labels(y)
+        self.classes_ = unique_labels(y)
+
+    def _are_labels(self, y: Any) -> bool:
+        """Whether these are columns of 0 and 1, not classes; ValueError where they are neither."""
+        kind = type_of_target(y)  # which takes a good part of the time of a `partial_fit`
         if kind == "multiclass-multioutput":
             raise ValueError(
                 f"{type(self).__name__} takes one column of classes, or columns of 0 and 1, but y "
                 f"has {np.shape(y)[1]} columns of classes: fit one for each column, with "
                 "sklearn.multioutput.MultiOutputClassifier"
             )
-        self._multilabel = kind == "multilabel-indicator"
-        self.classes_ = unique_labels(y)
+        if kind not in ("binary", "multiclass", "multilabel-indicator"):
+            check_classification_targets(y)
+        return bool(kind == "multilabel-indicator")
 
     def _know_classes(self, y: Any, all_of_them: bool) -> None:
         """Raise ValueError for classes that were not there in the first fit, or do not come now."""
-        check_classification_targets(y)
-        given = unique_labels(y)
+        multilabel = self._are_labels(y)
+        given = np.arange(y.shape[1]) if multilabel else np.unique(y)
         if all_of_them and set(given) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
                 f"call to fit. Previously got {self.classes_}, `y` has {given}"
             )
-        multilabel = type_of_target(y) == "multilabel-indicator"
         if multilabel != self._multilabel or not set(given) <= set(self.classes_):
             raise ValueError(
                 f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' "
@@ -52,7 +65,8 @@ class Classifying(ClassifierMixin, Estimator):
     def _first_classes(self, y: Any, classes: Any) -> None:
         """Take the `classes` of the first call of `partial_fit`; later they must be the same."""
         if hasattr(self, "classes_"):
-            if classes is not None and not np.array_equal(self.classes_, unique_labels(classes)):
+            known = classes is None or np.array_equal(self.classes_, classes)
+            if not (known or np.array_equal(self.classes_, unique_labels(classes))):
                 raise ValueError(
                     f"`classes={classes!r}` is not the same as on last call to partial_fit, was: "
                     f"{self.classes_!r}"
@@ -91,9 +105,10 @@ class Classifying(ClassifierMixin, Estimator):
     _loss: Loss
 
     def _score_of(self, y: np.ndarray[Any, Any], t: np.ndarray[Any, Any], weights: Any) -> float:
-        """Accuracy of outputs; all labels of a row must be right. NaN where outputs are."""
-        if not np.isfinite(y).all():
-            return float("nan")
+        """Accuracy of outputs; all labels of a row must be right.
+
+        Outputs that are NaN are an answer too, as in scikit-learn: `fit` finds the weights.
+        """
         right = self._loss.answers(y).reshape(t.shape) == t
         return float(np.average(right.reshape(len(t), -1).all(axis=1), weights=weights))
 

@@ -55,6 +55,19 @@ class Convergence(Callback):
         self.best: np.ndarray[Any, Any] | None = None
         """The parameters of the best score, flat."""
         self._known = 0
+        self._begin_figures()
+
+    def _begin_figures(self) -> None:
+        """Have the figures that this way of stopping goes by, unless a fit has left them."""
+        estimator, stopping = self.estimator, self.aside is not None
+        if not hasattr(estimator, "loss_curve_"):
+            estimator.loss_curve_ = []
+        judged = getattr(estimator, "best_validation_score_" if stopping else "best_loss_", None)
+        if judged is None:
+            estimator.best_loss_ = None if stopping else np.inf
+            estimator.validation_scores_ = [] if stopping else None
+            estimator.best_validation_score_ = -np.inf if stopping else None
+            estimator._no_improvement_count = 0
 
     def on_fit_begin(self, trainer: Trainer) -> None:
         """Have the run follow scikit-learn's order."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from nnkit.showing.warning import DivergenceWarning, warn
 from nnkit.sklearn.convergence import Convergence
 from nnkit.sklearn.objective import objective
 from nnkit.sklearn.setting_aside import Examples, set_aside
@@ -24,9 +24,6 @@ MOST_ROWS = 200
 WORTH_CAPTURING = 20
 """Steps of a single epoch in which capturing one costs less than it saves."""
 
-FIT = 4
-"""How far above `make_epochs` the line is that called `fit`: warnings are of it."""
-
 
 def make_epochs(
     estimator: Perceptron, examples: Examples, random: np.random.RandomState, once: bool
@@ -39,6 +36,7 @@ def make_epochs(
     if estimator.early_stopping:
         examples, aside = set_aside(estimator, examples, random)
     minimised = objective(estimator, examples)
+    minimised.punish(estimator.model_)
     trainer = estimator._trainer
     if trainer is None or not once:
         trainer = Trainer(estimator.model_, minimised, solver(estimator))
@@ -64,17 +62,28 @@ def make_epochs(
             on_nan="ignore",
         )
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=FIT)
+        warn("Training interrupted by user.", UserWarning)
     if convergence.best is not None:
-        flat, backend = estimator.model_.flat, estimator.model_.backend
-        flat.values[...] = backend.asarray(convergence.best)
+        _put_back(estimator, convergence.best)
     if estimator.n_iter_ == estimator.max_iter and not (convergence.stopped or once):
-        warnings.warn(
+        warn(
             f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
             "optimization hasn't converged yet: raise max_iter or tol, or scale the data",
             ConvergenceWarning,
-            stacklevel=FIT,
         )
+
+
+def _put_back(estimator: Perceptron, best: np.ndarray[Any, Any]) -> None:
+    """Go back to the parameters of the best score; warn if training has diverged behind it."""
+    flat, backend = estimator.model_.flat, estimator.model_.backend
+    if not np.isfinite(backend.to_numpy(flat.values)).all() and np.isfinite(best).all():
+        warn(
+            "training has diverged, and the weights are those of the best validation score "
+            f"before, {estimator.best_validation_score_:.4g}: scale the data, with "
+            "StandardScaler() for instance, or lower learning_rate_init",
+            DivergenceWarning,
+        )
+    flat.values[...] = backend.asarray(best)
 
 
 def _batch_size(estimator: Perceptron, n: int) -> int:
@@ -82,8 +91,5 @@ def _batch_size(estimator: Perceptron, n: int) -> int:
     if size == "auto":
         return min(MOST_ROWS, n)
     if size > n:
-        warnings.warn(
-            f"batch_size {size} is more than the {n} rows: one batch has them all",
-            stacklevel=FIT + 1,
-        )
+        warn(f"batch_size {size} is more than the {n} rows: one batch has them all", UserWarning)
     return int(min(size, n))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -54,9 +55,11 @@ class Estimator(BaseEstimator):
             raise
 
     def _weights(self, weights: Any, n: int) -> np.ndarray[Any, Any] | None:
-        """Weights of the examples, (n,), if there are any."""
+        """Weights of the examples, (n,), if there are any; a number stands for all."""
         if weights is None:
             return None
+        if isinstance(weights, Real):
+            weights = np.full(n, weights, np.float64)
         name = "sample_weight"
         weights = check_array(weights, ensure_2d=False, dtype=np.float64, input_name=name)
         if weights.shape != (n,):

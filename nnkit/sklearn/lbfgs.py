@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+from copy import deepcopy
 from math import inf
 from typing import Any
 
@@ -13,18 +13,20 @@ from sklearn.exceptions import ConvergenceWarning
 from nnkit.backends import Array
 from nnkit.layers import Sequential
 from nnkit.layers.workspace import Workspace
+from nnkit.showing.warning import warn
 from nnkit.sklearn.estimator import dense
 from nnkit.sklearn.objective import Objective
 
 
 class Surface:
-    """The objective of all rows as a function of the parameters, with its gradient."""
+    """The objective of all rows as a function of a model's parameters, with its gradient."""
 
     def __init__(
         self, model: Sequential, objective: Objective, x: Any, t: Any, weights: Any
     ) -> None:
-        backend = model.backend
+        backend, model = model.backend, deepcopy(model)  # whose layers keep x and what they make
         self.model, self.objective, self.backend = model, objective, backend
+        objective.punish(model)
         self.x = backend.asarray(np.ascontiguousarray(dense(x, inf), model.dtype))
         self.workspace, self.flat = Workspace(), model.flat
         self.log, self.counters = backend.zeros((1, 2), np.float64), backend.zeros(3, np.int64)
@@ -52,8 +54,8 @@ class Surface:
 
 
 def minimise(estimator: Any, surface: Surface) -> None:
-    """Leave the model of a surface at its minimum; warn where that was not reached."""
-    flat, backend = surface.flat, surface.backend
+    """Leave an estimator's model at the minimum of its surface; warn where that was not reached."""
+    flat, backend = estimator.model_.flat, surface.backend
     estimator.n_iter_ = 0
 
     def tell(intermediate_result: OptimizeResult) -> None:
@@ -76,10 +78,9 @@ def minimise(estimator: Any, surface: Surface) -> None:
     flat.values[...] = backend.asarray(result.x, surface.model.dtype)
     estimator.n_iter_, estimator.loss_ = min(result.nit, estimator.max_iter), float(result.fun)
     if result.status != 0:
-        warnings.warn(
+        warn(
             f"lbfgs failed to converge after {estimator.n_iter_} iteration(s) (status="
             f"{result.status}):\n{result.message}\n\nIncrease max_iter (now {estimator.max_iter}) "
             f"or max_fun (now {estimator.max_fun}), or scale the data, as with StandardScaler().",
             ConvergenceWarning,
-            stacklevel=4,
         )

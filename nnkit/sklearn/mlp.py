@@ -20,8 +20,9 @@ class MLPClassifier(Classifying, Perceptron):
     """scikit-learn's `MLPClassifier`, trained by nnkit.
 
     All parameters and attributes of `sklearn.neural_network.MLPClassifier` mean what they mean
-    there, and the same `random_state` gives the same network but for
-    rounding. More parameters than there:
+    there, and the same `random_state` gives the same network but for rounding, except with
+    `sample_weight` in several batches: scikit-learn divides by the sum of each batch's weights, and
+    here all weights are scaled to a mean of 1. More parameters than there:
 
     Parameters
     ----------
@@ -40,10 +41,7 @@ class MLPClassifier(Classifying, Perceptron):
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Rows, and class numbers or labels; two classes are one output, which is the second."""
         X, y = self._checked(X, y, first)
-        if first and not once:
-            self._take_classes(y)
-        else:
-            self._know_classes(y, all_of_them=self.warm_start and not once)
+        self._settle_classes(y, first, once)
         classes = len(self.classes_)
         several = classes > 2 and not self._multilabel
         self.n_outputs_ = classes if several or self._multilabel else 1
@@ -65,8 +63,8 @@ class MLPRegressor(Regressing, Perceptron):
     """scikit-learn's `MLPRegressor`, trained by nnkit.
 
     All parameters and attributes of `sklearn.neural_network.MLPRegressor` mean what they mean
-    there. For the parameters `activation`, `backend`, `dtype`, `dropout` and `callbacks` see
-    `MLPClassifier`.
+    there. For `sample_weight`, and the parameters `activation`, `backend`, `dtype`, `dropout` and
+    `callbacks`, see `MLPClassifier`.
     """
 
     def __init__(

@@ -10,13 +10,17 @@ from sklearn.utils.class_weight import compute_sample_weight
 from nnkit import losses
 from nnkit.augment import Augmentation
 from nnkit.backends import Backend
-from nnkit.losses import Loss
+from nnkit.losses import LOSS_CLASSES, Loss
 from nnkit.optimizers import Optimizer
 from nnkit.schedules import Schedule
 from nnkit.sklearn.classifying import Classifying
 from nnkit.sklearn.network import Build, Network
 from nnkit.sklearn.regressing import Regressing
 from nnkit.training import Callback
+
+OF_CLASSES = "SoftmaxCrossEntropy", "CategoricalCrossEntropy"
+OF_LABELS = "SigmoidCrossEntropy", "BinaryCrossEntropy"
+"""The losses that make probabilities of outputs, the usual ones first."""
 
 
 class NetworkClassifier(Classifying, Network):
@@ -30,7 +34,9 @@ class NetworkClassifier(Classifying, Network):
         which makes them of rows. Seeds that the function does not set come from `random_state`, and
         the backend from `backend`.
     loss
-        A loss or its name; None: SoftmaxCrossEntropy of classes, SigmoidCrossEntropy of labels.
+        A loss or its name. None: SoftmaxCrossEntropy of classes, SigmoidCrossEntropy of labels;
+        of nnkit's only CategoricalCrossEntropy and BinaryCrossEntropy can be taken instead, which
+        are of probabilities, too.
     optimizer
         An optimizer, which is copied, or its name; None: Adam().
     epochs, batch_size
@@ -93,18 +99,22 @@ class NetworkClassifier(Classifying, Network):
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Rows, and class numbers or labels."""
         X, y = self._checked(X, y, first)
-        if first and not once:
-            self._take_classes(y)
-        else:
-            self._know_classes(y, all_of_them=self.warm_start and not once)
+        self._settle_classes(y, first, once)
         self.n_outputs_ = len(self.classes_)
         if self.n_outputs_ < 2 and not self._multilabel:
             raise ValueError(
                 f"NetworkClassifier needs two classes at least, but y has one class only: "
                 f"{self.classes_.tolist()[0]!r}"
             )
-        usual = "sigmoid_cross_entropy" if self._multilabel else "softmax_cross_entropy"
-        self._loss = losses.get(self.loss or usual)
+        fitting = OF_LABELS if self._multilabel else OF_CLASSES
+        self._loss = losses.get(self.loss or fitting[0])
+        name = type(self._loss).__name__
+        if name in LOSS_CLASSES and name not in fitting:  # one's own says itself what it takes
+            what = "labels that each apply or not" if self._multilabel else "classes"
+            raise ValueError(
+                f"NetworkClassifier: loss must be {' or '.join(fitting)} for {what}, not {name}, "
+                "which gives no probability of each"
+            )
         return X, self._numbers(y)
 
     def _weighted(self, weights: Any, y: Any) -> Any:

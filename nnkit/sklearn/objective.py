@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -48,18 +49,16 @@ class Objective(Loss):
         """The weights."""
         self._rows = 1
         self._means: dict[tuple[int, ...], Array] = {}
-        self.squares: Array = None
-        """float64 (steps, 2) on the device; its first column is 1 + the sum of squares."""
+        self.squares: list[Array] = []
+        """For each of the weights, float64 (steps, 2): half its sum of squares, and 0."""
 
     def punish(self, model: Sequential) -> None:
         """Take the weights of this model, its matrices, from now on."""
         backend = model.backend
         self.punished = [p for p in model.parameters() if len(p.shape) == 2]
-        self._means, self.squares = {}, None
-        self._sum, self._slope, self._minus_one = (
-            backend.zeros((1, 1), np.float64) for _ in range(3)
-        )
-        self._minus_one[...] = -1
+        self._means, self.squares = {}, []
+        shape = 1, max(prod(p.shape) for p in self.punished)
+        self._zeros, self._slopes = (backend.zeros(shape, model.dtype) for _ in range(2))
 
     @property
     def strength(self) -> float:
@@ -98,20 +97,21 @@ class Objective(Loss):
             self._log_squares(backend, log.shape, counters)
 
     def _log_squares(self, backend: Backend, shape: tuple[int, ...], counters: Array) -> None:
-        """Log the sum s of squares, as the hinge loss of s against -1, which is 1 + s."""
-        if self.squares is None or self.squares.shape != shape:
-            self.squares = backend.zeros(shape, np.float64)
-        for i, weight in enumerate(self.punished):
-            backend.sum_of_squares(weight.value.reshape(-1), self._sum.reshape(-1), i == 0)
-        one = self._sum, self._minus_one, self._slope
-        backend.elementwise_loss("hinge", *one, self.squares, counters)
+        """Log half the sums of squares: the error of the weights, as one row, against 0."""
+        if not self.squares or self.squares[0].shape != shape:
+            self.squares = [backend.zeros(shape, np.float64) for _ in self.punished]
+        for weight, log in zip(self.punished, self.squares, strict=True):
+            row = weight.value.reshape(1, -1)
+            zeros, slopes = (array[:, : row.size] for array in (self._zeros, self._slopes))
+            backend.elementwise_loss("half_squared_error", row, zeros, slopes, log, counters)
 
     def penalties(self, backend: Backend, steps: int) -> np.ndarray[Any, Any]:
         """The penalty over `alpha`, before its division by rows, in each of the first steps."""
         if not self.alpha:
             return np.zeros(steps)
-        logged: np.ndarray[Any, Any] = backend.to_numpy(self.squares)[:steps, 0]
-        return (logged - 1) / 2
+        logged = (backend.to_numpy(log)[:steps, 0] for log in self.squares)
+        total: np.ndarray[Any, Any] = sum(logged, np.zeros(steps))
+        return total
 
     def probabilities(self, backend: Backend, y: Array) -> Array:
         """Those of the loss."""
@@ -122,7 +122,7 @@ class Objective(Loss):
         return self.loss.answers_per_row(outputs)
 
     def __getstate__(self) -> dict[str, Any]:
-        passing = ("_means", "squares", "_sum", "_slope", "_minus_one")
+        passing = ("_means", "squares", "_zeros", "_slopes")
         return {name: value for name, value in vars(self).items() if name not in passing}
 
 
@@ -134,7 +134,6 @@ def objective(estimator: Any, examples: Examples) -> Objective:
     weights = examples.weights
     mean = 1.0 if weights is None else float(weights.mean())
     made = Objective(estimator._loss, estimator.n_outputs_, estimator.alpha / mean)
-    made.punish(estimator.model_)
     if isinstance(estimator._loss, PoissonLoss):
         made.offset = _deviance_offset(examples.t, weights)
     return made

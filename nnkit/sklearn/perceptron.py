@@ -18,6 +18,9 @@ from nnkit.sklearn.weights import Weighted
 from nnkit.training import Trainer
 from nnkit.training.compiling import compilation_shown
 
+FIGURES = "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"
+"""Attributes that only solvers which make epochs have; see `Convergence`."""
+
 
 def is_stochastic(estimator: Perceptron) -> bool:
     """Whether the solver goes by batches; AttributeError says that `partial_fit` needs one."""
@@ -34,7 +37,9 @@ class Perceptron(Weighted, Parameters):
 
     The same `random_state` gives the same initial weights and orders of examples there and here, so
     that both train the same network, but for rounding. (Adam's epsilon stands outside of the root's
-    correction here, as in the paper, which weights notice whose gradients are about as small.)
+    correction here, as in the paper, which weights notice whose gradients are about as small. With
+    weights of rows and several batches scikit-learn divides by the sum of each batch's weights,
+    where a trainer makes the mean of all of them 1.)
     """
 
     n_iter_: int
@@ -56,8 +61,10 @@ class Perceptron(Weighted, Parameters):
         """Fit to rows X (n, features) and targets y, (n,) or (n, outputs).
 
         X may be an array, a data frame or a sparse matrix; `sample_weight` (n,) are weights of its
-        rows. Raises ValueError or TypeError for data and parameters that cannot be, and ValueError
-        where the model diverges. Warns (`ConvergenceWarning`) where `max_iter` ends it.
+        rows, or one number. Raises ValueError or TypeError for data and parameters that cannot be,
+        and ValueError where the model diverges. Warns (`ConvergenceWarning`) where `max_iter` ends
+        it, and (`nnkit.DivergenceWarning`) where the best weights of early stopping are kept though
+        the model diverged.
         """
         return self._fit(X, y, sample_weight, once=False)
 
@@ -101,12 +108,9 @@ class Perceptron(Weighted, Parameters):
         self.n_iter_ = self.t_ = self._no_improvement_count = 0
         self.n_layers_ = len(units)
         self._trainer = None
-        if self.solver != "lbfgs":
-            stopping = self.early_stopping
-            self.loss_curve_ = []
-            self.best_loss_ = None if stopping else np.inf
-            self.validation_scores_ = [] if stopping else None
-            self.best_validation_score_ = -np.inf if stopping else None
+        for name in FIGURES:  # of another solver's epochs
+            if hasattr(self, name):
+                delattr(self, name)
 
     def _prepared(self, X: Any, y: Any, first: bool, once: bool) -> tuple[Any, Any]:
         """Check data, and settle `n_outputs_`, `out_activation_` and `_loss`."""

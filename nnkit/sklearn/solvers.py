@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnkit.backends import Array
+from nnkit.backends.contract import Update
 from nnkit.given.options import number
 from nnkit.optimizers import SGD, Adam, Optimizer
 from nnkit.parameters import Run
@@ -20,14 +21,17 @@ class Penalised(Optimizer):
     def update(self, runs: Sequence[Run], gradients: Array = None) -> None:
         """Carry out the update, with a decay that suits the rows of the last batch.
 
-        The parameters of a perceptron are all trained and lie in one run.
+        The parameters of a perceptron are all trained and lie in one run, from which the matrices
+        are taken one by one. There is no other penalty, and no limit of the gradient.
         """
-        kept = self.weight_decay
+        assert self._backend is not None
         for parameter in self._parameters:
             run = _run_of(parameter, runs[0].start)
-            self.weight_decay = self.objective.strength if len(parameter.shape) == 2 else 0.0
-            super().update([run], gradients)
-        self.weight_decay = kept  # which is a setting that a captured step depends on
+            g = run.grads if gradients is None else run.of(gradients)
+            state = {name: run.of(array) for name, array in self.slot_arrays.items()}
+            decay = self.objective.strength if len(parameter.shape) == 2 else 0.0
+            update = Update(self._rates, self.counters, decay, master=state.get("master"))
+            self.apply(self._backend, run.values, g, state, update)
 
 
 def _run_of(parameter: Any, first: int) -> Run:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from math import isnan
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nnkit.given.options import shown
 from nnkit.training.callbacks import Callback
 from nnkit.training.data import Data
 from nnkit.training.divergence import OnNan, Watch
@@ -62,7 +65,7 @@ class Loop:
     def _epochs_ahead(self) -> int:
         """How many epochs may be made in one go."""
         left = self.progress.epochs - self.progress.epoch
-        wanted = (callback.epochs_ahead(self.trainer) for callback in self.callbacks)
+        wanted = (_epochs_ahead(callback, self.trainer) for callback in self.callbacks)
         return int(max(1, min(left, self._most_epochs, *wanted)))
 
     def look_at_weights(self) -> None:
@@ -192,6 +195,17 @@ class StretchLength:
         self.steps = max(1, int(min(2 * self.steps, fitting)))
         self.made = min(self.steps, left)  # fewer than would fit, at the end of an epoch
         return self.made
+
+
+def _epochs_ahead(callback: Callback, trainer: Trainer) -> float:
+    """How many epochs a callback lets be made; TypeError or ValueError where it says no number."""
+    ahead = callback.epochs_ahead(trainer)
+    name = f"{type(callback).__name__}: epochs_ahead must return a number of epochs"
+    if not isinstance(ahead, Real):
+        raise TypeError(f"{name}, not {shown(ahead)}")
+    if isnan(ahead):
+        raise ValueError(f"{name}, not NaN: math.inf stands for any number")
+    return ahead
 
 
 def overrides(callback: Callback, hook: str) -> bool:

@@ -79,8 +79,8 @@ def load(
         )
     model = build_model(path, tensors, config, backend, custom_layers)
     with checkpoint.damaged(path, "its training configuration is damaged"):
-        loss = _made(config["loss"], LOSS_CLASSES, "its loss")
-        optimizer = _made(config["optimizer"], OPTIMIZERS, "its optimizer")
+        loss = _made(path, config["loss"], LOSS_CLASSES, "its loss")
+        optimizer = _made(path, config["optimizer"], OPTIMIZERS, "its optimizer")
         trainer = make_trainer(model, loss, optimizer)
         _restore_run(trainer, tensors, config)
     with checkpoint.another_network(path):
@@ -88,10 +88,15 @@ def load(
     return trainer
 
 
-def _made(config: Any, classes: Mapping[str, Any], place: str) -> Any:
-    """Make a loss or an optimizer of what a file says."""
+def _made(path: str | PathLike[str], config: Any, classes: Mapping[str, Any], place: str) -> Any:
+    """Make a loss or an optimizer of what a file says; CheckpointError where it is a user's."""
     if not (isinstance(config, dict) and "class" in config):
         raise ValueError(f"{place} cannot be {config!r}")
+    if type(config["class"]) is str and config["class"] not in classes:
+        raise checkpoint.CheckpointError(
+            f"{path}: {place} is of the unknown class {config['class']!r}, which is not nnkit's: "
+            "only the model can be read, with nnkit.load"
+        )
     made = from_config(config, classes)
     check_made(made, config, place)
     return made

@@ -453,7 +453,7 @@ class Trainer:
         """Read a trainer with its model, optimizer and position, onto any backend.
 
         `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file holds a
-        model only.
+        model only, or names a loss or an optimizer that is not nnkit's.
         """
         return saving.load(Trainer, path, backend, custom_layers)
 
