@@ -468,13 +468,16 @@ def test_constants_that_grow(nodes, message, tmp_path):
         nnkit.onnx.load(tmp_path / "m.onnx")
 
 
-def nested(depth):
+def nested(depth, operator="Add", **attributes):
     """Ways that part inside others, and meet again, the inner ones first."""
     names = ["x", *(f"a{i}" for i in range(depth))]
     nodes = [node("Relu", a, out=b) for a, b in pairwise(names)]
     y = names[-1]
     for i, x in enumerate(reversed(names[:-1])):
-        nodes += [node("Tanh", y, out=f"b{i}"), node("Add", f"b{i}", x, out=f"c{i}")]
+        nodes += [
+            node("Tanh", y, out=f"b{i}"),
+            node(operator, f"b{i}", x, out=f"c{i}", **attributes),
+        ]
         y = f"c{i}"
     nodes[-1].output[0] = "y"
     return nodes
@@ -482,6 +485,7 @@ def nested(depth):
 
 def test_ways_inside_others_are_as_deep_as_can_be_saved(same, tmp_path):
     same(nested(30), (4,))
+    same(nested(30, "Concat", axis=1), (4,))
     nnkit.onnx.load(tmp_path / "m.onnx").save(tmp_path / "m.safetensors")
     onnx.save(proto(nested(1200), (4,)), tmp_path / "m.onnx")
     with pytest.raises(nnkit.CheckpointError, match="ways that part inside others, more than 30 d"):
