@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -35,7 +37,7 @@ def chain(*nodes, end="y"):
     return made
 
 
-def proto(nodes, size, /, kind=TensorProto.FLOAT, batch="b", **constants):
+def proto(nodes, size, /, kind=TensorProto.FLOAT, batch="b", opset=17, **constants):
     return helper.make_model(
         helper.make_graph(
             nodes,
@@ -44,7 +46,7 @@ def proto(nodes, size, /, kind=TensorProto.FLOAT, batch="b", **constants):
             [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
             [numpy_helper.from_array(np.asarray(a), name) for name, a in constants.items()],
         ),
-        opset_imports=[helper.make_opsetid("", 17)],
+        opset_imports=[helper.make_opsetid("", opset)],
         ir_version=8,
     )
 
@@ -154,6 +156,39 @@ def test_what_inputs_are_multiplied_by(same, tmp_path):
     constants = {"s": np.float32(255), "a": weights(4, 2)}
     assert same(nodes, (4,), kind=TensorProto.UINT8, **constants) == "Linear"
     assert nnkit.onnx.load(tmp_path / "m.onnx").inputs.scale == pytest.approx(1 / 255)
+    assert same([node("Mul", "s", "x", out="a"), node("Relu", "a")], (4,), s=weights(1)) == "ReLU"
+
+
+def test_bytes_that_a_graph_takes_as_they_are(same, tmp_path):
+    """nnkit does not scale them to 0..1 as it would those of images."""
+    nodes = chain(("Cast", {"to": TensorProto.FLOAT}), ("Gemm", "a"))
+    assert same(nodes, (16,), kind=TensorProto.UINT8, a=weights(16, 2)) == "Linear"
+    model, x = nnkit.onnx.load(tmp_path / "m.onnx", "numpy"), np.full((2, 16), 200, np.uint8)
+    np.testing.assert_array_equal(nnkit.Trainer(model, "mse").predict(x), model(x.astype("f")))
+
+
+def test_a_bias_of_one_number(same):
+    bias = {"m": weights(4, 3), "w": weights(2, 3, 3, 3), "s": np.float32(2), "t": weights(1)}
+    assert same(chain(("MatMul", "m"), ("Add", "s")), (4,), **bias) == "Linear"
+    nodes = chain(("Conv", "w"), ("Add", "s"), ("Add", "t"), ("GlobalAveragePool",), ("Flatten",))
+    assert same(nodes, (3, 5, 5), **bias) == "Conv2d GlobalAvgPool2d"
+
+
+def test_casts_that_change_nothing(same):
+    floats = [("Cast", {"to": TensorProto.DOUBLE}), ("Cast", {"to": TensorProto.FLOAT})]
+    step = [("Greater", "zero"), ("Cast", {"to": TensorProto.BOOL}), floats[1]]
+    assert same(chain(*floats, *step), (4,), zero=np.float32(0)) == "Step"
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+def test_softmax_of_old_opsets(operator, same):
+    assert same(chain(("Tanh",), (operator,)), (4,), opset=11) == f"Tanh {operator}"
+    nodes = [
+        node("Transpose", "x", out="a", perm=[0, 2, 3, 1]),
+        node(operator, "a", out="b", axis=3),
+        node("Flatten", "b"),
+    ]
+    assert same(nodes, (2, 3, 4), opset=11) == f"{operator} Flatten"
 
 
 # ------------------------------------------------------------------ images
@@ -212,6 +247,34 @@ def test_images_with_their_channels_first(same, how):
     )
 
 
+ALIKE = [(7, 3, 2), (8, 2, 2), (7, 5, 3), (9, 1, 2), (7, 3, 1)]
+"""Sizes of images, of windows and of strides for which both sides are padded alike."""
+
+
+@pytest.mark.parametrize("auto", ["SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize(("size", "kernel", "stride"), [*ALIKE, (6, 2, 3)])
+def test_convolutions_padded_by_a_rule(size, kernel, stride, auto, same):
+    nodes = chain(
+        ("Conv", "w", {"strides": [stride] * 2, "auto_pad": auto}),
+        ("MaxPool", {"kernel_shape": [3, 3], "auto_pad": auto}),
+        ("AveragePool", {"kernel_shape": [3, 3], "auto_pad": auto, "count_include_pad": 1}),
+        ("GlobalAveragePool",),
+        ("Flatten",),
+    )
+    layers = same(nodes, (3, size, size), w=weights(2, 3, kernel, kernel))
+    assert layers == "Conv2d MaxPool2d AvgPool2d GlobalAvgPool2d"
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride"), ALIKE)
+@pytest.mark.parametrize("operator", ["MaxPool", "AveragePool"])
+def test_pooling_padded_by_a_rule(operator, size, kernel, stride, same):
+    """The upper rule: what the reference evaluator makes of the lower one is not what ONNX says."""
+    window = {"kernel_shape": [kernel] * 2, "strides": [stride] * 2, "auto_pad": "SAME_UPPER"}
+    window |= {"count_include_pad": 1} if operator == "AveragePool" else {}
+    nodes = chain((operator, window), ("GlobalAveragePool",), ("Flatten",))
+    assert same(nodes, (3, size, size)).endswith("Pool2d GlobalAvgPool2d")
+
+
 def test_a_graph_made_for_some_number_of_examples_takes_any(same):
     nodes = chain(("Reshape", "shape"), ("Gemm", "a"))
     assert same(nodes, (2, 3), batch=3, shape=np.array([3, 6]), a=weights(6, 2)) == "Flatten Linear"
@@ -266,6 +329,7 @@ def test_sizes_that_are_free(tmp_path):
 # ------------------------------------------------------------------ what nnkit cannot express
 
 IMAGES = (3, 6, 6)
+UPPER = {"auto_pad": "SAME_UPPER", "strides": [2, 2]}
 REFUSED = [
     (chain(("Sin",)), (4,), "node 'the Sin' (Sin): nnkit has no layer that does this"),
     (chain(("Clip", "s", "s")), (4,), "node 'the Clip' (Clip): nnkit has no layer that does this"),
@@ -287,7 +351,33 @@ REFUSED = [
     (chain(("AveragePool", {"kernel_shape": [2, 2], "pads": [1] * 4})), IMAGES, "node 'the "
      "AveragePool' (AveragePool): padding is not counted; nnkit's AvgPool2d counts it, as zeros"),
     (chain(("Conv", "w", {"pads": [0, 0, 1, 2]})), IMAGES, "node 'the Conv' (Conv): padding "
-     "(0, 0, 1, 2) (NOTSET): nnkit's is the same on both sides"),
+     "(0, 0, 1, 2) (NOTSET): nnkit's is the same on both sides; export it with such pads"),
+    (chain(("Conv", "w", UPPER)), (3, 7, 7), "node 'the Conv' (Conv): padding (0, 0, 1, 1) "
+     "(SAME_UPPER): nnkit's is the same on both sides; export it with such pads"),
+    (chain(("Conv", "w3", UPPER)), IMAGES, "node 'the Conv' (Conv): padding (0, 0, 1, 1) "
+     "(SAME_UPPER): nnkit's is the same on both sides; export it with such pads"),
+    (chain(("Conv", "w", {"pads": [0, 0, 1, 1], "strides": [2, 2]})), IMAGES, "node 'the Conv' "
+     "(Conv): padding (0, 0, 1, 1) (NOTSET): nnkit's is the same on both sides; export it with "
+     "such pads"),
+    (chain(("MaxPool", {"kernel_shape": [3, 3], **UPPER})), IMAGES, "node 'the MaxPool' (MaxPool): "
+     "padding (0, 0, 1, 1) (SAME_UPPER): nnkit's is the same on both sides; export it with such "
+     "pads"),
+    (chain(("Conv", "w3", UPPER)), (3, "h", "w"), "node 'the Conv' (Conv): with strides its "
+     "padding depends on the size of images, which is free: export it with a fixed size, or with "
+     "pads"),
+    (chain(("Conv", "w", {"auto_pad": "SAME"})), IMAGES, "node 'the Conv' (Conv): nnkit knows no "
+     "auto_pad 'SAME'"),
+    (chain(("Conv", "w9")), IMAGES, "node 'the Conv' (Conv): Conv2d(3, 2, 9, bias=False): a "
+     "window of 9 x 9 is larger than the image, 6 x 6 with its padding"),
+    (chain(("Cast", {"to": TensorProto.INT32})), (4,), "node 'the Cast' (Cast): it makes numbers "
+     "int32, and all of nnkit's are real"),
+    (chain(("Relu",), ("Cast", {"to": TensorProto.BOOL})), (4,), "node 'the Cast' (Cast): it makes "
+     "numbers bool, and all of nnkit's are real"),
+    (chain(("Div", "shape1")), (4,), "node 'the Div' (Div): input 1 holds no real numbers"),
+    ([node("Div", "s", "x")], (4,), "node 'the Div' (Div): it divides by its input; nnkit "
+     "multiplies that, by one number"),
+    ([node("Mul", "x", "s", out="a"), node("Add", "a", "x")], (4,), "node 'the Mul' (Mul): nnkit "
+     "multiplies the input alone, by one number"),
     (chain(("Conv", "m")), IMAGES, "node 'the Conv' (Conv): nnkit has convolutions of images "
      "alone"),
     (chain(("Conv", "w")), (4,), "node 'the Conv' (Conv): it takes images, but is given shape (4,) "
@@ -318,6 +408,9 @@ CONSTANTS = {
     "s": weights(),
     "m": weights(4, 4),
     "w": weights(2, 3, 2, 2),
+    "w3": weights(2, 3, 3, 3),
+    "w9": weights(2, 3, 9, 9),
+    "shape1": np.array([2]),
     "nan": np.full((2, 3, 2, 2), np.nan, np.float32),
     "shape": np.array([7, 5]),
     "half": np.array([1, 1, 0.5, 0.5], np.float32),
@@ -331,6 +424,79 @@ def test_what_is_refused(nodes, shape, message, tmp_path):
     with pytest.raises(nnkit.CheckpointError) as error:
         nnkit.onnx.load(path)
     assert str(error.value) == f"{path}: nnkit cannot read it as a model: {message}"
+
+
+@pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
+def test_softmax_of_old_opsets_that_is_of_whole_images(operator, tmp_path):
+    nodes = chain(("Conv", "w"), (operator,), ("GlobalAveragePool",), ("Flatten",))
+    onnx.save(proto(nodes, IMAGES, opset=11, w=CONSTANTS["w"]), tmp_path / "m.onnx")
+    message = "before opset 13 it is of all axes from 1 on, and nnkit's of the channels of each "
+    with pytest.raises(nnkit.CheckpointError, match=message):
+        nnkit.onnx.load(tmp_path / "m.onnx")
+
+
+def doubled(times):
+    """A constant that is put behind itself, and once more, and so on."""
+    names = ["shape", *(f"k{i}" for i in range(times))]
+    return [node("Concat", a, a, out=b, axis=0) for a, b in pairwise(names)]
+
+
+def picked(times):
+    return [node("Gather", "shape", "many", out=f"k{i}") for i in range(times)]
+
+
+def converted(times):
+    return [node("Cast", "big", out=f"k{i}", to=TensorProto.DOUBLE) for i in range(times)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        (doubled(40), r"node 'the Concat' \(Concat\): it makes a constant of 128 numbers; nnkit "
+         "computes shapes alone$"),
+        (picked(2), r"node 'the Gather' \(Gather\): it makes a constant of 100 numbers; nnkit "
+         "computes shapes alone$"),
+        (converted(9), r"node 'the Cast' \(Cast\): the constants of the graph take far more memory "
+         "than its weights$"),
+    ],
+)  # fmt: skip
+def test_constants_that_grow(nodes, message, tmp_path):
+    constants = {"big": np.ones(1 << 18, "f"), "many": np.zeros(100, int), "a": weights(4, 2)}
+    made = proto([*nodes, node("MatMul", "x", "a")], (4,), shape=np.array([7, 5]), **constants)
+    onnx.save(made, tmp_path / "m.onnx")
+    with pytest.raises(nnkit.CheckpointError, match=message):
+        nnkit.onnx.load(tmp_path / "m.onnx")
+
+
+def nested(depth, operator="Add", **attributes):
+    """Ways that part inside others, and meet again, the inner ones first."""
+    names = ["x", *(f"a{i}" for i in range(depth))]
+    nodes = [node("Relu", a, out=b) for a, b in pairwise(names)]
+    y = names[-1]
+    for i, x in enumerate(reversed(names[:-1])):
+        nodes += [
+            node("Tanh", y, out=f"b{i}"),
+            node(operator, f"b{i}", x, out=f"c{i}", **attributes),
+        ]
+        y = f"c{i}"
+    nodes[-1].output[0] = "y"
+    return nodes
+
+
+def test_ways_inside_others_are_as_deep_as_can_be_saved(same, tmp_path):
+    same(nested(30), (4,))
+    same(nested(30, "Concat", axis=1), (4,))
+    nnkit.onnx.load(tmp_path / "m.onnx").save(tmp_path / "m.safetensors")
+    onnx.save(proto(nested(1200), (4,)), tmp_path / "m.onnx")
+    with pytest.raises(nnkit.CheckpointError, match="ways that part inside others, more than 30 d"):
+        nnkit.onnx.load(tmp_path / "m.onnx")
+
+
+def test_a_number_that_is_none_does_not_warn(tmp_path):
+    signalling = np.array([0x7F800001] * 8, np.uint32).view(np.float32).reshape(4, 2)
+    onnx.save(proto([node("MatMul", "x", "a")], (4,), a=signalling), tmp_path / "m.onnx")
+    with pytest.raises(nnkit.CheckpointError, match=r"input 1 holds NaN or infinity$"):
+        nnkit.onnx.load(tmp_path / "m.onnx")
 
 
 def huge(made):

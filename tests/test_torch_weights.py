@@ -301,3 +301,41 @@ def test_layers_of_ones_own_and_containers_keep_their_names(tmp_path):
     again.load_weights(tmp_path / "w.safetensors", layout="torch")
     x = np.ones((2, 3))
     np.testing.assert_array_equal(again(x), model(x))
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: nnkit.Residual(nnkit.Linear(3, 3), "relu", shortcut=nnkit.Linear(3, 3)),
+        lambda: nnkit.Residual(nnkit.Residual("relu", nnkit.Linear(3, 3)), shortcut=layers(3, 3)),
+        lambda: nnkit.Concat(nnkit.Linear(3, 3), nnkit.Linear(3, 3)),
+    ],
+)
+def test_layers_beside_each_other_do_not_go_by_numbers(around):
+    """Nothing says which way PyTorch's forward sends x first."""
+    model, again = (nnkit.Sequential(around(), backend="numpy") for _ in "ab")
+    theirs = renamed(state_of(shaken(model)), ["c1", "c2"])
+    with pytest.raises(
+        ValueError, match=r"^which of c1, c2 comes first cannot be said: give names"
+    ):
+        again.load_weights(theirs, layout="torch")
+    again.load_weights(theirs, layout="torch", names=[*theirs])
+    np.testing.assert_array_equal(again(np.ones((2, 3))), model(np.ones((2, 3))))
+
+
+def test_layers_of_one_way_go_by_numbers():
+    """Those of blocks one behind the other, the shortcuts being of another shape."""
+
+    def made():
+        block = nnkit.Linear(3, 3), nnkit.Linear(3, 3)
+        return nnkit.Sequential(
+            nnkit.Residual(*block, shortcut=nnkit.Linear(3, 3, bias=False)),
+            nnkit.Residual(nnkit.Linear(3, 3)),
+            nnkit.Concat(nnkit.Linear(3, 3), "relu"),
+            backend="numpy",
+        )
+
+    model, again = shaken(made()), made()
+    names = ["net.1.fc1", "net.1.fc2", "net.1.around", "net.2.fc1", "net.3.fc1"]
+    again.load_weights(renamed(state_of(model), names), layout="torch")
+    np.testing.assert_array_equal(again(np.ones((2, 3))), model(np.ones((2, 3))))

@@ -112,10 +112,7 @@ class Residual(Layer):
         return cls(*layers, **arguments)
 
     def __repr__(self) -> str:
-        parts = [repr(layer) for layer in self.layers]
-        if self.shortcut is not None:
-            parts.append(f"shortcut={self.shortcut!r}")
-        return _joined("Residual", parts, self)
+        return _joined("Residual", self)
 
 
 class Concat(Layer):
@@ -224,13 +221,17 @@ class Concat(Layer):
         return cls(*arguments.pop("branches"), **arguments)
 
     def __repr__(self) -> str:
-        return _joined("Concat", [*map(repr, self.branches)], self)
+        return _joined("Concat", self)
 
 
-def _joined(name: str, parts: list[str], layer: Layer) -> str:
+def _joined(name: str, layer: Layer) -> str:
     """The repr: in one line, or where something inside has several in as many."""
-    inside = ", ".join(parts)
-    return block(name, layer.children()) if "\n" in inside else f"{name}({inside})"
+    # Once for each: twice on every level would be forever for layers deep inside others.
+    inside = [(label, repr(each)) for label, each in layer.children()]
+    if any("\n" in text for _, text in inside):
+        return block(name, inside)
+    parts = [f"shortcut={text}" if label == "shortcut" else text for label, text in inside]
+    return f"{name}({', '.join(parts)})"
 
 
 def _as_layers(owner: Layer, given: tuple[Layer | str, ...]) -> tuple[Layer, ...]:

@@ -561,4 +561,4 @@ class Sequential(Layer):
             exchange.save(self, path, layout, names)
 
     def __repr__(self) -> str:
-        return block("Sequential", self.children())
+        return block("Sequential", ((name, repr(layer)) for name, layer in self.children()))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.layers.base import Layer
+from nnkit.layers.containers import Concat, Residual
 from nnkit.layers.orders import orders
 from nnkit.layers.own_arrays import Array, Own, arrays_of, join, real
 from nnkit.layers.torch_layout import COUNT, counted, turned, turned_back
@@ -41,7 +42,7 @@ def state(model: Layer, source: Mapping[str, Array], names: Iterable[str] | None
         if own != COUNT:
             given.setdefault(module, {})[own] = real(name, array)
     wanted = {path: _shapes(turned(layer, own, order)) for path, (layer, own) in layers.items()}
-    matched = _matched(wanted, given, names)
+    matched = _matched(model, wanted, given, names)
     if rest := given.keys() - set(matched.values()):
         raise ValueError(f"the model has no layer for its {min(rest)}")
     found: State = {}
@@ -57,7 +58,7 @@ def state(model: Layer, source: Mapping[str, Array], names: Iterable[str] | None
 
 
 def _matched(
-    wanted: dict[str, Shapes], given: dict[str, Own], names: Iterable[str] | None
+    model: Layer, wanted: dict[str, Shapes], given: dict[str, Own], names: Iterable[str] | None
 ) -> dict[str, str]:
     """Which module of the file each layer gets: by name, or in the order among those alike."""
     if names is not None:
@@ -74,7 +75,8 @@ def _matched(
                 f"it has {len(modules)} of {_shown(kind)} where the model has {len(layers)}: "
                 f"{', '.join(layers)}"
             )
-        if len({re.sub(r"\d+", "0", module) for module in modules}) > 1:
+        kinds = {re.sub(r"\d+", "0", module) for module in modules}
+        if len(kinds) > 1 or _beside_each_other(model, layers):
             raise ValueError(
                 f"which of {', '.join(sorted(modules))} comes first cannot be said: give "
                 "names=[...], the names of its tensors in the order of the model's layers"
@@ -82,6 +84,18 @@ def _matched(
         modules.sort(key=lambda module: [int(number) for number in re.findall(r"\d+", module)])
         matched[path] = modules[layers.index(path)]
     return matched
+
+
+def _beside_each_other(model: Layer, paths: list[str]) -> bool:
+    """Whether some of these layers are on different ways of one `Residual` or `Concat`."""
+    for outer, layer in model.walk():
+        start = f"{outer}." if outer else ""
+        inside = [path[len(start) :] for path in paths if path.startswith(start)]
+        names = {path.partition(".")[0] for path in inside}
+        ways = {name == "shortcut" for name in names} if isinstance(layer, Residual) else names
+        if isinstance(layer, Residual | Concat) and len(ways) > 1:
+            return True
+    return False
 
 
 def _modules_in(names: Iterable[str] | None, layers: Mapping[str, Any]) -> list[str]:

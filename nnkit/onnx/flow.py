@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.onnx.folding import FOLDED, GROWTH, LEAST_ROOM, constant, folded
 from nnkit.onnx.graph import TO_FIRST, TO_LAST
-from nnkit.onnx.nodes import FOLDED, Array, Node, constant, constants_of
+from nnkit.onnx.nodes import Node, constants_of
 
 Turns = tuple[tuple[int, ...], ...]
 """Orders of axes, as Transpose has them, one after the other."""
@@ -27,6 +28,8 @@ class Flow:
 
     def __init__(self, graph: Any, start: str, end: str, batch: int) -> None:
         self.constants = constants_of(graph)
+        weights = sum(array.nbytes for array in self.constants.values())
+        self._room = LEAST_ROOM + GROWTH * weights
         self.batch = batch
         """How many examples the graph was made for; 0: any number."""
         self._same: dict[str, str] = {}
@@ -56,12 +59,13 @@ class Flow:
     def _folded(self, node: Node) -> bool:
         """Keep a node, unless it makes a constant, which is kept then."""
         if node.operator == "Constant":
-            self.constants[node.output] = constant(node)
+            self.constants[node.output] = value = constant(node)
+            self._room += GROWTH * value.nbytes
         elif node.operator == "Shape":
             self.constants[node.output] = BATCH
         elif node.operator in FOLDED and not node.data:
-            given: list[Array] = [self.constants[name] for name in node.inputs if name]
-            self.constants[node.output] = FOLDED[node.operator](node, *given)
+            given = [self.constants[name] for name in node.inputs if name]
+            self.constants[node.output], self._room = folded(node, given, self._room)
         else:
             if node.operator == "Transpose":
                 self._turn(node)

@@ -15,11 +15,12 @@ from nnkit.files.paths import expand, open_file
 from nnkit.layers import Identity, Sequential
 from nnkit.layers.inputs import Inputs
 from nnkit.layers.shapes import HEIGHT, WIDTH, Open
-from nnkit.onnx import read_elementwise, read_images, read_rows  # noqa: F401 - they register
+from nnkit.onnx import read_images, read_rows  # noqa: F401 - they register
 from nnkit.onnx.external import bring_in
 from nnkit.onnx.flow import Flow
 from nnkit.onnx.graph import TO_LAST, need_onnx
 from nnkit.onnx.nodes import LEAST_OPSET
+from nnkit.onnx.read_elementwise import FLOATS
 from nnkit.onnx.reading import Reader
 from nnkit.onnx.values import Value, turned
 
@@ -86,7 +87,7 @@ def _model(proto: Any, backend: Backend) -> Sequential:
     start = Value(inputs[0].name, shape)
     if proto.producer_name != "nnkit":
         start = _start(flow, shape, start.name)
-    reader = Reader(flow)
+    reader = Reader(flow, versions["ai.onnx"])
     takers = flow.takers.get(start.name, [])
     if flow.end != start.name and not takers:
         raise ValueError("its output does not depend on its input")
@@ -98,7 +99,7 @@ def _model(proto: Any, backend: Backend) -> Sequential:
         raise ValueError("its output is images with their channels first; nnkit's have them last")
     if end.channels > 1:
         raise ValueError("its output is rows of images whose channels come first: nnkit's are last")
-    return _built(reader, layers or [Identity()], backend, _inputs(proto, reader))
+    return _built(reader, layers or [Identity()], backend, _inputs(proto, inputs[0], reader))
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:
@@ -133,12 +134,17 @@ def _channels_first(flow: Flow) -> bool:
     return False
 
 
-def _inputs(proto: Any, reader: Reader) -> Inputs:
-    """What inputs are multiplied by: as nnkit wrote it down, else as the graph does."""
+def _inputs(proto: Any, tensor: Any, reader: Reader) -> Inputs:
+    """What inputs are multiplied by: as nnkit wrote it down, else as the graph does.
+
+    Another program's graph of bytes or other whole numbers takes them as they are, where nnkit
+    would look at them.
+    """
     for entry in proto.metadata_props:
         if entry.key == "inputs" and proto.producer_name == "nnkit":
             return make(Inputs, json.loads(entry.value))
-    return Inputs(scale=reader.scale)
+    takes_whole = tensor.type.tensor_type.elem_type not in FLOATS
+    return Inputs(scale=1.0 if reader.scale is None and takes_whole else reader.scale)
 
 
 def _built(reader: Reader, layers: list[Any], backend: Backend, inputs: Inputs) -> Sequential:

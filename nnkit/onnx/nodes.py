@@ -1,8 +1,9 @@
-"""The nodes of a graph as they stand in a file: constants, and who takes what."""
+"""The nodes of a graph as they stand in a file, and its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,10 @@ Array = np.ndarray[Any, Any]
 
 LEAST_OPSET = 9
 """Operators were changed in ways that matter before it."""
+
+
+class NodeError(ValueError):
+    """A node that cannot be read; the message names it."""
 
 
 class Node:
@@ -62,7 +67,9 @@ class Node:
         array = self.constant(index)
         if array is None or not is_real(array.dtype):
             raise self.refused(f"input {index} holds no real numbers")
-        if not np.isfinite(array.astype(np.float64)).all():
+        with np.errstate(invalid="ignore"):  # a NaN of some kinds warns when it is converted
+            finite = np.isfinite(array.astype(np.float64)).all()
+        if not finite:
             raise self.refused(f"input {index} holds NaN or infinity")
         return array
 
@@ -78,9 +85,19 @@ class Node:
         if self._attributes:
             raise self.refused(f"nnkit does not know its {min(self._attributes)}")
 
-    def refused(self, why: str) -> ValueError:
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Have a ValueError of the block, as of a layer that cannot be made, name the node."""
+        try:
+            yield
+        except NodeError:
+            raise
+        except ValueError as error:
+            raise self.refused(str(error)) from None
+
+    def refused(self, why: str) -> NodeError:
         """The error for a node that cannot be read."""
-        return ValueError(f"{self.where}: {why}")
+        return NodeError(f"{self.where}: {why}")
 
 
 def constants_of(graph: Any) -> dict[str, Array]:
@@ -93,45 +110,3 @@ def constants_of(graph: Any) -> dict[str, Array]:
     for tensor in graph.initializer:
         found[tensor.name] = numpy_helper.to_array(tensor)
     return found
-
-
-def _gather(node: Node, data: Array, index: Array) -> Array:
-    if data.ndim != 1 or node.take("axis", 0):
-        raise node.refused("nnkit reads it of shapes alone")
-    return np.asarray(data[index])
-
-
-def _cast(node: Node, data: Array) -> Array:
-    from onnx import helper
-
-    return data.astype(helper.tensor_dtype_to_np_dtype(node.take("to")))
-
-
-def _axes(node: Node, rest: tuple[Array, ...]) -> tuple[int, ...]:
-    axes = node.take("axes")
-    return tuple(axes if axes is not None else (int(each) for each in rest[0].reshape(-1)))
-
-
-FOLDED: dict[str, Callable[..., Array]] = {
-    "Identity": lambda node, x: x,
-    "Cast": _cast,
-    "Gather": _gather,
-    "Unsqueeze": lambda node, x, *rest: np.expand_dims(x, _axes(node, rest)),
-    "Squeeze": lambda node, x, *rest: np.squeeze(x, _axes(node, rest)),
-    "Concat": lambda node, *parts: np.concatenate(parts, node.take("axis")),
-    "Transpose": lambda node, x: x.transpose(node.take("perm", range(x.ndim)[::-1])),
-}
-"""What is computed ahead, of constants alone: none makes more of them than there is."""
-
-
-def constant(node: Node) -> Array:
-    """The value of a Constant node."""
-    from onnx import numpy_helper
-
-    for name, dtype in (("value_float", np.float32), ("value_int", np.int64)):
-        if (value := node.take(name)) is not None or (value := node.take(f"{name}s")) is not None:
-            return np.array(value, dtype)
-    value = node.take("value")
-    if value is None or value.data_location:
-        raise node.refused("it has no value that nnkit can read")
-    return np.asarray(numpy_helper.to_array(value))

@@ -38,6 +38,9 @@ PLAIN: dict[str, Callable[[], Layer]] = {
     "Softsign": Softsign,
     "Tanh": Tanh,
 }
+FLOATS = (1, 10, 11, 16)
+"""float32, float16, float64 and bfloat16, by their numbers in `onnx.TensorProto`."""
+
 SAME = 1e-4
 """How near numbers of an attribute, which are float32 or were rounded, must be to the layer's."""
 
@@ -91,8 +94,17 @@ def prelu(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
 
 @reads("Softmax", "LogSoftmax")
 def softmax(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
-    """Softmax along channels or columns."""
-    axis = node.take("axis", -1)
+    """Softmax along channels or columns.
+
+    Before opset 13 it is of all numbers from an axis on, which is the same for the last one.
+    """
+    old = reader.opset < 13
+    axis = node.take("axis", 1 if old else -1)
+    if old and axis % x.rank != x.rank - 1 and not x.pooled:
+        raise node.refused(
+            f"before opset 13 it is of all axes from {axis} on, and nnkit's of the channels of "
+            "each pixel"
+        )
     if axis in (1, -3) and len(x.shape) == 3:
         x = as_images(x, parts, node)
     last = 1 if x.first or x.pooled else len(x.shape)
@@ -109,10 +121,24 @@ def step(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     return add(x, parts, Step())
 
 
-@reads("Identity", "Cast", "Dropout")
+@reads("Cast")
+def real(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
+    """No layer: numbers are real from the beginning, also those of Greater, which are 0 and 1."""
+    from onnx import TensorProto
+
+    node.take("saturate")
+    to = node.take("to")
+    step = bool(parts) and isinstance(parts[-1].layer, Step)
+    if to not in FLOATS and not (step and to == TensorProto.BOOL):
+        name = TensorProto.DataType.Name(to).lower()
+        raise node.refused(f"it makes numbers {name}, and all of nnkit's are real")
+    return x
+
+
+@reads("Identity", "Dropout")
 def nothing(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
-    """No layer: numbers are real from the beginning, and nothing is left out once trained."""
-    for name in ("to", "saturate", "ratio", "seed"):
+    """No layer: nothing is left out once a model is trained."""
+    for name in ("ratio", "seed"):
         node.take(name)
     return x
 
@@ -121,9 +147,12 @@ def nothing(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
 def scaled(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     """What inputs are multiplied by, which is no layer but kept with the model."""
     number = next((value for i in (0, 1) if (value := _number(node, i)) is not None), None)
-    if number is None or parts or reader.scale is not None or node.inputs[0] not in node.data:
+    divides = node.operator == "Div"
+    if number is None or parts or reader.depth or reader.scale is not None:
         raise node.refused("nnkit multiplies the input alone, by one number")
-    reader.scale = number if node.operator == "Mul" else 1 / number
+    if divides and node.inputs[0] not in node.data:
+        raise node.refused("it divides by its input; nnkit multiplies that, by one number")
+    reader.scale = 1 / number if divides else number
     return x
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from nnkit.layers import (
     AvgPool2d,
@@ -13,32 +12,13 @@ from nnkit.layers import (
     MaxPool2d,
     Upsample2d,
 )
-from nnkit.layers.windows import same
 from nnkit.onnx.nodes import Node
+from nnkit.onnx.padding import padding, pair
 from nnkit.onnx.reading import Reader, reads
 from nnkit.onnx.values import Part, Value, add, as_images, as_pixels
 
 KERNEL_TO_LAST = (2, 3, 1, 0)
 """How the axes of (out, in, height, width) become (height, width, in, out)."""
-
-
-def _pair(node: Node, name: str, usual: tuple[int, int] | None = None) -> tuple[int, int]:
-    found = node.take(name, usual)
-    if found is None or len(found) != 2:
-        raise node.refused(f"its {name} must be two numbers, for images, not {found!r}")
-    return (int(found[0]), int(found[1]))
-
-
-def _padding(node: Node, size: tuple[int, int], dilation: tuple[int, int]) -> Any:
-    """What nnkit's layers take: a pair, or "same"."""
-    pads = node.take("pads", (0, 0, 0, 0))
-    auto = node.take("auto_pad", "NOTSET")
-    whole = same(size, dilation)
-    if auto == "SAME_UPPER" or (auto == "NOTSET" and pads == (*whole[0], *whole[1])):
-        return whole[0] if whole[0] == whole[1] else "same"
-    if auto not in ("NOTSET", "VALID") or len(pads) != 4 or pads[:2] != pads[2:]:
-        raise node.refused(f"padding {pads} ({auto}): nnkit's is the same on both sides")
-    return (0, 0) if auto == "VALID" else pads[:2]
 
 
 @reads("Conv")
@@ -48,11 +28,11 @@ def convolution(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Valu
     if W.ndim != 4:
         raise node.refused("nnkit has convolutions of images alone")
     x = as_images(x, parts, node)
-    size = _pair(node, "kernel_shape", W.shape[2:])
-    dilation, stride = _pair(node, "dilations", (1, 1)), _pair(node, "strides", (1, 1))
-    padding, groups = _padding(node, size, dilation), node.take("group", 1)
+    size = pair(node, "kernel_shape", W.shape[2:])
+    dilation, stride = pair(node, "dilations", (1, 1)), pair(node, "strides", (1, 1))
+    groups, around = node.take("group", 1), padding(node, x.shape[:2], size, stride, dilation)
     layer = Conv2d(
-        *(W.shape[1] * groups, W.shape[0], W.shape[2:], stride, padding),
+        *(W.shape[1] * groups, W.shape[0], W.shape[2:], stride, around),
         bias=b is not None,
         init=(kernels := W.transpose(KERNEL_TO_LAST)),
         groups=groups,
@@ -71,8 +51,8 @@ def transposed(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value
         raise node.refused(f"of images, padded alike on both sides, nnkit has it alone, not {pads}")
     x, kernels = as_images(x, parts, node), W.transpose(KERNEL_TO_LAST)
     layer = ConvTranspose2d(
-        *(W.shape[0], W.shape[1], _pair(node, "kernel_shape", W.shape[2:])),
-        *(_pair(node, "strides", (1, 1)), pads[:2], _pair(node, "output_padding", (0, 0))),
+        *(W.shape[0], W.shape[1], pair(node, "kernel_shape", W.shape[2:])),
+        *(pair(node, "strides", (1, 1)), pads[:2], pair(node, "output_padding", (0, 0))),
         bias=b is not None,
         init=kernels,
     )
@@ -83,17 +63,17 @@ def transposed(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value
 def pooling(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     """MaxPool2d or AvgPool2d."""
     node.expect(ceil_mode=0, dilations=(1, 1), storage_order=0)
-    size = _pair(node, "kernel_shape")
-    stride = _pair(node, "strides", (1, 1))
-    padding = _padding(node, size, (1, 1))
-    if padding == "same":
+    size = pair(node, "kernel_shape")
+    stride = pair(node, "strides", (1, 1))
+    x = as_pixels(as_images(x, parts, node), parts)
+    around = padding(node, x.shape[:2], size, stride)
+    if around == "same":
         raise node.refused("its padding is not the same on both sides, as nnkit's is")
     counts = node.take("count_include_pad", 0)
-    if node.operator == "AveragePool" and any(padding) and not counts:
+    if node.operator == "AveragePool" and any(around) and not counts:
         raise node.refused("padding is not counted; nnkit's AvgPool2d counts it, as zeros")
-    x = as_pixels(as_images(x, parts, node), parts)
     cls = MaxPool2d if node.operator == "MaxPool" else AvgPool2d
-    return add(x, parts, cls(size, stride, padding))
+    return add(x, parts, cls(size, stride, around))
 
 
 @reads("GlobalAveragePool", "ReduceMean")

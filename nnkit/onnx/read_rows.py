@@ -59,6 +59,7 @@ def bias(reader: Reader, node: Node, x: Value, parts: list[Part]) -> Value:
     last = parts[-1] if parts else None
     b = node.reals(0 if node.inputs[1] in node.data else 1)
     fits = b.shape[-3:] == (b.size, 1, 1) if x.first else b.shape in ((b.size,), (1, b.size))
+    fits = fits or (b.size == 1 and b.ndim <= x.rank)
     if last is None or not fits or not isinstance(last.layer, Linear | Conv2d | ConvTranspose2d):
         raise node.refused("nnkit adds numbers behind Linear and convolutions alone")
     width = last.arrays["weight"].shape[2 if isinstance(last.layer, ConvTranspose2d) else -1]

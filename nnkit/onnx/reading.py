@@ -12,18 +12,26 @@ from nnkit.onnx.meeting import met
 from nnkit.onnx.nodes import Array, Node
 from nnkit.onnx.values import Part, Value, turned
 
+DEEPEST = 30
+"""Ways inside ways: deeper models could not be saved, see `nnkit.files.plain.DEEPEST`."""
+
 SHARED = "nodes that several ways go through, but not all, nnkit cannot express"
 
 
 class Reader:
-    """Makes layers of a graph; `arrays` has what belongs into them when they are in a model."""
+    """Makes layers of a graph; `arrays` has what belongs into them when they are in a model.
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
+    `opset` is the version of the graph's operators.
+    """
+
+    def __init__(self, flow: Flow, opset: int) -> None:
+        self.flow, self.opset = flow, opset
         self.scale: float | None = None
         """What the graph multiplies its input by."""
         self.arrays: dict[Layer, dict[str, Array]] = {}
         self._read: set[str] = set()
+        self.depth = 0
+        """How many ways that have parted and not met yet are read."""
 
     def way(self, x: Value, takers: list[Node], end: str) -> tuple[list[Layer], Value]:
         """The layers from a tensor, first by these nodes, to another."""
@@ -43,7 +51,8 @@ class Reader:
         if node.operator not in OPERATORS:
             raise node.refused("nnkit has no layer that does this")
         self._once(node)
-        behind = OPERATORS[node.operator](self, node, x, parts)
+        with node.named():
+            behind = OPERATORS[node.operator](self, node, x, parts)
         node.done()
         return replace(behind, name=node.output)
 
@@ -77,6 +86,9 @@ class Reader:
         self._once(node)
         if node.operator not in ("Add", "Concat"):
             raise node.refused("nnkit has no layer that does this with several tensors")
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise node.refused(f"ways that part inside others, more than {DEEPEST} deep")
         ways, behind = [], []
         for name in node.data:
             goal = self.flow.original(name)
@@ -87,10 +99,13 @@ class Reader:
             value, more = turned(value, self.flow.turned.get(name, ()), node)
             behind.append(value)
             ways.append([*layers, *more])
-        layer, value = met(node, ways, behind)
+        self.depth -= 1
+        with node.named():
+            layer, value = met(node, ways, behind)
+            shape = layer.output_shape(x.shape)
         node.done()
         parts.append(Part(layer, {}))
-        return replace(value, name=end, shape=layer.output_shape(x.shape))
+        return replace(value, name=end, shape=shape)
 
 
 Operator = Callable[[Reader, Node, Value, list[Part]], Value]

@@ -12,9 +12,9 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
-def block(name: str, inside: Iterable[tuple[str, Any]]) -> str:
-    """Return the repr of what has others inside, with their names: each begins a line."""
-    lines = "".join(f"{label}: {each!r}\n" for label, each in inside)
+def block(name: str, inside: Iterable[tuple[str, str]]) -> str:
+    """Return the repr of what has others inside, of their names and reprs: each begins a line."""
+    lines = "".join(f"{label}: {text}\n" for label, text in inside)
     return f"{name}(\n{indent(lines, '  ')})"
 
 
