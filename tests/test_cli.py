@@ -19,7 +19,7 @@ from safetensors.numpy import load_file
 
 import nnkit
 from nnkit import data
-from nnkit.cli import cli
+from nnkit.cli import cli, interruption
 from nnkit.cli.command import Nnkit, _unread
 from nnkit.cli.fitting import _device
 from nnkit.files import locking
@@ -1438,6 +1438,22 @@ def test_three_times_ctrl_c_print_no_traceback(python_signals, pause):
     assert "Traceback" not in err
     assert err.count("nnkit: ") == len(err.splitlines())
     Trainer.load(f"out/{CHECKPOINT}")
+
+
+def test_a_signal_that_comes_while_its_handler_is_changed(monkeypatch, capsys):
+    """Python drops it, and says so in a traceback that nobody can catch."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    raised = []
+    monkeypatch.setattr(signal, "raise_signal", raised.append)
+    interruption.end_at_once_next_time()
+    lost = OSError("Signal 2 ignored due to race condition")
+    sys.unraisablehook(SimpleNamespace(exc_value=lost))
+    assert raised == [signal.SIGINT] and not capsys.readouterr().err
+    others = []
+    monkeypatch.setattr(sys, "__unraisablehook__", others.append)
+    sys.unraisablehook(SimpleNamespace(exc_value=OSError("another")))
+    assert len(others) == len(raised) == 1
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

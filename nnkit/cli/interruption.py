@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import sys
 from collections.abc import Iterable
 from types import FrameType
+from typing import Any
 
 from nnkit.training import Trainer
 from nnkit.training.callbacks import Callback
@@ -65,6 +68,16 @@ def end_at_once_next_time(signals: Iterable[int] = (signal.SIGINT,)) -> None:
     For a process that is about to end, whose clearing up another Ctrl-C would break off with a
     traceback.
     """
+    sys.unraisablehook = _with_lost_signals
     for signum in signals:
         if signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, signal.SIG_DFL)
+
+
+def _with_lost_signals(unraisable: Any) -> None:
+    """Give a signal that came while its handler was changed, which Python tells of, its answer."""
+    told = re.fullmatch(r"Signal (\d+) ignored due to race condition", str(unraisable.exc_value))
+    if told:
+        signal.raise_signal(int(told[1]))
+    else:
+        sys.__unraisablehook__(unraisable)
