@@ -17,7 +17,6 @@ from nnkit.backends import Array, Backend, get_backend
 from nnkit.dtypes import of_network
 from nnkit.files.checking import make
 from nnkit.given.options import flag, integer
-from nnkit.layers import exchange
 from nnkit.layers.base import Layer, Step, fill
 from nnkit.layers.chain import Chain
 from nnkit.layers.inputs import Inputs
@@ -528,6 +527,8 @@ class Sequential(Layer):
 
         Raises CheckpointError for a file of another network, ValueError for such arrays.
         """
+        from nnkit.layers import exchange  # which few programs need
+
         exchange.check(layout, names, path)
         if layout != "nnkit":
             with self.held():
@@ -552,6 +553,8 @@ class Sequential(Layer):
         takes it, and `names`, that ``net.state_dict()`` or its names, has the tensors called so.
         "keras" is an .npz file, for ``net.set_weights([*np.load(path).values()])``.
         """
+        from nnkit.layers import exchange  # which few programs need
+
         exchange.check(layout, names)
         if layout == "nnkit":
             self.save(path)

@@ -86,7 +86,6 @@ def prepared(
             " give validation_data"
         )
     data, validation, backend = Data(model, loss, x, t, inputs), None, model.backend
-    weights = of_examples(backend, loss, t, sample_weight)
     if validation_data is not None:
         x, t_validation, aside = validation_data
         validation = Data(model, loss, x, t_validation, data.fitted, "validation x")
@@ -95,7 +94,7 @@ def prepared(
         targets = on_host(backend, t)
         rows, others = split(targets, len(data) - run.examples, run.seed)
         data, validation = data.part(rows), data.part(others)
-        validation.weigh(weights)
+        validation.weigh(of_examples(backend, loss, t, sample_weight))
     data.weigh(of_examples(backend, loss, t, sample_weight, class_weight, *data.outputs))
     if batches is not None and batches.again:
         weighted = sample_weight is not None, class_weight
