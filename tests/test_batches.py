@@ -332,3 +332,19 @@ def test_the_free_memory_is_asked_for_all_along(monkeypatch):
     monkeypatch.setattr(nnkit.training.batches, "CHECKED_BYTES", 200)
     trainer("numpy").fit(batches(size=2), epochs=1)
     assert len(asked) > 2 and max(np.diff(asked)) < 400
+
+
+def test_pictures_in_batches_are_changed_as_in_an_array(backend):
+    """With weights, captured or not, to the bit."""
+    x, weighs = rng.random((26, 6, 6, 1), np.float32), rng.random(26)
+    trained = []
+    for given, how in (
+        ((Loader(lambda _: batches(x, weights=weighs)),), {}),
+        ((Loader(lambda _: batches(x, weights=weighs)),), {"compile": False}),
+        ((x, T), {"sample_weight": weighs, "batch_size": 8, "shuffle": False}),
+    ):
+        layers = nnkit.Conv2d(1, 2, 3), nnkit.ReLU(), nnkit.Flatten(), nnkit.Linear(32, 3)
+        one = nnkit.Trainer(nnkit.Sequential(*layers, seed=0, backend=backend))
+        one.fit(*given, epochs=2, augment=nnkit.augment.Shift(1), seed=3, **how)
+        trained.append(weights(one))
+    assert trained[0] == trained[1] == trained[2]
