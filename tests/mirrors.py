@@ -1,6 +1,7 @@
 """A web server on this machine that stands for the mirrors of data sets."""
 
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,6 +22,13 @@ class Server(ThreadingHTTPServer):
 
     def downloads(self):
         return [path for method, path in self.asked if method == "GET"]
+
+    def wait_for_probes(self, number):
+        """Wait until so many mirrors were asked whether they answer: the last may come late."""
+        deadline = time.monotonic() + 30
+        while sum(method == "HEAD" for method, _ in self.asked) < number:
+            assert time.monotonic() < deadline, self.asked
+            time.sleep(0.001)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -308,6 +308,7 @@ def test_it_is_downloaded_once(small, cache):
         assert_is_complete(load("cifar10"))
         assert [entry.name for entry in cache.iterdir()] == [ARCHIVE]
         assert location() == cache / ARCHIVE
+        server.wait_for_probes(len(mirrors))
         server.asked.clear()
         assert_is_complete(load("cifar10"))
         assert server.asked == []
