@@ -4,15 +4,17 @@
 #     bench/gpu_check.sh OUTPUT          correctness, training, tests, speed; a summary after each
 #     bench/gpu_check.sh OUTPUT --cpu    the same without a GPU and in small, to try the script out
 #
-# PYTHON names the interpreter (default: python3). It needs nnkit's dependencies, CuPy, hypothesis,
-# pytest and pytest-benchmark; pytest-xdist, Compute Sanitizer, PyTorch and JAX are used where they
-# are. OUTPUT receives two files, anew after every part: summary.txt, and gpu_check.tar.gz with each
-# part's log and the results as JSON. A part that fails or takes too long is ended with all its
-# children and does not stop the others. The exit code is the number of parts that did not end well.
+# With PARTS="compile suite" in the environment it takes these parts alone, and with PATIENCE=2 each
+# may take twice as long. PYTHON names the interpreter (default: python3). It needs nnkit's
+# dependencies, CuPy, hypothesis, pytest and pytest-benchmark; pytest-xdist, Compute Sanitizer,
+# PyTorch and JAX are used where they are. OUTPUT receives two files, anew after every part:
+# summary.txt, and gpu_check.tar.gz with each part's log and the results as JSON. A part that fails or
+# takes too long is ended with all its children and does not stop the others. The exit code is the
+# number of parts that did not end well.
 set -um -o pipefail # m: every part is a process group of its own
 
 if [ $# -lt 1 ] || [ $# -gt 2 ] || { [ $# -eq 2 ] && [ "$2" != --cpu ]; }; then
-  sed -nE '2,13s/^# ?//p' "$0" >&2
+  sed -nE '2,/^set /s/^# ?//p' "$0" >&2
   exit 64
 fi
 
@@ -34,6 +36,7 @@ export PYTHONFAULTHANDLER=1 # a part that takes too long says where it was
 unset NNKIT_BACKEND
 ulimit -c 0
 deadline=460 # the limits below add up to less
+patience=${PATIENCE:-1}
 failures=0
 group=
 warming=
@@ -54,8 +57,10 @@ bring_home() {
 
 # part NAME SECONDS COMMAND...: run a command with a time limit, and note how it ended.
 part() {
-  local name=$1 limit=$2 log=$output/$1.log start=$SECONDS left=$((deadline - SECONDS)) code verdict
+  local name=$1 limit=$(($2 * patience)) log=$output/$1.log start=$SECONDS code verdict
+  local left=$((deadline * patience - SECONDS))
   shift 2
+  if [ -n "${PARTS:-}" ] && [[ " $PARTS " != *" $name "* ]]; then return; fi
   if [ "$left" -lt 5 ]; then
     note "$name" 'NO TIME LEFT' 0 ''
     failures=$((failures + 1))

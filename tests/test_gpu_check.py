@@ -66,12 +66,13 @@ def test_a_part_that_takes_too_long_ends_with_its_children(tmp_path):
     functions = re.findall(rf"^(?:{names})\(\) \{{\n.*?^\}}\n", TEXT, re.MULTILINE | re.DOTALL)
     program = f"""
         set -um; output={tmp_path} home={tmp_path / "home"}
-        deadline=460 failures=0 group= summary=()
+        deadline=460 patience=1 failures=0 group= summary=() PARTS='slow bad unable good'
         {"".join(functions)}
         part slow 1 bash -c 'trap "" ABRT; sleep 60 & echo "$!"; wait'
         part bad 5 false
         part unable 5 bash -c 'echo "Error: Device not supported"; false'
         part good 5 true
+        part unnamed 5 false
         echo "$failures failed"
     """
     (tmp_path / "home").mkdir()
