@@ -124,7 +124,6 @@ class Library:
             found._obj.value = 0
             return NOT_SUPPORTED
         alignments = [limits.get(attribute, 256) for attribute in (5, 6, 7, 8)]
-        alignments.append(_alignment(about.get(8, 0)))
         self._algorithms.append((description.value, alignments))
         result._obj.algorithm.data[0] = len(self._algorithms)
         found._obj.value = 1
@@ -159,7 +158,7 @@ class Library:
             return INVALID_VALUE
         about = self._objects[description.value]
         chosen_for, alignments = self._algorithms[algorithm._obj.data[0] - 1]
-        pointers = a.value, b.value, d.value, d.value, about.get(8, 0)
+        pointers = a.value, b.value, d.value, d.value
         if chosen_for != description.value or any(
             _alignment(pointer) < least for pointer, least in zip(pointers, alignments, strict=True)
         ):
@@ -177,6 +176,7 @@ class Library:
         if epilogue & (BIAS | BGRADA | BGRADB):
             if not about.get(8):
                 return INVALID_VALUE
+            assert about[8] % 16 == 0, "misaligned address"
             length = out.shape[epilogue == BGRADB]
             memory = (ctypes.c_char * (length * out.itemsize)).from_address(about[8])
             vector = np.frombuffer(memory, out.dtype)

@@ -52,7 +52,9 @@ def test_dropout_of_nothing_changes_nothing(backend, dtype, rng):
     x = np.append(random_array(rng, 40, dtype), dtype.type(np.nan))
     out = backend.empty(x.shape, dtype)
     backend.dropout(backend.asarray(x), 0.0, 3, counters(backend), out)
-    assert backend.to_numpy(out).tobytes() == x.tobytes()
+    got = backend.to_numpy(out)
+    assert got[:-1].tobytes() == x[:-1].tobytes()
+    assert np.isnan(got[-1])  # a GPU makes one NaN of all
 
 
 def test_dropout_masks_differ_between_forwards_and_keys(backend):

@@ -17,6 +17,12 @@ from nnkit.backends.contract import Array
 from nnkit.backends.cupy.cublaslt import REALS, CublasLt, Epilogue, RefusedError
 from nnkit.backends.cupy.plans import WORKSPACE_BYTES, Plan, key, make_plan, point_to
 
+VECTOR_ALIGNMENT = 16
+"""Bytes of which an epilogue's vector has to be at a multiple.
+
+At others some algorithms of cuBLASLt 13.1 end in a misaligned address, on an H100.
+"""
+
 
 class Multiplier:
     """Products of CuPy matrices on the current stream."""
@@ -41,10 +47,11 @@ class Multiplier:
     def fused(self, epilogue: Epilogue, a: Array, b: Array, out: Array, vector: Array) -> bool:
         """Carry out `matmul` and an epilogue at once, if that can be done.
 
-        Returns False, and leaves all to the caller, for empty matrices and where cuBLASLt has no
-        algorithm for it that keeps NaN. That is decided at the first product of a shape.
+        Returns False, and leaves all to the caller, for empty matrices, for a vector that is not
+        aligned, of which the heuristics know nothing, and where cuBLASLt has no algorithm for it
+        that keeps NaN. That is decided at the first product of a shape.
         """
-        if not a.size or not b.size:
+        if not a.size or not b.size or vector.data.ptr % VECTOR_ALIGNMENT:
             return False
         make = partial(self._plan_fused, epilogue)
         return self._carry_out(key(a, b, out, epilogue, vector), make, a, b, out, vector)
