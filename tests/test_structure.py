@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LEVELS = [
-    *("reasons", "showing", "kernels", "dtypes", "files", "given", "backends", "initializers"),
+    *("reasons", "showing", "kernels", "dtypes", "files", "given", "backends"),
+    *("distributed", "initializers"),
     *("parameters", "checkpoint"),
     *("layers", "losses", "optimizers", "schedules", "augment", "gradcheck", "loading"),
     "models",

@@ -337,6 +337,15 @@ class Backend(ABC):
         """
         return
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function of the host between the operations issued before and after.
+
+        For what is no operation and yet is part of a step, such as sums over ranks. While a step is
+        captured it is not called, but in its place in every repetition; a backend that cannot do
+        that raises CaptureError.
+        """
+        function()
+
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Record the operations of `step`, and return a function that repeats them n times.
 

@@ -13,7 +13,7 @@ from nnkit.configured import Configured
 from nnkit.dtypes import arithmetic, as_reals, is_number, is_real
 from nnkit.given.meanings import Meaning
 from nnkit.layers.inputs import Inputs
-from nnkit.layers.workspace import Guard, Pass
+from nnkit.layers.workspace import Guard, Pass, Share
 from nnkit.parameters import Parameter, bring_together, initialize
 
 
@@ -140,6 +140,11 @@ class Layer(Configured):
 
         Called on `stochastic` layers before each pass; see `Backend.dropout`.
         """
+
+    @property
+    def share(self) -> Share | None:
+        """Which part of the batch this pass is of; None where no other rank has any."""
+        return None if self._pass is None else self._pass.share
 
     def new(self, name: str, shape: tuple[int, ...], dtype: Any = None) -> Array:
         """Make an output array; during `fit` it is the trainer's preallocated one."""

@@ -23,7 +23,7 @@ from nnkit.layers.inputs import Inputs
 from nnkit.layers.named import as_layer
 from nnkit.layers.seeds import new_seed
 from nnkit.layers.shapes import last, named, through
-from nnkit.layers.workspace import Pass, Workspace
+from nnkit.layers.workspace import Pass, Share, Workspace
 from nnkit.parameters import Memory, Run, find_runs
 from nnkit.showing import html
 from nnkit.showing.words import block
@@ -294,15 +294,18 @@ class Sequential(Layer):
         return self._chain.backward(dy, wanted)
 
     @contextmanager
-    def using(self, workspace: Workspace | None, mark: object = None) -> Iterator[None]:
+    def using(
+        self, workspace: Workspace | None, mark: object = None, share: Share | None = None
+    ) -> Iterator[None]:
         """Take output arrays from `workspace` (None: make new ones) inside a ``with`` block.
 
         Other threads wait. With a workspace the first layer computes no dx, which training does not
-        need. `mark` is left in the layers, to know whether they have been used since.
+        need. `mark` is left in the layers, to know whether they have been used since. `share` says
+        which part of a batch the passes are of, where other ranks have the rest.
         """
         with self.held():
             self.settle()
-            now = Pass(workspace, self.debug)
+            now = Pass(workspace, self.debug, share)
             for layer in self._built:
                 layer._pass, layer._computed = now, mark
             for layer, key in self._keys:

@@ -9,9 +9,10 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from nnkit.backends import Array, Backend
+from nnkit.distributed.contract import Communicator
 
 
 class Workspace:
@@ -42,6 +43,15 @@ class Workspace:
         return array if array.shape[0] == shape[0] else array[: shape[0]]
 
 
+class Share(NamedTuple):
+    """A rank's part of a batch: `rows` of its `whole` examples, behind the `first` ones."""
+
+    communicator: Communicator
+    first: int
+    rows: int
+    whole: int
+
+
 @dataclass(frozen=True, eq=False)
 class Pass:
     """What the layers of a model share while it computes."""
@@ -50,6 +60,8 @@ class Pass:
     """Where output arrays come from; None: they are made new."""
     debug: bool = False
     """Whether to look for the first layer whose output is not finite."""
+    share: Share | None = None
+    """Which part of the batch this is, where other ranks have the rest."""
 
 
 class Guard:

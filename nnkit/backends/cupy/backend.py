@@ -126,6 +126,12 @@ class CupyBackend(Backend):
     def _gradients_in_one(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
         return products.in_one(self, Epilogue.BIAS_GRADIENT, x.T, dz, dweight, dbias)
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Not while capturing: a graph launches nothing but what the device does."""
+        if self.capturing.now is not None:
+            raise CaptureError("a call of the host cannot be in a CUDA graph")
+        function()
+
     def capture(self, step: Callable[[], object]) -> Callable[[int], None]:
         """Capture `step` as a CUDA graph, which is launched on the current stream.
 

@@ -31,9 +31,22 @@ DTYPES = frozenset(map(np.dtype, ("f4", "f8", "u1", "i4", "i8")))
 class _Recording(NamedTuple):
     """One recording of a step."""
 
-    tape: Any
+    tapes: list[Any]
     calls: list[tuple[Any, ...]]
-    """What was put on the tape: the operation, the arguments of its kernel, scratch left out."""
+    """What was put on the tapes: the operation, the arguments of its kernel, scratch left out."""
+    between: list[Callable[[], object]]
+    """What is called after each tape but the last."""
+
+    def replay(self, times: int) -> None:
+        """Carry the step out so many times."""
+        if not self.between:
+            self.tapes[0].replay(times)
+            return
+        for _ in range(times):
+            for tape, function in zip(self.tapes, self.between, strict=False):
+                tape.replay(1)
+                function()
+            self.tapes[-1].replay(1)
 
 
 class _Thread(threading.local):
@@ -106,7 +119,7 @@ class NumbaBackend(NumpyBackend):
         if recording is None and (grains < self._tape.WORTH_A_TEAM or self.threads == 1):
             function(*arguments, self._alone)
             return
-        tape = self._tape.Tape() if recording is None else recording.tape
+        tape = self._tape.Tape() if recording is None else recording.tapes[-1]
         members = max(1, min(self.threads, grains))
         tape.append(function, arguments, members, grains)
         if recording is None:
@@ -146,11 +159,19 @@ class NumbaBackend(NumpyBackend):
                     f"what {(call or again)[0]} is given is made in every step: compute into "
                     "arrays that self.new(name, shape) keeps, by operations of self.backend"
                 )
-        replay: Callable[[int], None] = first.tape.replay
-        return replay
+        return first.replay
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function between two tapes, of a step that is captured; of a plan it is none."""
+        thread = self._thread
+        if thread.recording is not None:
+            thread.recording.between.append(function)
+            thread.recording.tapes.append(self._tape.Tape())
+        elif thread.plan is None:
+            function()
 
     def _record(self, step: Callable[[], object]) -> _Recording:
-        recording = self._thread.recording = _Recording(self._tape.Tape(), [])
+        recording = self._thread.recording = _Recording([self._tape.Tape()], [], [])
         try:
             step()
         finally:
