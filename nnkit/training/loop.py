@@ -91,7 +91,7 @@ class Loop:
                 layer.training = True
             if whole:  # nobody sees a step of several epochs
                 self._stretch(length)
-                self._record(epochs, time.perf_counter() - start)
+                self._record(epochs, start)
         while not whole and progress.step < last:
             with trainer.model.held():
                 self._stretch(length)
@@ -104,7 +104,7 @@ class Loop:
             if trainer.stop and progress.step < last:
                 return
         if not whole:
-            self._record(1, time.perf_counter() - start)
+            self._record(1, start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)
         self.check()
@@ -137,10 +137,14 @@ class Loop:
         if readable:
             steps.check_log(steps.log[first : progress.step], first)
 
-    def _record(self, epochs: int, seconds: float) -> None:
-        """Enter finished epochs in the history, with the figures of the validation data."""
+    def _record(self, epochs: int, start: float) -> None:
+        """Enter finished epochs in the history, with the figures of the validation data.
+
+        They began at `start`, and are over when the device has their log.
+        """
         trainer, progress = self.trainer, self.progress
         log = trainer.model.backend.to_numpy(trainer.log).reshape(epochs, progress.steps, 2)
+        seconds = time.perf_counter() - start
         rows = progress.batch_sizes(progress.steps)
         self.steps.check_step(progress.step)
         self.steps.check_log(log.reshape(-1, 2))
