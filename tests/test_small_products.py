@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 import nnkit
+from bench import small_products as bench
 from bench.launches import counted
 from nnkit.backends.cupy import CupyBackend, small_products
 from nnkit.backends.cupy.cublaslt import Epilogue
@@ -128,3 +131,20 @@ def test_a_graph_gives_the_same_bits(gpu, dtype, rng):
         out.fill(np.nan)
         replay(times)
         assert gpu.to_numpy(out).tobytes() == want
+
+
+def test_they_are_timed_beside_the_library_s(gpu, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "get_backend", lambda name: gpu)
+    monkeypatch.setattr(bench, "device_seconds", lambda call, rounds: call() or 1e-6)
+    monkeypatch.setattr(bench, "DIVISIONS", ((16, 2), (32, 1)))
+    bench.main(["--quick", "--divisions"])
+    lines = capsys.readouterr().out.splitlines()
+    found = re.findall(r"^(.*?) +(\d+x\d+x\d+) .* (\d+/\d+) +(yes|no) ", "\n".join(lines), re.M)
+    assert found == [
+        ("x @ W", "8x40x20", "16/1", "yes"),
+        ("x.T @ dz", "40x8x20", "16/1", "yes"),
+        ("x @ W", "8x20x4", "16/1", "yes"),
+        ("x.T @ dz", "20x8x4", "16/1", "yes"),
+        ("dz @ W.T", "8x4x20", "16/1", "yes"),
+    ]
+    assert re.fullmatch(r"a step of 40-20-4.*: \S+ us, with cuBLASLt alone \S+ us", lines[-1])
