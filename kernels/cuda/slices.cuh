@@ -7,7 +7,7 @@ constexpr int SLICE = 4 * WIDTH;  // numbers of a line in a slice: 64 bytes
 // numbers. In memory either the numbers of a line are neighbours (`along`), or the lines are.
 struct Lines {
     const STORE* x;
-    long long apart;  // numbers from the first of one row in memory to that of the next
+    int apart;  // numbers from the first of one row in memory to that of the next
     int lines, depth;
     bool along, packed;
 
@@ -17,6 +17,10 @@ struct Lines {
         apart = along ? depth : lines;
         packed = (size_t)x % 16 == 0 && apart % WIDTH == 0;
     }
+
+    __device__ int place(int line, int number) const {
+        return along ? line * apart + number : number * apart + line;
+    }
 };
 
 // TILE lines of a slice: of each lane TILE / 8 packs. In shared memory the lines are neighbours, and
@@ -24,6 +28,7 @@ struct Lines {
 template <int TILE>
 struct Slice {
     static constexpr int PACKS = TILE / 8, ROW = TILE + WIDTH;
+    typedef typename Stored<STORE>::Word Word;
     Stored<STORE> held[PACKS];
 
     __device__ static int line(bool along, int lane, int p) {
@@ -35,22 +40,27 @@ struct Slice {
                      : (lane + p * 32) / (TILE / WIDTH);
     }
 
-    // Read from line and number `first` on, with zeros beyond the ends. All loads are under way
-    // before the first is waited for.
+    // Read from line and number `first` on, with zeros beyond the ends. No load is behind a branch
+    // of its own: all are under way before the first is waited for.
     __device__ __forceinline__ void fetch(const Lines& from, int first_line, int first, int lane) {
+        if (from.packed) {
 #pragma unroll
-        for (int p = 0; p < PACKS; p++) {
-            const int l = first_line + line(from.along, lane, p);
-            const int k = first + number(from.along, lane, p);
-            const long long place = from.along ? l * from.apart + k : k * from.apart + l;
-            const bool inside = l < from.lines && k < from.depth;
-            if (from.packed) {
-                const auto* word = (const typename Stored<STORE>::Word*)(from.x + place);
-                held[p].words[0] = inside ? __ldca(word) : typename Stored<STORE>::Word{};
-            } else {
-                const int left = from.along ? from.depth - k : from.lines - l;
-                for (int w = 0; w < WIDTH; w++)
-                    held[p].v[w] = inside && w < left ? from.x[place + w] : 0;
+            for (int p = 0; p < PACKS; p++) {
+                const int l = first_line + line(from.along, lane, p);
+                const int k = first + number(from.along, lane, p);
+                const auto* word = (const Word*)(from.x + from.place(l, k));
+                held[p].words[0] = l < from.lines && k < from.depth ? __ldca(word) : Word{};
+            }
+        } else {
+#pragma unroll
+            for (int p = 0; p < PACKS; p++) {
+                const int l = first_line + line(from.along, lane, p);
+                const int k = first + number(from.along, lane, p);
+                const int left = l >= from.lines || k >= from.depth ? 0
+                                 : from.along                       ? from.depth - k
+                                                                    : from.lines - l;
+                const STORE* x = from.x + from.place(l, k);
+                for (int w = 0; w < WIDTH; w++) held[p].v[w] = w < left ? x[w] : 0;
             }
         }
     }
@@ -62,7 +72,7 @@ struct Slice {
             if (along)
                 for (int w = 0; w < WIDTH; w++) to[w * ROW] = held[p].v[w];
             else
-                *(typename Stored<STORE>::Word*)to = held[p].words[0];
+                *(Word*)to = held[p].words[0];
         }
     }
 };
