@@ -8,7 +8,7 @@
 #include "slices.cuh"
 
 constexpr int WARPS = THREADS / 32, HALF = WARPS / 2;
-constexpr int RESIDENT = 8 / sizeof(REAL);  // least blocks on a multiprocessor, for the registers
+constexpr int OF_SMALL = 3, OF_LARGE = 8 / sizeof(REAL);  // blocks that a multiprocessor holds
 
 // What is done besides: out += bias, then out = max(out, 0), keeping NaN; sums = column sums of b.
 struct Besides {
@@ -143,8 +143,8 @@ __device__ __forceinline__ void product(const Lines& a, const Lines& b, STORE* o
     Lines(a, n, depth, a_along), Lines(b, m, depth, b_along), out,         \
         Besides{bias, relu, sums}, slices, partial, done
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+extern "C" __global__ void __launch_bounds__(THREADS, OF_SMALL)
 product_of_small_tiles(PARAMETERS) { product<16>(ARGUMENTS); }
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+extern "C" __global__ void __launch_bounds__(THREADS, OF_LARGE)
 product_of_large_tiles(PARAMETERS) { product<32>(ARGUMENTS); }
