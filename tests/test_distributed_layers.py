@@ -1,4 +1,4 @@
-"""Layers on several ranks: each computes with its share of a batch as one process with all of it."""
+"""Layers on several ranks: each computes with its share of a batch as one process with all."""
 
 from __future__ import annotations
 
