@@ -206,6 +206,8 @@ class Batch:
     ) -> None:
         backend = model.backend
         self.data, self.size, self.backend = data, size, backend
+        self.first = 0
+        """Examples of the whole batch that are in front of this part of it."""
         self.feed = Feed(backend, data.x, size * together) if data.on_host else None
         self.key, self.changes = augmentation.key(seed), None
         self.picture = _picture(model, data.x.shape[1:])
