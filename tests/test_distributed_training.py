@@ -9,6 +9,7 @@ import pytest
 
 import nnkit
 from nnkit import Trainer, layers
+from nnkit.distributed.contract import RankError
 from nnkit.training.callbacks import Callback
 from tests.ranks import on_ranks
 
@@ -101,8 +102,47 @@ CHANGES = [nnkit.augment.Shift(1), nnkit.augment.Flip(), nnkit.augment.Rotate(10
 
 
 @pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("batch_size", [25, 16, 47])
+def test_batch_normalisation(batch_size, size, data):
+    def work(ranks):
+        return trained(ranks, data, mlp(layers.BatchNorm1d(16)), batch_size=batch_size)
+
+    check_alike(size, work)
+
+
+def test_batch_normalisation_of_each_rank_alone(data):
+    """Running averages are those of rank 0 where anything is evaluated or kept."""
+
+    def work(ranks):
+        model = mlp(layers.BatchNorm1d(16, sync=False))
+        trainer = trained(ranks, data, model, validation_data=data)
+        return figures(trainer), trainer.model.state()["2.running_mean"].tolist()
+
+    first, second = on_ranks(2, work)
+    assert first == second
+
+
+def test_a_rank_needs_rows_enough_of_its_own(data):
+    message = (
+        "BatchNorm1d(num_features=16, eps=1e-05, momentum=0.1, sync=False) needs batches of at "
+        "least 2 rows in training, but 50 examples in batches of 16 end with one of 2, of which a "
+        "rank has 1: choose another batch_size"
+    )
+
+    def work(ranks):
+        with pytest.raises((ValueError, RankError)) as caught:
+            trained(ranks, data, mlp(layers.BatchNorm1d(16, sync=False)))
+        return str(caught.value)
+
+    assert message in on_ranks(2, work)
+
+
+@pytest.mark.parametrize("size", [2, 4])
 def test_pictures_that_are_changed_at_random(size):
-    check_alike(size, lambda ranks: images(convolutional, ranks, augment=CHANGES))
+    def model_of():
+        return convolutional(layers.BatchNorm2d(4), layers.ReLU())
+
+    check_alike(size, lambda ranks: images(model_of, ranks, augment=CHANGES))
 
 
 def test_sample_weights_and_validation_with_weights(data, rng):
@@ -235,7 +275,8 @@ def test_captured(size, backend, data):
     """With sums over ranks between tapes: the same bits as step by step, near to one process."""
 
     def work(ranks, compile=True):
-        model = mlp(layers.Dropout(0.2), dtype="float32", backend=backend)
+        between = layers.BatchNorm1d(16), layers.Dropout(0.2)
+        model = mlp(*between, dtype="float32", backend=backend)
         options = {"accumulate": 2, "batch_size": 8, "compile": compile, "epochs": 3}
         return trained(ranks, data, model, **options)
 
