@@ -94,7 +94,7 @@ def images(model_of, ranks, rng_seed=3, **options):
 
 def convolutional(*behind, dtype="float64", backend="numpy"):
     """A small network that draws and normalises."""
-    stack = layers.Conv2d(1, 4, 3), *behind, layers.Dropout2d(0.3), layers.Flatten()
+    stack = layers.Conv2d(1, 4, 3, bias=False), *behind, layers.Dropout2d(0.3), layers.Flatten()
     return nnkit.Sequential(*stack, layers.Linear(64, 3), seed=2, dtype=dtype, backend=backend)
 
 
@@ -115,7 +115,7 @@ def test_batch_normalisation_of_each_rank_alone(data):
 
     def work(ranks):
         model = mlp(layers.BatchNorm1d(16, sync=False))
-        trainer = trained(ranks, data, model, validation_data=data)
+        trainer = trained(ranks, data, model, validation_data=data, batch_size=25)
         return figures(trainer), trainer.model.state()["2.running_mean"].tolist()
 
     first, second = on_ranks(2, work)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -52,7 +53,7 @@ def met() -> Iterator[Ranks]:
         yield ranks
         return
     before = sys.stdout, sys.stderr
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         _silenced.append(sys.stderr)
         sys.stdout = sys.stderr = nowhere
         try:
