@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -43,7 +42,7 @@ class Ranks(Communicator):
         self.local_rank, self.local_size = local
         self._watch, self._host, self._compress = watch, host, compress
         self._gpu: nccl.NcclSum | None = None
-        self._gpu_known, self._failing = False, Lock()
+        self._gpu_known = False
 
     def all_reduce(self, backend: Backend, array: Array) -> None:
         """Replace an array by the sum of all ranks': by NCCL on GPUs, else on the host."""
@@ -82,7 +81,7 @@ class Ranks(Communicator):
         if not self._gpu_known:
             found = nccl.load()
             if all(self.gather(found is not None)):
-                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank)
+                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, nccl.gpu_in_use())
             self._gpu_known = True
         return self._gpu
 
