@@ -22,7 +22,7 @@ class Door:
         family = socket.getaddrinfo(host or None, port, flags=socket.AI_PASSIVE)[0][0]
         self._listener = socket.create_server((host, port), family=family, backlog=1024)
         self.port: int = self._listener.getsockname()[1]
-        self._token = token
+        self._token, self._open = token, True
         self._came: dict[tuple[str, int], socket.socket] = {}
         self._twice: set[int] = set()
         self._changed = Condition()
@@ -52,6 +52,10 @@ class Door:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread, on Linux
         self._listener.close()
+        with self._changed:
+            self._open = False
+            for connection in self._came.values():
+                connection.close()
 
     def _accept(self) -> None:
         while True:
@@ -63,15 +67,18 @@ class Door:
 
     def _take_in(self, connection: socket.socket) -> None:
         connection.settimeout(POLITE)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             who = identify(connection, self._token)
         except (OSError, EOFError, IndexError):
             connection.close()
             return
         with self._changed:
-            if who in self._came:
+            if who in self._came or not self._open:
                 self._twice.add(who[1])
-            self._came[who] = connection
+                connection.close()
+            else:
+                self._came[who] = connection
             self._changed.notify_all()
 
 
@@ -83,13 +90,23 @@ def call(
     while True:
         for place in places:
             try:
-                connection = socket.create_connection(place, timeout=POLITE)
-                introduce(connection, token, purpose, rank)
+                left = max(0.1, deadline - time.monotonic())
+                return _connected(place, min(POLITE, left), token, purpose, rank)
             except (OSError, EOFError) as error:
                 why = f"{place[0]}:{place[1]}: {error}"
-            else:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return connection
         if time.monotonic() > deadline:
             raise TimeoutError(why)
         time.sleep(0.05)
+
+
+def _connected(
+    place: tuple[str, int], timeout: float, token: bytes, purpose: str, rank: int
+) -> socket.socket:
+    connection = socket.create_connection(place, timeout)
+    try:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        introduce(connection, token, purpose, rank)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

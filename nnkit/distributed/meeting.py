@@ -57,10 +57,11 @@ def open_door(launch: Launch, token: bytes) -> Door:
     try:
         return Door(launch.address, launch.port, token)
     except OSError as error:
+        why = os.strerror(error.errno) if error.errno else error
         raise OSError(
             f"rank 0 cannot listen at MASTER_ADDR={launch.address}, MASTER_PORT={launch.port} "
-            f"({error.strerror or error}): MASTER_ADDR must be an address of the machine where "
-            "rank 0 runs, MASTER_PORT a port that no other program uses"
+            f"({why}): MASTER_ADDR must be an address of the machine where rank 0 runs, "
+            "MASTER_PORT a port that no other program uses"
         ) from error
 
 

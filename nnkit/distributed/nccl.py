@@ -9,6 +9,7 @@ from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from nnkit.backends.contract import Array, Backend
+from nnkit.dtypes import parse
 from nnkit.reasons import named_reason
 
 KINDS = {
@@ -47,21 +48,16 @@ class NcclSum:
     """Adds up arrays of the cupy backend, one rank for each GPU."""
 
     def __init__(
-        self, nccl: Any, backend: Backend, meet: Callable[[Any], list[Any]], rank: int
+        self, nccl: Any, backend: Backend, meet: Callable[[Any], list[Any]], rank: int, gpu: str
     ) -> None:
         """Meet the other ranks, which must do the same, by a function that gathers."""
         self._nccl, self._backend = nccl, backend
-        cupy = backend.xp
-        device = cupy.cuda.Device()
-        first = nccl.get_unique_id() if rank == 0 else None
-        met = meet((first, device.pci_bus_id, platform.node()))
-        gpus = [gpu for _, *gpu in met]
-        if gpus.count(gpus[rank]) > 1:
-            sharing = [i for i, gpu in enumerate(gpus) if gpu == gpus[rank]]
-            raise RuntimeError(
-                f"ranks {', '.join(map(str, sharing))} have the same GPU, {device.pci_bus_id}: "
-                "start one rank for each GPU"
-            )
+        met = meet((nccl.get_unique_id() if rank == 0 else None, gpu))
+        gpus = [theirs for _, theirs in met]
+        if len(set(gpus)) < len(gpus):
+            shared = next(each for each in gpus if gpus.count(each) > 1)
+            sharing = " and ".join(str(i) for i, each in enumerate(gpus) if each == shared)
+            raise RuntimeError(f"ranks {sharing} have the same GPU, {shared}: start one for each")
         self._ranks = nccl.NcclCommunicator(len(met), met[0][0], rank)
         self._half: dict[tuple[int, int], Array] = {}
 
@@ -84,14 +80,19 @@ class NcclSum:
         """Memory for an array's 16-bit numbers, the same in every step."""
         key = (array.data.ptr, array.size)
         if key not in self._half:
-            from nnkit.dtypes import parse
-
             self._half[key] = self._backend.empty(array.shape, parse(wire))
         return self._half[key]
 
     def abort(self) -> None:
         """Have the GPU wait no longer for a rank that has failed."""
         self._ranks.abort()
+
+
+def gpu_in_use() -> str:
+    """Name the GPU of this process, as no other is named in the whole run."""
+    import cupy
+
+    return f"{cupy.cuda.Device().pci_bus_id} of {platform.node()}"
 
 
 def load() -> Any | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 from functools import partial
-from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Backend
 from nnkit.distributed import nccl
 from nnkit.distributed.contract import Communicator
-from nnkit.distributed.pieces import Exchange, Numbers, add_up
+from nnkit.distributed.pieces import Numbers
 from nnkit.distributed.watch import Watch
 
 EXACT = 1024
@@ -22,12 +21,8 @@ EXACT = 1024
 class HostSum(Protocol):
     """What adds up arrays of the host: MPI, or sockets."""
 
-    @property
-    def exchange(self) -> Exchange:
-        """What swaps pieces with all others."""
-
-    def add_up(self, flat: Numbers) -> None:
-        """Replace a vector by the sum of all ranks'."""
+    def add_up(self, flat: Numbers, wire: str | None) -> None:
+        """Replace a vector by the sum of all ranks', sent in 16 bits if `wire` names them."""
 
     def close(self) -> None:
         """End it."""
@@ -43,7 +38,7 @@ class Ranks(Communicator):
         self.local_rank, self.local_size = local
         self._watch, self._host, self._compress = watch, host, compress
         self._gpu: nccl.NcclSum | None = None
-        self._gpu_known, self._failing = False, Lock()
+        self._gpu_known = False
 
     def all_reduce(self, backend: Backend, array: Array) -> None:
         """Replace an array by the sum of all ranks': by NCCL on GPUs, else on the host."""
@@ -66,12 +61,8 @@ class Ranks(Communicator):
     def _add_up(self, backend: Backend, array: Array) -> None:
         here = isinstance(array, np.ndarray)
         host = array if here else np.array(backend.to_numpy(array))
-        flat, wire = host.reshape(-1), self._wire(array)
         with self._watch.meeting():
-            if wire is None:
-                self._host.add_up(flat)
-            else:
-                add_up(flat, self._host.exchange, self.rank, self.size, wire)
+            self._host.add_up(host.reshape(-1), self._wire(array))
         if not here:
             array[...] = backend.asarray(host)
 
@@ -82,7 +73,7 @@ class Ranks(Communicator):
         if not self._gpu_known:
             found = nccl.load()
             if all(self.gather(found is not None)):
-                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank)
+                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, nccl.gpu_in_use())
             self._gpu_known = True
         return self._gpu
 
