@@ -29,7 +29,7 @@ from nnkit.backends import cupy as module
 from nnkit.backends.contract import CaptureError, Norm, Running
 from nnkit.backends.cupy import CupyBackend, capturing, cublaslt
 from nnkit.backends.cupy.graphs import STEPS_PER_GRAPH, Capture
-from nnkit.backends.cupy.grids import team
+from nnkit.backends.cupy.grids import sums, team
 from nnkit.backends.cupy.launching import BLOCKS_PER_MULTIPROCESSOR
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
@@ -216,10 +216,39 @@ def test_answers_are_counted_as_numpy_would(usual, dtype, shape):
 
 
 def test_column_sums_by_more_blocks_than_one_adds_up_at_once(usual):
-    dy = np.random.default_rng(4).integers(-9, 9, (1200, 128)).astype(np.float32)
-    dbias = usual.empty(128, np.float32)
+    dy = np.random.default_rng(4).integers(-9, 9, (1200, 512)).astype(np.float32)
+    dbias = usual.empty(512, np.float32)
     usual.bias_gradient(usual.asarray(dy), dbias)
     assert usual.to_numpy(dbias).tolist() == dy.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid", "block"),
+    [
+        ((128, 128), (16, 1), (2, 128)),
+        ((2100, 10), (2, 5), (2, 128)),
+        ((1024, 1024), (8, 8), (32, 8)),
+        ((1, 1), (1, 1), (1, 256)),
+    ],
+    ids=str,
+)
+def test_sums_of_small_matrices_are_divided_among_more_blocks(usual, shape, grid, block):
+    """A quarter of the multiprocessors is enough."""
+    assert sums(*shape, np.dtype(np.float32), usual.launcher.most_blocks) == (grid, block)
+
+
+@pytest.mark.parametrize(("rows", "blocks"), [(128, 1), (129, 3)])
+def test_two_blocks_do_not_wait_for_each_other_s_loss(usual, monkeypatch, rows, blocks):
+    grids, launch = [], usual.launcher.launch
+    monkeypatch.setattr(
+        usual.launcher, "launch", lambda *a: grids.append(a[3]) or launch(*a), raising=False
+    )
+    z, labels = np.eye(rows, 10, dtype=np.float32), np.zeros(rows, np.int32)
+    log = usual.zeros((1, 2), np.float64)
+    given = usual.asarray(z), usual.asarray(labels), usual.asarray(z)
+    usual.softmax_cross_entropy(*given, log, counters(usual))
+    assert grids == [(blocks,)]
+    assert usual.to_numpy(log)[0, 1] == 1 + rows - 10
 
 
 @pytest.mark.parametrize("columns", [7, 300, WIDE])

@@ -1,86 +1,18 @@
-// Products of matrices too small for a library's kernels, whose few blocks each go through the whole
-// depth alone: out = a @ b, in tiles of 16 or 32 rows and columns.
+// Products of matrices too small for a library's kernels, whose few blocks each go through the
+// whole depth alone: out = a @ b, in tiles of 16 or 32 rows and columns (see tiles.cuh).
 //
-// Every warp of a block adds up the whole tile, over each eighth slice of the depth, and needs no
-// other warp until they add up what they have. Where there are too few tiles for a GPU, and they are
-// deep, several blocks share a tile, and the last of them adds up what they have. All in fixed order.
+// Where there are too few tiles for a GPU, and they are deep, several blocks share a tile, and the
+// last of them adds up what they have. All is added up in a fixed order.
 #include "reduce.cuh"
-#include "slices.cuh"
+#include "tiles.cuh"
 
-constexpr int WARPS = THREADS / 32, HALF = WARPS / 2;
-constexpr int RESIDENT = 8 / sizeof(REAL);  // least blocks on a multiprocessor, for the registers
+constexpr int OF_SMALL = 3, OF_LARGE = 8 / sizeof(REAL);  // blocks that a multiprocessor holds
 
 // What is done besides: out += bias, then out = max(out, 0), keeping NaN; sums = column sums of b.
 struct Besides {
     const STORE* bias;
     int relu;
     STORE* sums;
-};
-
-template <int TILE>
-struct Tile {
-    static constexpr int ROWS = TILE / 4, COLUMNS = TILE / 8;  // of a lane
-    static constexpr int STAGE = SLICE * Slice<TILE>::ROW;     // numbers of a slice in shared memory
-    static constexpr int SUMS = (TILE + 1) * TILE;             // the tile and column sums of b
-    static constexpr int SHARED = 2 * WARPS * STAGE > HALF * SUMS ? 2 * WARPS * STAGE : HALF * SUMS;
-    REAL sum[ROWS][COLUMNS] = {};
-    REAL column_sum = 0;  // of the column of b that is the lane's
-
-    // Add up slices, the next of which is on its way while one is in shared memory.
-    __device__ __forceinline__ void add(const Lines& a, const Lines& b, int row, int column,
-                                        int slice, int end, bool sums, REAL* shared) {
-        const int lane = threadIdx.x % 32;
-        Slice<TILE> left, right;
-        if (slice < end) {
-            left.fetch(a, row, slice * SLICE, lane);
-            right.fetch(b, column, slice * SLICE, lane);
-        }
-        for (; slice < end; slice += WARPS) {
-            __syncwarp();
-            left.stage(shared, a.along, lane);
-            right.stage(shared + STAGE, b.along, lane);
-            __syncwarp();
-            if (slice + WARPS < end) {
-                left.fetch(a, row, (slice + WARPS) * SLICE, lane);
-                right.fetch(b, column, (slice + WARPS) * SLICE, lane);
-            }
-            multiply(shared + lane / 8 * ROWS, shared + STAGE + lane % 8 * COLUMNS);
-            if (sums)
-                for (int k = 0; k < SLICE; k++)
-                    column_sum += shared[STAGE + k * Slice<TILE>::ROW + lane % TILE];
-        }
-    }
-
-    __device__ __forceinline__ void multiply(const REAL* a, const REAL* b) {
-#pragma unroll (TILE == 16 ? 16 : 4)
-        for (int k = 0; k < SLICE; k++, a += Slice<TILE>::ROW, b += Slice<TILE>::ROW)
-#pragma unroll
-            for (int i = 0; i < ROWS; i++)
-#pragma unroll
-                for (int j = 0; j < COLUMNS; j++) sum[i][j] += a[i] * b[j];
-    }
-
-    // Add up over the warps: half of them write, the others add; `shared` then has HALF sums.
-    __device__ __forceinline__ void gather(REAL* shared) {
-        const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-        REAL* tile = shared + warp % HALF * SUMS;
-        for (int turn = 1; turn >= 0; turn--) {
-            __syncthreads();
-            if (warp / HALF != turn) continue;
-#pragma unroll
-            for (int i = 0; i < ROWS; i++)
-#pragma unroll
-                for (int j = 0; j < COLUMNS; j++) {
-                    REAL& total = tile[(lane / 8 * ROWS + i) * TILE + lane % 8 * COLUMNS + j];
-                    total = turn ? sum[i][j] : total + sum[i][j];
-                }
-            if (lane < TILE) {
-                REAL& total = tile[TILE * TILE + lane];
-                total = turn ? column_sum : total + column_sum;
-            }
-        }
-        __syncthreads();
-    }
 };
 
 // Write a pack of a tile, or of the column sums, which are in the row after its last.
@@ -108,7 +40,8 @@ __device__ __forceinline__ void product(const Lines& a, const Lines& b, STORE* o
     constexpr int SUMS = Tile<TILE>::SUMS;
     __shared__ __align__(16) REAL shared[Tile<TILE>::SHARED];
     const int warp = threadIdx.x / 32, begin = blockIdx.z * slices;
-    const int all = (a.depth + SLICE - 1) / SLICE, end = begin + slices < all ? begin + slices : all;
+    const int all = (a.depth + SLICE - 1) / SLICE;
+    const int end = begin + slices < all ? begin + slices : all;
     const bool sums = besides.sums && blockIdx.y == 0;
     const int numbers = sums ? SUMS : TILE * TILE;
     Tile<TILE> tile;
@@ -143,8 +76,8 @@ __device__ __forceinline__ void product(const Lines& a, const Lines& b, STORE* o
     Lines(a, n, depth, a_along), Lines(b, m, depth, b_along), out,         \
         Besides{bias, relu, sums}, slices, partial, done
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+extern "C" __global__ void __launch_bounds__(THREADS, OF_SMALL)
 product_of_small_tiles(PARAMETERS) { product<16>(ARGUMENTS); }
 
-extern "C" __global__ void __launch_bounds__(THREADS, RESIDENT)
+extern "C" __global__ void __launch_bounds__(THREADS, OF_LARGE)
 product_of_large_tiles(PARAMETERS) { product<32>(ARGUMENTS); }

@@ -23,8 +23,8 @@ struct Lines {
     }
 };
 
-// TILE lines of a slice: of each lane TILE / 8 packs. In shared memory the lines are neighbours, and
-// a pack of numbers of one line goes to WIDTH rows, by lanes that are at work on neighbouring lines.
+// TILE lines of a slice: of each lane TILE / 8 packs. In shared memory the lines are neighbours: a
+// pack of numbers of one line goes to WIDTH rows, by lanes that are at work on neighbouring lines.
 template <int TILE>
 struct Slice {
     static constexpr int PACKS = TILE / 8, ROW = TILE + WIDTH;

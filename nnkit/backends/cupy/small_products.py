@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
 
 MOST_WORK = 1 << 19
-"""Multiplications for each multiprocessor, n m k in all: two blocks of 16 x 16 x 1,024."""
+"""Multiplications for each multiprocessor, those of whole tiles: two blocks of 16 x 16 x 1,024."""
 MOST_RESULTS = 64 * 64
 """Numbers of the result for each: with more, all have a tile of cuBLASLt's."""
 MOST_DEPTH = 4096
@@ -37,23 +37,27 @@ def small(n: int, k: int, m: int, multiprocessors: int) -> bool:
     """Whether a product (n, k) @ (k, m) takes our kernel less time than cuBLASLt's.
 
     It does where cuBLASLt leaves multiprocessors without work. Of a large product, ours would
-    read each number from memory more often.
+    read each number from memory more often; of a narrow one, most of its tiles would be empty.
     """
-    few = n * m <= MOST_RESULTS * multiprocessors
-    return few and k <= MOST_DEPTH and n * k * m <= MOST_WORK * multiprocessors
+    results = 256 * _tiles(n, m, 16)
+    few = results <= MOST_RESULTS * multiprocessors
+    return few and k <= MOST_DEPTH and results * k <= MOST_WORK * multiprocessors
 
 
 def division(n: int, k: int, m: int, multiprocessors: int) -> tuple[int, int]:
-    """Rows and columns of a tile, and blocks that share one.
+    """Choose the rows and columns of a tile, and how many blocks share one.
 
     Large tiles, which read less, where all multiprocessors have one; else small ones, and several
     blocks for each where there is much to add up and most would be idle.
     """
-    if -(-n // 32) * -(-m // 32) >= multiprocessors:
+    if min(n, m) > 16 and _tiles(n, m, 32) >= multiprocessors:
         return 32, 1
-    tiles = -(-n // 16) * -(-m // 16)
-    blocks = min(multiprocessors // tiles, k // DEPTH_OF_BLOCK, MOST_BLOCKS)
+    blocks = min(multiprocessors // _tiles(n, m, 16), k // DEPTH_OF_BLOCK, MOST_BLOCKS)
     return 16, blocks if blocks >= LEAST_BLOCKS else 1
+
+
+def _tiles(n: int, m: int, size: int) -> int:
+    return -(-n // size) * -(-m // size)
 
 
 def multiply(
