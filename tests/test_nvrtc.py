@@ -47,8 +47,10 @@ WRITE_LITTLE = {
 """Kernels that write a row or a number."""
 
 
-@pytest.mark.parametrize(("dtype", "arch"), TARGETS)
-@pytest.mark.parametrize("name", cuda.FILES)
+FILES_FOR = [(dtype, arch, name) for dtype, arch in TARGETS for name in cuda.files_for(dtype)]
+
+
+@pytest.mark.parametrize(("dtype", "arch", "name"), FILES_FOR)
 def test_kernels_compute_in_registers_and_access_16_bytes_at_a_time(name, dtype, arch):
     """A GPU has no longer accesses, and the compiler does make them."""
     ptx, machine_code, kernels = compile_nvrtc(cuda.source(name), arch, cuda.options(dtype))
