@@ -97,7 +97,7 @@ class Watch:
             self.failure = why
             self._changed.notify_all()
         self._failed(why, silent)
-        self._tell("failed", why, silent)
+        self._tell("failed", why, silent, but=silent)
 
     def _notice(self, why: str, silent: int | None = None) -> None:
         """Say at once what is wrong: a launcher may end all ranks before an exception is shown."""
@@ -121,10 +121,11 @@ class Watch:
         for channel in self._channels.values():
             channel.close()
 
-    def _tell(self, *message: Any) -> None:
-        for channel in self._channels.values():
+    def _tell(self, *message: Any, but: int | None = None) -> None:
+        for other, channel in self._channels.items():
             with suppress(OSError):
-                channel.send(*message)
+                if other != but:
+                    channel.send(*message)
 
     def _beat(self) -> None:
         """Give signs of life, and look who does not."""
