@@ -73,7 +73,9 @@ class Ranks(Communicator):
         if not self._gpu_known:
             found = nccl.load()
             if all(self.gather(found is not None)):
-                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, nccl.gpu_in_use())
+                gpu = nccl.gpu_in_use()
+                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, gpu)
+                self._watch.busy = nccl.Busy(backend.xp)
             self._gpu_known = True
         return self._gpu
 
