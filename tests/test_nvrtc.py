@@ -36,9 +36,12 @@ if os.environ.get(LARGE):
 """Each dtype once and each GPU in two; those of `make test-large` are the others."""
 
 
-READ_LITTLE = {"augment", "gather_scaled"}
+READ_LITTLE = {"augment", "batch_norm_merge", "gather_scaled"}
 """Kernels that read bytes, or numbers that lie anywhere."""
 WRITE_LITTLE = {
+    "batch_norm_merge",
+    "batch_norm_moments",
+    "batch_norm_sums",
     "bias_gradient",
     "convolution_backward_weights",
     "layer_norm_parameter_gradients",

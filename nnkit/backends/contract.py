@@ -672,11 +672,14 @@ class Backend(ABC):
         """``out[i] = x[i].T`` for x (n, a, b) and out (n, b, a)."""
 
     @operation
-    def augment(self, x: Array, changes: Changes, key: int, counters: Array, out: Out) -> None:
+    def augment(
+        self, x: Array, changes: Changes, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Change each picture of a batch at random: x and out (n, height, width[, channels]).
 
-        Number u_k of picture i is ``philox.uniform(8 n, key, counters[FORWARDS])[8 i + k]`` in
-        [0, 1), the same on every backend. First a picture is flipped, left to right, if
+        Picture i is picture ``first + i`` of the whole batch, where x is a part of it. Its number
+        u_k is ``philox.uniform(8 n, key, counters[FORWARDS], 8 first)[8 i + k]`` in [0, 1), the
+        same on every backend. First a picture is flipped, left to right, if
         ``u_4 < flip``; then it is turned by ``pi turn (2 u_5 - 1)`` and made ``1 + scale (2 u_6 -
         1)`` times as large, both about its centre; then moved by ``floor((2 shift + 1) u_k) -
         shift`` rows (k = 0) and columns (k = 1). What comes from outside of it is 0. Last, a square
@@ -734,6 +737,62 @@ class Backend(ABC):
         sqrt(var + eps)``: ``dbeta = sum of dy``, ``dgamma = sum of dy * xhat``, over rows; ``dx =
         gamma / sqrt(var + eps) * (dy - (dbeta + xhat * dgamma) / n)`` if `batch_statistics`, that
         is if `mean` and `var` are those of x, else without the terms taken from dy.
+        """
+
+    @operation
+    def batch_norm_moments(self, x: Array, place: int, moments: Out) -> None:
+        """What one of several ranks knows of the columns of a batch, from its rows x (n, m).
+
+        `moments` (ranks, 2 m + 1), of the dtype of arithmetic: row `place` receives n, the mean of
+        each column and the sum of squared deviations from it, without rows zeros; the other rows
+        become 0, so that all ranks' sum has a row of each. The squares are not harmed by a large
+        mean.
+        """
+
+    @operation
+    def batch_norm_merge(self, moments: Array, running: Running, mean: Out, var: Out) -> None:
+        """Mean and biased variance (m,) of all ranks' rows, two at least, by `moments` of each.
+
+        The averages follow as in `batch_norm_forward`. (Chan, Golub & LeVeque 1979.)
+        """
+
+    @operation
+    def batch_norm_sums(
+        self,
+        kind: str,
+        dy: Array,
+        y: Array | None,
+        x: Array,
+        norm: Norm,
+        mean: Array,
+        var: Array,
+        dgamma: Out,
+        dbeta: Out,
+        sums: Out,
+    ) -> None:
+        """Do as `batch_norm_backward` without dx, for some of a batch's rows, or none.
+
+        `sums` (2, m), of the dtype of arithmetic, receives dbeta and dgamma, to be added up over
+        ranks.
+        """
+
+    @operation
+    def batch_norm_input_gradient(
+        self,
+        kind: str,
+        dy: Array,
+        y: Array | None,
+        x: Array,
+        norm: Norm,
+        mean: Array,
+        var: Array,
+        sums: Array,
+        count: int,
+        dx: Out,
+    ) -> None:
+        """Do as `batch_norm_backward` for dx of some of a batch's `count` rows, or none.
+
+        `sums` (2, m) are dbeta and dgamma of all of them.
         """
 
     @operation
@@ -838,19 +897,25 @@ class Backend(ABC):
     # ------------------------------------------------------------------ training
 
     @operation
-    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    def dropout(
+        self, x: Array, p: float, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
 
         The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
         (Philox4x32-10), the same on every backend: the backward pass calls this again on `dy`
-        instead of storing it.
+        instead of storing it. Places begin at `first`, where x is a part of an array: the elements
+        that lie in front of it.
         """
 
     @operation
-    def channel_dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    def channel_dropout(
+        self, x: Array, p: float, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Do as `dropout` with whole channels of images x (n, pixels, channels).
 
         The mask is that of `dropout` for an array (n, channels): all pixels of an image have one.
+        `first` counts images.
         """
 
     @operation

@@ -26,6 +26,7 @@ from nnkit.backends.contract import (
 from nnkit.kernels.numba import (
     activations,
     batch_norm,
+    batch_norm_shares,
     gradients,
     layer_norm,
     losses,
@@ -210,6 +211,51 @@ def batch_norm_backward(
     return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
 
 
+def batch_norm_moments(x: Array, place: int, moments: Out) -> Call:
+    kernel, (n, m) = batch_norm_shares.batch_norm_moments, x.shape
+    return kernel, x.size, (x, place, moments), ((3, _tasks(kernel, n, x.size), m), np.float64)
+
+
+def batch_norm_merge(moments: Array, running: Running, mean: Out, var: Out) -> Call:
+    arguments = moments, running.mean, running.var, mean, var, running.momentum
+    return batch_norm_shares.batch_norm_merge, moments.size, arguments, None
+
+
+def batch_norm_sums(
+    kind: str,
+    dy: Array,
+    y: Array | None,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    var: Array,
+    dgamma: Out,
+    dbeta: Out,
+    sums: Out,
+) -> Call:
+    kernel, (n, m), relu = batch_norm_shares.batch_norm_sums, x.shape, rectified(kind)
+    arguments = dy, y if relu else x, x, mean, var, dgamma, dbeta, sums, norm.eps, relu
+    return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
+
+
+def batch_norm_input_gradient(
+    kind: str,
+    dy: Array,
+    y: Array | None,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    var: Array,
+    sums: Array,
+    count: int,
+    dx: Out,
+) -> Call:
+    relu = rectified(kind)
+    arrays = dy, y if relu else x, x, norm.gamma, mean, var, sums, dx
+    arguments = *arrays, norm.eps, count, relu
+    return batch_norm_shares.batch_norm_input_gradient, x.size, arguments, None
+
+
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> Call:
     arguments = x, norm.gamma, norm.beta, mean, inv_std, y, norm.eps
     return layer_norm.layer_norm_forward, x.size, arguments, None
@@ -271,15 +317,15 @@ def elementwise_loss(
     return kernel, y.size, arguments, sums
 
 
-def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+def dropout(x: Array, p: float, key: int, counters: Array, out: Out, first: int) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
-    arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1)
+    arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1), first
     return masks.dropout, x.size, arguments, None
 
 
-def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out, first: int) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
-    return masks.channel_dropout, x.size, (x, p, low, high, counters, out), None
+    return masks.channel_dropout, x.size, (x, p, low, high, counters, out, first), None
 
 
 def sgd(
