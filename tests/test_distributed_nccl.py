@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import inspect
 import re
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nnkit import dtypes
-from nnkit.backends import Backend, cupy
+from nnkit.backends import Backend, cupy, get_backend
+from nnkit.backends.contract import CaptureError
 from nnkit.distributed import nccl
+from nnkit.distributed.channel import Channel
+from nnkit.distributed.ranks import Ranks
+from nnkit.distributed.sockets import SocketSum
+from nnkit.distributed.watch import Watch
 from tests.device import fake_cupy, fake_nccl, simulator
 from tests.ranks import on_ranks
 
@@ -85,6 +93,70 @@ def test_two_ranks_on_one_gpu(backends):
 
     text = "ranks 0 and 1 have the same GPU, 0000:01:00.0 of node1: start one for each"
     assert on_ranks(2, work) == [text] * 2
+
+
+@pytest.fixture
+def pair():
+    """A function that does work on two ranks, threads with connections as processes have."""
+
+    def both(work):
+        watched, summed = socket.socketpair(), socket.socketpair()
+
+        def one(rank):
+            channels = {1 - rank: Channel(watched[rank], 5)}
+            watch = Watch(rank, 2, channels, 5, lambda why, silent: None)
+            host = SocketSum({1 - rank: summed[rank]}, watch)
+            try:
+                return work(Ranks(watch, host, (rank, 2), None))
+            except Exception as error:
+                watch.fail(str(error))
+                raise
+            finally:
+                watch.close(1)
+                host.close()
+
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(one, range(2)))
+
+    return both
+
+
+@SIMULATED
+@pytest.mark.parametrize("has_nccl", [(True, True), (True, False)])
+def test_ranks_use_nccl_if_all_have_it(backends, pair, monkeypatch, has_nccl):
+    """Otherwise sums go through the host, and cannot be in a graph."""
+
+    def work(ranks):
+        here.rank = ranks.rank
+        backend = backends[ranks.rank]
+        x = backend.asarray(np.arange(3, dtype=np.float32))
+        ranks.all_reduce(backend, x)
+        sums = backend.to_numpy(x).tolist()
+        if not all(has_nccl):
+            with pytest.raises(CaptureError, match="a call of the host cannot be in a CUDA graph"):
+                backend.capture(lambda: ranks.all_reduce(backend, x))
+            return sums
+        backend.capture(lambda: ranks.all_reduce(backend, x))(2)
+        return sums, backend.to_numpy(x).tolist()
+
+    here = threading.local()
+    monkeypatch.setattr(nccl, "load", lambda: fake_nccl if has_nccl[here.rank] else None)
+    monkeypatch.setattr(nccl, "gpu_in_use", lambda: f"GPU {here.rank}")
+    expected = ([0, 2, 4], [0, 8, 16]) if all(has_nccl) else [0, 2, 4]
+    assert pair(work) == [expected] * 2
+
+
+def test_an_array_that_is_not_contiguous(pair):
+    def work(ranks):
+        with pytest.raises(ValueError) as error:
+            ranks.all_reduce(get_backend("numpy"), np.ones((2, 3), np.float32).T)
+        return str(error.value)
+
+    text = (
+        "all_reduce needs a C-contiguous array, not one of shape (3, 2) and strides (4, 12): give "
+        "it a contiguous copy, and copy the sum back"
+    )
+    assert pair(work) == [text] * 2
 
 
 @SIMULATED

@@ -45,7 +45,7 @@ class Ranks(Communicator):
         if not array.flags.c_contiguous:
             raise ValueError(
                 f"all_reduce needs a C-contiguous array, not one of shape {array.shape} and "
-                f"strides {array.strides}: give it backend.ascontiguousarray(array)"
+                f"strides {array.strides}: give it a contiguous copy, and copy the sum back"
             )
         if not array.size:
             return
