@@ -79,11 +79,12 @@ __device__ __forceinline__ REAL changed(const STORE* x, const Shape& shape, cons
     return between(x, shape, row, change.flipped ? shape.width - 1 - column : column, channel);
 }
 
-// A block takes a part of every gridDim.y-th picture: its first thread draws, the others wait.
+// A block takes a part of every gridDim.y-th picture: its first thread draws, the others wait. The
+// pictures are those of a batch behind `before` others.
 extern "C" __global__ void __launch_bounds__(THREADS, 4)
 augment(const STORE* x, int shift, double flip, double turn, double scale, int cutout,
-        unsigned key0, unsigned key1, const long long* counters, STORE* out, long long pictures,
-        int height, int width, int channels) {
+        unsigned key0, unsigned key1, const long long* counters, long long before, STORE* out,
+        long long pictures, int height, int width, int channels) {
     __shared__ Change change;
     const Changes most = {shift, flip, turn, scale, cutout};
     const Shape shape = {height, width, channels};
@@ -91,7 +92,7 @@ augment(const STORE* x, int shift, double flip, double turn, double scale, int c
     for (long long picture = blockIdx.y; picture < pictures; picture += gridDim.y) {
         __syncthreads();
         if (threadIdx.x == 0)
-            change = draw(most, shape, picture, counters[FORWARDS], key0, key1);
+            change = draw(most, shape, before + picture, counters[FORWARDS], key0, key1);
         __syncthreads();
         const STORE* from = x + picture * size;
         for (long long i = first(); i < size; i += stride()) {

@@ -86,14 +86,18 @@ def augment(
     key1: int,
     counters: Any,
     out: Any,
+    before: int,
     team: Any,
 ) -> None:
-    """Change pictures (n, height, width, channels), each by numbers of its own."""
+    """Change pictures (n, height, width, channels), each by numbers of its own.
+
+    They are those of a batch behind `before` others.
+    """
     n, height, width, _ = x.shape
     words = np.empty(8, u32)
     first, last = my_range(n, team)
     for i in range(first, last):
-        draw(2 * i, counters[FORWARDS], key0, key1, words)
+        draw(2 * (before + i), counters[FORWARDS], key0, key1, words)
         down = math.floor((2 * shift + 1) * _part(words[0])) - shift
         right = math.floor((2 * shift + 1) * _part(words[1])) - shift
         flipped = _part(words[4]) < flip

@@ -33,19 +33,27 @@ def _least_kept(p: float) -> Any:
 
 
 @shared(GRAIN)
-def dropout(x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, team: Any) -> None:
-    """Zero with probability `p`, or scale, each element of flat x; the key in two words."""
+def dropout(
+    x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, before: int, team: Any
+) -> None:
+    """Zero with probability `p`, or scale, each element of flat x; the key in two words.
+
+    Element i has random number ``before + i``. Blocks of them begin where a counter does: the first
+    one may begin with some that are in front of x.
+    """
     least = _least_kept(p)
     scale = out.dtype.type(1 / (1 - p))
     stream = counters[FORWARDS]
-    blocks = -(-out.size // BLOCK)
+    skip, counter = before % 4, before // 4
+    blocks = -(-(skip + out.size) // BLOCK)
     words = np.empty(BLOCK, u32)
     scratch = np.empty(BLOCK if same(x, out) else 0, out.dtype)
     first, last = my_range(blocks, team)
     for b in range(first, last):
-        i, j = b * BLOCK, min((b + 1) * BLOCK, out.size)
-        draw(b * (BLOCK // 4), stream, key0, key1, words[: (j - i + 3) // 4 * 4])
-        _mask(apart(x[i:j], scratch), words, least, scale, out[i:j])
+        start = b * BLOCK - skip
+        i, j = max(start, 0), min(start + BLOCK, out.size)
+        draw(counter + b * (BLOCK // 4), stream, key0, key1, words[: (j - start + 3) // 4 * 4])
+        _mask(apart(x[i:j], scratch), words[i - start :], least, scale, out[i:j])
 
 
 @inline
@@ -62,15 +70,16 @@ def _image(x: Any, words: Any, least: Any, scale: Any, out: Any) -> None:
 
 @shared(GRAIN)
 def channel_dropout(
-    x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, team: Any
+    x: Any, p: float, key0: int, key1: int, counters: Any, out: Any, before: int, team: Any
 ) -> None:
-    """Do as `dropout` with the channels of images x (n, pixels, channels)."""
+    """Do as `dropout` with the channels of images x (n, pixels, channels), behind others."""
     least, scale = _least_kept(p), out.dtype.type(1 / (1 - p))
     channels = x.shape[2]
     words = np.empty((channels + 6) // 4 * 4, u32)
     first, last = my_range(len(x), team)
     for i in range(first, last):
-        start = i * channels // 4
+        number = (before + i) * channels
+        start = number // 4
         draw(start, counters[FORWARDS], key0, key1, words)
-        place = i * channels - 4 * start
+        place = number - 4 * start
         _image(x[i], words[place : place + channels], least, scale, out[i])

@@ -672,11 +672,14 @@ class Backend(ABC):
         """``out[i] = x[i].T`` for x (n, a, b) and out (n, b, a)."""
 
     @operation
-    def augment(self, x: Array, changes: Changes, key: int, counters: Array, out: Out) -> None:
+    def augment(
+        self, x: Array, changes: Changes, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Change each picture of a batch at random: x and out (n, height, width[, channels]).
 
-        Number u_k of picture i is ``philox.uniform(8 n, key, counters[FORWARDS])[8 i + k]`` in
-        [0, 1), the same on every backend. First a picture is flipped, left to right, if
+        Picture i is picture ``first + i`` of the whole batch, where x is a part of it. Its number
+        u_k is ``philox.uniform(8 n, key, counters[FORWARDS], 8 first)[8 i + k]`` in [0, 1), the
+        same on every backend. First a picture is flipped, left to right, if
         ``u_4 < flip``; then it is turned by ``pi turn (2 u_5 - 1)`` and made ``1 + scale (2 u_6 -
         1)`` times as large, both about its centre; then moved by ``floor((2 shift + 1) u_k) -
         shift`` rows (k = 0) and columns (k = 1). What comes from outside of it is 0. Last, a square
@@ -838,19 +841,25 @@ class Backend(ABC):
     # ------------------------------------------------------------------ training
 
     @operation
-    def dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    def dropout(
+        self, x: Array, p: float, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Zero each element with probability `p` and scale the others by ``1 / (1 - p)``.
 
         The mask is a function of `key`, ``counters[FORWARDS]`` and the element's place
         (Philox4x32-10), the same on every backend: the backward pass calls this again on `dy`
-        instead of storing it.
+        instead of storing it. Places begin at `first`, where x is a part of an array: the elements
+        that lie in front of it.
         """
 
     @operation
-    def channel_dropout(self, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+    def channel_dropout(
+        self, x: Array, p: float, key: int, counters: Array, out: Out, first: int = 0
+    ) -> None:
         """Do as `dropout` with whole channels of images x (n, pixels, channels).
 
         The mask is that of `dropout` for an array (n, channels): all pixels of an image have one.
+        `first` counts images.
         """
 
     @operation

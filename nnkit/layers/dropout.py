@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,8 @@ class Dropout(Layer):
     """While training, zero each element with probability p and scale the rest by 1 / (1 - p).
 
     The mask is recomputed in the backward pass from a counter-based generator, never stored, and
-    is the same on every backend. In evaluation mode ``y = x``.
+    is the same on every backend. Where ranks share a batch, it is that of the examples' places in
+    the whole one. In evaluation mode ``y = x``.
     """
 
     gives = UNCHANGED
@@ -56,8 +58,14 @@ class Dropout(Layer):
         self._drop(x, out)
         return out
 
+    @property
+    def _before(self) -> int:
+        """Examples of the batch in front of ours, which other ranks have."""
+        return 0 if self.share is None else self.share.first
+
     def _drop(self, x: Array, out: Array) -> None:
-        self.backend.dropout(x, self.p, self._key, self.counters, out)
+        first = self._before * prod(x.shape[1:])
+        self.backend.dropout(x, self.p, self._key, self.counters, out, first)
 
 
 class Dropout2d(Dropout):
@@ -86,4 +94,4 @@ class Dropout2d(Dropout):
     def _drop(self, x: Array, out: Array) -> None:
         n, height, width, channels = x.shape
         x, out = (array.reshape(n, height * width, channels) for array in (x, out))
-        self.backend.channel_dropout(x, self.p, self._key, self.counters, out)
+        self.backend.channel_dropout(x, self.p, self._key, self.counters, out, self._before)

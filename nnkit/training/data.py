@@ -206,6 +206,8 @@ class Batch:
     ) -> None:
         backend = model.backend
         self.data, self.size, self.backend = data, size, backend
+        self.first = 0
+        """Examples of the whole batch in front of ours, which other ranks have."""
         self.feed = Feed(backend, data.x, size * together) if data.on_host else None
         self.key, self.changes = augmentation.key(seed), None
         self.picture = _picture(model, data.x.shape[1:])
@@ -243,8 +245,6 @@ class Batch:
         if self.changes is None:
             return x, t
         changed = self.changed if rows == self.size else self.changed[:rows]
-        pictures = rows, *self.picture
-        self.backend.augment(
-            x.reshape(pictures), self.changes, self.key, counters, changed.reshape(pictures)
-        )
+        given, made = (array.reshape(rows, *self.picture) for array in (x, changed))
+        self.backend.augment(given, self.changes, self.key, counters, made, self.first)
         return changed, t

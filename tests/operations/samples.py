@@ -132,7 +132,7 @@ def operations(
         ),
         **{
             f"augment {name}": (
-                lambda b, a, changes=changes: b.augment(a.x, changes, 2**33 + 5, a.at, a.y),
+                lambda b, a, changes=changes: b.augment(a.x, changes, 2**33 + 5, a.at, a.y, 3),
                 {"at": at, "x": random_array(rng, (n, 3, m))},
                 {"y": (n, 3, m)},
                 {"scale": max(m, 1)},  # of the places between pixels
@@ -189,8 +189,13 @@ def operations(
             {"at": at, "x": x},
             {"y": shape},
         ),
+        "dropout of a part": (
+            lambda b, a: b.dropout(a.x, 0.4, 2**33 + 5, a.at, a.y, 4 * m + 3),
+            {"at": at, "x": x},
+            {"y": shape},
+        ),
         "channel_dropout": (
-            lambda b, a: b.channel_dropout(a.images, 0.4, 2**33 + 5, a.at, a.y),
+            lambda b, a: b.channel_dropout(a.images, 0.4, 2**33 + 5, a.at, a.y, 5),
             {"at": at, "images": random_array(rng, (n, 3, m))},
             {"y": (n, 3, m)},
         ),

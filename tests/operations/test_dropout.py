@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,33 @@ def test_dropout_mask_is_the_same_bit_for_bit(backend, dtype, key, stream, p):
     backend.dropout(x, p, key, counters(backend, forwards=stream), out)
     keep = uniform(13 * 7, key, stream).reshape(shape) >= np.float32(p)
     assert np.array_equal(backend.to_numpy(out), np.where(keep, dtype.type(1 / (1 - p)), 0))
+
+
+@pytest.mark.parametrize("columns", [1, 7, 1030])
+def test_dropout_of_a_part_has_the_whole_mask(backend, dtype, columns):
+    """Of some rows behind others: to the bit, wherever in a counter or in a block they begin."""
+    at, key, whole = counters(backend, forwards=6), 2**40 + 3, 9
+    ones = backend.asarray(np.ones((whole, columns), dtype))
+    out = backend.empty((whole, columns), dtype)
+    backend.dropout(ones, 0.4, key, at, out)
+    want = backend.to_numpy(out).tobytes()
+    for cuts in ([0, 1, 2, 3, 4, 9], [0, 0, 5, 9]):
+        parts = [*pairwise(cuts)]
+        got = [backend.empty((last - first, columns), dtype) for first, last in parts]
+        for (first, last), part in zip(parts, got, strict=True):
+            backend.dropout(ones[first:last], 0.4, key, at, part, first * columns)
+        assert b"".join(backend.to_numpy(part).tobytes() for part in got) == want
+
+
+def test_numbers_from_any_place_on(backend):
+    """Beyond 2^34 elements the upper half of the counter takes part."""
+    for first in (2**34 - 3, 2**60 + 5):
+        out = backend.empty(9, np.float32)
+        x = backend.asarray(np.ones(9, np.float32))
+        backend.dropout(x, 0.5, 7, counters(backend), out, first)
+        keep = uniform(9, 7, 0, first) >= 0.5
+        np.testing.assert_array_equal(backend.to_numpy(out), 2 * keep)
+        np.testing.assert_array_equal(uniform(13, 7, 0, first - 4)[4:], uniform(9, 7, 0, first))
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -95,6 +124,18 @@ def test_channel_dropout_has_the_mask_of_channels(backend, dtype, key, stream):
     backend.dropout(backend.asarray(np.ones((7, 9), dtype)), 0.4, key, at, few)
     want = np.repeat(backend.to_numpy(few)[:, None], 4, axis=1)
     assert backend.to_numpy(out).tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("channels", [1, 6, 9])
+def test_channel_dropout_of_a_part_has_the_whole_mask(backend, dtype, channels):
+    at, x = counters(backend), backend.asarray(np.ones((7, 5, channels), dtype))
+    out = backend.empty((7, 5, channels), dtype)
+    backend.channel_dropout(x, 0.4, 11, at, out)
+    want = backend.to_numpy(out)
+    for first, last in ((0, 3), (3, 7), (5, 5), (1, 6)):
+        part = backend.empty((last - first, 5, channels), dtype)
+        backend.channel_dropout(x[first:last], 0.4, 11, at, part, first)
+        assert backend.to_numpy(part).tobytes() == want[first:last].tobytes()
 
 
 def test_channel_dropout_of_nan(check):

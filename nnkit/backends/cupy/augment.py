@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 def augment(
-    backend: CupyBackend, x: Array, changes: Changes, key: int, counters: Array, out: Out
+    backend: CupyBackend,
+    x: Array,
+    changes: Changes,
+    key: int,
+    counters: Array,
+    out: Out,
+    first: int,
 ) -> None:
     if not out.size:
         return
@@ -26,5 +32,5 @@ def augment(
     reals = map(np.float64, (changes.flip, changes.turn, changes.scale))
     numbers = np.int32(changes.shift), *reals, np.int32(changes.cutout)
     shape = map(np.int32, (*out.shape, 1)[1:4])
-    args = x, *numbers, *keys, counters, out, np.int64(len(out)), *shape
+    args = x, *numbers, *keys, counters, np.int64(first), out, np.int64(len(out)), *shape
     backend.launcher.launch("augment", "augment", out.dtype, grid, (THREADS,), args)

@@ -13,16 +13,18 @@ if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
 
 
-def dropout(backend: CupyBackend, x: Array, p: float, key: int, counters: Array, out: Out) -> None:
+def dropout(
+    backend: CupyBackend, x: Array, p: float, key: int, counters: Array, out: Out, first: int
+) -> None:
     keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
-    args = x, np.float32(p), real(out, 1 / (1 - p)), *keys, counters, out
+    args = x, np.float32(p), real(out, 1 / (1 - p)), *keys, counters, np.int64(first), out
     flat(backend.launcher, "dropout", "dropout", out, *args)
 
 
 def channel_dropout(
-    backend: CupyBackend, x: Array, p: float, key: int, counters: Array, out: Out
+    backend: CupyBackend, x: Array, p: float, key: int, counters: Array, out: Out, first: int
 ) -> None:
     keys = np.uint32(key & 0xFFFFFFFF), np.uint32(key >> 32)
-    sizes = np.int64(x.shape[1]), np.int64(x.shape[2])
+    sizes = np.int64(first), np.int64(x.shape[1]), np.int64(x.shape[2])
     args = x, np.float32(p), real(out, 1 / (1 - p)), *keys, counters, *sizes, out
     flat(backend.launcher, "dropout", "channel_dropout", out, *args)

@@ -271,15 +271,15 @@ def elementwise_loss(
     return kernel, y.size, arguments, sums
 
 
-def dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+def dropout(x: Array, p: float, key: int, counters: Array, out: Out, first: int) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
-    arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1)
+    arguments = x.reshape(-1), p, low, high, counters, out.reshape(-1), first
     return masks.dropout, x.size, arguments, None
 
 
-def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out) -> Call:
+def channel_dropout(x: Array, p: float, key: int, counters: Array, out: Out, first: int) -> Call:
     low, high = key & 0xFFFFFFFF, key >> 32
-    return masks.channel_dropout, x.size, (x, p, low, high, counters, out), None
+    return masks.channel_dropout, x.size, (x, p, low, high, counters, out, first), None
 
 
 def sgd(

@@ -16,10 +16,10 @@ from nnkit.kernels.numba import (
 from nnkit.kernels.numba.lines import Table, seen_by_pixels, seen_by_places
 
 
-def augment(x: Array, changes: Changes, key: int, counters: Array, out: Out) -> Call:
+def augment(x: Array, changes: Changes, key: int, counters: Array, out: Out, first: int) -> Call:
     shape = (*x.shape, 1)[:4]
     keys = key & 0xFFFFFFFF, key >> 32
-    arguments = x.reshape(shape), *changes, *keys, counters, out.reshape(shape)
+    arguments = x.reshape(shape), *changes, *keys, counters, out.reshape(shape), first
     return changing.augment, x.size, arguments, None
 
 

@@ -33,14 +33,16 @@ def philox4x32(
     return np.stack([c0, c1, c2, c3]).astype(np.uint32)
 
 
-def uniform(n: int, key: int, stream: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Make `n` float32 in [0, 1), element i from word ``i % 4`` of counter ``(i // 4, stream)``.
+def uniform(n: int, key: int, stream: int, first: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Make the `n` float32 in [0, 1) from number `first` on of an endless row.
 
-    The upper 24 bits of each word make the number, so that every one is exact in float32.
+    Number i comes from word ``i % 4`` of counter ``(i // 4, stream)``. The upper 24 bits of each
+    word make it, so that every one is exact in float32.
     """
-    blocks = np.arange((n + 3) // 4, dtype=np.uint64)
+    blocks = np.arange(first // 4, (first + n + 3) // 4, dtype=np.uint64)
     counter = np.empty((4, len(blocks)), np.uint64)
     counter[0], counter[1] = blocks & _LOW, blocks >> np.uint64(32)
     counter[2], counter[3] = stream & 0xFFFFFFFF, stream >> 32
-    words = philox4x32(counter, (key & 0xFFFFFFFF, key >> 32)).T.reshape(-1)[:n]
+    words = philox4x32(counter, (key & 0xFFFFFFFF, key >> 32)).T.reshape(-1)
+    words = words[first % 4 : first % 4 + n]
     return (words >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)

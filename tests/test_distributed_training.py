@@ -1,0 +1,203 @@
+"""Several ranks train the network that one process does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import nnkit
+from nnkit import Trainer, layers
+from nnkit.training.callbacks import Callback
+from tests.ranks import on_ranks
+
+
+def mlp(*between, seed=1, dtype="float64", backend="numpy"):
+    stack = layers.Linear(12, 16), layers.ReLU(), *between, layers.Linear(16, 3)
+    return nnkit.Sequential(*stack, seed=seed, dtype=dtype, backend=backend)
+
+
+def frozen():
+    model = mlp()
+    model[0].frozen = True
+    return model
+
+
+@pytest.fixture
+def data(rng):
+    return rng.standard_normal((50, 12)), rng.integers(0, 3, 50)
+
+
+def trained(communicator, data, model=None, optimizer=None, loss=None, **options):
+    chosen = optimizer() if optimizer else nnkit.Adam(0.01, weight_decay=0.01)
+    trainer = Trainer(model or mlp(), loss, chosen, communicator)
+    trainer.fit(*data, **{"epochs": 4, "batch_size": 16, "progress": False} | options)
+    return trainer
+
+
+def figures(trainer):
+    return {k: v for k, v in trainer.history.to_dict().items() if k != "seconds"}
+
+
+def check_alike(size, work, rtol=1e-9):
+    """Have ranks do what one process does, and compare all that was recorded, and parameters."""
+    alone = work(None)
+    found = on_ranks(size, work)
+    for each in found:
+        np.testing.assert_allclose(each.history.step_loss, alone.history.step_loss, rtol)
+        assert figures(each).keys() == figures(alone).keys()
+        for name, values in figures(alone).items():
+            np.testing.assert_allclose(figures(each)[name], values, rtol, err_msg=name)
+        assert figures(each) == figures(found[0])
+        for name, value in alone.model.state().items():
+            np.testing.assert_allclose(each.model.state()[name], value, 1e-7, 1e-12)
+            np.testing.assert_array_equal(each.model.state()[name], found[0].model.state()[name])
+
+
+CASES = {
+    "even": {"batch_size": 25},
+    "uneven": {},
+    "a last batch of one": {"batch_size": 7},
+    "a last batch of three": {"batch_size": 47},
+    "in order": {"shuffle": False},
+    "accumulate": {"accumulate": 3, "batch_size": 8},
+    "schedule": {"schedule": nnkit.schedules.Cosine()},
+    "clip_norm": {"optimizer": lambda: nnkit.SGD(0.5, momentum=0.9, clip_norm=0.1)},
+    "class weights": {"class_weight": {0: 1, 1: 5}},
+    "split": {"validation_split": 0.2},
+    "step by step": {"compile": False},
+}
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("case", CASES)
+def test_the_same_network(case, size, data):
+    check_alike(size, lambda ranks: trained(ranks, data, **CASES[case]))
+
+
+def test_frozen_layers(data):
+    check_alike(2, lambda ranks: trained(ranks, data, frozen()))
+
+
+def test_sample_weights_and_validation_with_weights(data, rng):
+    weights = rng.random(50)
+    options = {"sample_weight": weights, "validation_data": (*data, weights)}
+    check_alike(4, lambda ranks: trained(ranks, data, **options))
+
+
+def test_a_hundred_steps(data):
+    def work(ranks):
+        return trained(ranks, data, epochs=25, optimizer=lambda: nnkit.SGD(0.1))
+
+    alone, (first, second) = work(None), on_ranks(2, work)
+    assert len(alone.history.step_loss) == 100
+    assert first.history.step_loss == second.history.step_loss
+    np.testing.assert_allclose(first.history.step_loss, alone.history.step_loss, 1e-10)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_validation_of_fewer_examples_than_ranks(rows, data):
+    few = data[0][:rows], data[1][:rows]
+    metrics = {"mean": lambda t, y: float((t == y).mean())}
+    check_alike(4, lambda ranks: trained(ranks, data, validation_data=few, metrics=metrics))
+
+
+def test_evaluation_and_answers(data):
+    def work(ranks):
+        trainer = trained(ranks, data, epochs=1)
+        metrics = {"own": nnkit.Metric(lambda t, y: float(np.std(y)), of="probabilities")}
+        found = trainer.evaluate(*data, batch_size=7, metrics=metrics)
+        return found, trainer.predict(data[0]), trainer.predict_proba(data[0], 5)
+
+    (found, labels, proba), others = work(None), on_ranks(4, work)
+    for each in others:
+        assert each[0] == others[0][0]
+        assert each[0] == pytest.approx(found, rel=1e-12)
+        np.testing.assert_array_equal(each[1], labels)
+        np.testing.assert_allclose(each[2], proba, 1e-12)
+
+
+def test_metrics_of_training_data(data):
+    metrics = {"right": lambda t, y: float((t == y).mean())}
+    check_alike(2, lambda ranks: trained(ranks, data, metrics=metrics))
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber", "sigmoid_cross_entropy"])
+def test_losses_of_each_output(loss, data):
+    x, t = data
+    check_alike(2, lambda ranks: trained(ranks, (x, np.eye(3)[t]), loss=loss))
+
+
+def test_a_memory_map_is_read_in_parts(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("nnkit.training.streaming.BLOCK_BYTES", 1 << 10)
+    x, t = np.float32(data[0]), data[1]
+    np.save(tmp_path / "x.npy", x)
+
+    def work(ranks):
+        stored = np.load(tmp_path / "x.npy", mmap_mode="r")
+        return trained(ranks, (stored, t), accumulate=2)
+
+    check_alike(2, work)
+
+
+def test_batches_of_somebody_else(data):
+    x, t = data
+    batches = [(x[i : i + 16], t[i : i + 16]) for i in range(0, 50, 16)]
+    check_alike(2, lambda ranks: trained(ranks, (batches,), batch_size=None))
+
+
+def test_early_stopping_and_callbacks_of_all_ranks(data, rng):
+    noise = rng.standard_normal((20, 12)), rng.integers(0, 3, 20)
+
+    class Seen(Callback):
+        def __init__(self):
+            self.losses = []
+
+        def on_step_end(self, trainer):
+            self.losses.append(trainer.running()["loss"])
+
+    def work(ranks):
+        seen = Seen()
+        callbacks = [nnkit.EarlyStopping(patience=2), seen, nnkit.ReduceOnPlateau(patience=1)]
+        trainer = trained(ranks, data, epochs=40, validation_data=noise, callbacks=callbacks)
+        trainer.seen = seen.losses, trainer.optimizer.lr, callbacks[0].best_epoch
+        return trainer
+
+    check_alike(2, work)
+    alone, (first, second) = work(None), on_ranks(2, work)
+    assert 0 < len(alone.history) < 40
+    assert first.seen == second.seen
+    assert first.seen[1:] == alone.seen[1:]
+    np.testing.assert_allclose(first.seen[0], alone.seen[0], 1e-9)
+
+
+def test_one_rank_stops_all_after_the_same_step(data):
+    class Stop(Callback):
+        def __init__(self, rank):
+            self.rank, self.steps = rank, 0
+
+        def on_step_end(self, trainer):
+            self.steps += 1
+            trainer.stop |= self.rank == 1 and self.steps == 6
+
+    def work(ranks):
+        trainer = trained(ranks, data, callbacks=[Stop(ranks.rank)])
+        return trainer.progress.epoch, trainer.progress.step, trainer.stop
+
+    assert on_ranks(2, work) == [(1, 2, True)] * 2
+
+
+def test_one_rank_decides_how_many_steps_are_made_at_once(data):
+    """Hooks that only one rank has are called there; the others make the same steps."""
+
+    class Steps(Callback):
+        calls = 0
+
+        def on_step_end(self, trainer):
+            self.calls += 1
+
+    def work(ranks):
+        steps = Steps()
+        trained(ranks, data, callbacks=[steps] if ranks.rank == 1 else [])
+        return steps.calls
+
+    assert on_ranks(2, work) == [0, 16]
