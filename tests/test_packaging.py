@@ -128,7 +128,18 @@ def test_metadata(built):
     names = {line.partition(">=")[0] for line in needed}
     assert names == {"click", "numpy", "safetensors", "threadpoolctl", "tqdm"}
     extras = set(metadata.get_all("Provides-Extra"))
-    others = {"bench", "dev", "docs", "nvrtc", "onnx", "plot", "sklearn", "table", "tensorboard"}
+    others = {
+        "bench",
+        "dev",
+        "docs",
+        "mpi",
+        "nvrtc",
+        "onnx",
+        "plot",
+        "sklearn",
+        "table",
+        "tensorboard",
+    }
     assert extras == {"numba", "cuda12", "cuda13", *others}
 
 
