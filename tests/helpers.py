@@ -18,7 +18,7 @@ HALF_ULPS = 3
 ALWAYS_FLOAT64 = {"lr", "log", "norm2"}
 """Arguments that are float64 whatever the dtype of the network."""
 NEVER_HALF = {
-    *("mean", "var", "inv_std", "running_mean", "running_var", "weights"),
+    *("mean", "var", "inv_std", "running_mean", "running_var", "weights", "moments", "sums"),
     *("master", "velocity", "squares", "m", "v"),
 }
 """Arguments that are float32 where the network has a half dtype."""

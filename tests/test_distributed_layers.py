@@ -1,4 +1,4 @@
-"""Layers on several ranks: each computes with its share of a batch as one process with all of it."""
+"""Layers on several ranks: each computes with its share of a batch as one process with all."""
 
 from __future__ import annotations
 
@@ -51,3 +51,47 @@ def test_dropout_has_the_masks_of_the_whole_batch(backend, rng, cuts, shape):
     parts = passes(make, x, dy, cuts)
     assert np.concatenate([part[0] for part in parts]).tobytes() == y.tobytes()
     assert np.concatenate([part[1] for part in parts]).tobytes() == dx.tobytes()
+
+
+NORMS = {
+    "rows": (lambda **o: nnkit.BatchNorm1d(5, eps=0.1, **o), (7, 5)),
+    "images": (lambda **o: nnkit.BatchNorm2d(5, eps=0.1, **o), (7, 2, 3, 5)),
+}
+every_norm = pytest.mark.parametrize("norm", NORMS)
+
+
+def normalizing(backend: Any, norm: str, relu: bool, dtype: str = "float64", **options: Any) -> Any:
+    """Make models of a normalisation, perhaps with a ReLU behind it, that remember themselves."""
+    made = []
+
+    def make() -> nnkit.Sequential:
+        behind = [nnkit.ReLU()] if relu else []
+        layer = NORMS[norm][0](**options)
+        model = nnkit.Sequential(layer, *behind, seed=0, backend=backend, dtype=dtype)
+        layer.gamma.value, layer.beta.value = np.linspace(0.5, 2, 5), np.linspace(-1, 1, 5)
+        made.append(model)
+        return model
+
+    return make, made
+
+
+def close(got: Any, want: Any, **options: Any) -> None:
+    np.testing.assert_allclose(got, want, **({"rtol": 1e-12, "atol": 1e-12} | options))
+
+
+@every_cut
+@every_norm
+@pytest.mark.parametrize("relu", [False, True])
+def test_batch_norm_is_that_of_the_whole_batch(backend, rng, cuts, norm, relu):
+    x, dy = 1e3 + rng.normal(size=NORMS[norm][1]), rng.normal(size=NORMS[norm][1])
+    make, made = normalizing(backend, norm, relu)
+    ((y, dx, gradients),) = passes(make, x, dy)
+    parts = passes(make, x, dy, cuts)
+    close(np.concatenate([part[0] for part in parts]), y, atol=1e-11)
+    close(np.concatenate([part[1] for part in parts]), dx, atol=1e-11)
+    close(sum(part[2] for part in parts), gradients, atol=1e-11)
+    alone, *on_ranks = [model.state() for model in made]
+    for state in on_ranks:
+        for name, array in alone.items():
+            close(state[name], array)
+            assert state[name].tobytes() == on_ranks[0][name].tobytes()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
 import nnkit
 from nnkit import Trainer, layers
+from nnkit.distributed.contract import RankError
 from nnkit.training.callbacks import Callback
 from tests.ranks import on_ranks
 
@@ -76,6 +79,70 @@ def test_the_same_network(case, size, data):
 
 def test_frozen_layers(data):
     check_alike(2, lambda ranks: trained(ranks, data, frozen()))
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_dropout(size, data):
+    check_alike(size, lambda ranks: trained(ranks, data, mlp(layers.Dropout(0.4)), batch_size=47))
+
+
+def images(model_of, ranks, rng_seed=3, **options):
+    rng = np.random.default_rng(rng_seed)
+    x, t = rng.standard_normal((22, 6, 6, 1)), rng.integers(0, 3, 22)
+    return trained(ranks, (x, t), model_of(), **{"batch_size": 8, "epochs": 3} | options)
+
+
+def convolutional(*behind, dtype="float64", backend="numpy"):
+    """A small network that draws and normalises."""
+    stack = layers.Conv2d(1, 4, 3, bias=False), *behind, layers.Dropout2d(0.3), layers.Flatten()
+    return nnkit.Sequential(*stack, layers.Linear(64, 3), seed=2, dtype=dtype, backend=backend)
+
+
+CHANGES = [nnkit.augment.Shift(1), nnkit.augment.Flip(), nnkit.augment.Rotate(10)]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+@pytest.mark.parametrize("batch_size", [25, 16, 47])
+def test_batch_normalisation(batch_size, size, data):
+    def work(ranks):
+        return trained(ranks, data, mlp(layers.BatchNorm1d(16)), batch_size=batch_size)
+
+    check_alike(size, work)
+
+
+def test_batch_normalisation_of_each_rank_alone(data):
+    """Running averages are those of rank 0 where anything is evaluated or kept."""
+
+    def work(ranks):
+        model = mlp(layers.BatchNorm1d(16, sync=False))
+        trainer = trained(ranks, data, model, validation_data=data, batch_size=25)
+        return figures(trainer), trainer.model.state()["2.running_mean"].tolist()
+
+    first, second = on_ranks(2, work)
+    assert first == second
+
+
+def test_a_rank_needs_rows_enough_of_its_own(data):
+    message = (
+        "BatchNorm1d(num_features=16, eps=1e-05, momentum=0.1, sync=False) needs batches of at "
+        "least 2 rows in training, but 50 examples in batches of 16 end with one of 2, of which a "
+        "rank has 1: choose another batch_size"
+    )
+
+    def work(ranks):
+        with pytest.raises((ValueError, RankError)) as caught:
+            trained(ranks, data, mlp(layers.BatchNorm1d(16, sync=False)))
+        return str(caught.value)
+
+    assert message in on_ranks(2, work)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_pictures_that_are_changed_at_random(size):
+    def model_of():
+        return convolutional(layers.BatchNorm2d(4), layers.ReLU())
+
+    check_alike(size, lambda ranks: images(model_of, ranks, augment=CHANGES))
 
 
 def test_sample_weights_and_validation_with_weights(data, rng):
@@ -201,3 +268,24 @@ def test_one_rank_decides_how_many_steps_are_made_at_once(data):
         return steps.calls
 
     assert on_ranks(2, work) == [0, 16]
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_captured(size, backend, data):
+    """With sums over ranks between tapes: the same bits as step by step, near to one process."""
+
+    def work(ranks, compile=True):
+        between = layers.BatchNorm1d(16), layers.Dropout(0.2)
+        model = mlp(*between, dtype="float32", backend=backend)
+        options = {"accumulate": 2, "batch_size": 8, "compile": compile, "epochs": 3}
+        return trained(ranks, data, model, **options)
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = on_ranks(size, work)
+    of_graphs = backend.name == "cupy"  # in which there are no calls of the host
+    assert [each.category for each in told] == [nnkit.training.CaptureWarning] * of_graphs
+    for each in [*found, *on_ranks(size, lambda ranks: work(ranks, compile=False))]:
+        assert each.history.step_loss == found[0].history.step_loss
+    alone = work(None).history.step_loss
+    np.testing.assert_allclose(found[0].history.step_loss, alone, 1e-4)

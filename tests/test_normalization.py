@@ -7,7 +7,7 @@ import pytest
 
 import nnkit
 from nnkit.backends.contract import Norm, Running
-from nnkit.backends.cupy import normalization
+from nnkit.backends.cupy import launches
 from tests.device import simulator
 from tests.helpers import Check, random_array
 
@@ -282,7 +282,7 @@ def test_columns_that_cuda_blocks_share(backend, monkeypatch, dtype, rows, colum
         pytest.skip("of the cupy backend alone")
     tiles = -(-columns * dtype.itemsize // (32 * 16))
     grid = (tiles, 19), (32, 8)
-    monkeypatch.setattr(normalization, "tiles", lambda *_, **__: grid)
+    monkeypatch.setattr(launches, "tiles", lambda *_, **__: grid)
     rng = np.random.default_rng(3)
     inputs = {name: random_array(rng, (rows, columns)) for name in ("dy", "x")}
     inputs |= {name: rng.random(columns) + 0.5 for name in ("gamma", "var")}

@@ -740,6 +740,62 @@ class Backend(ABC):
         """
 
     @operation
+    def batch_norm_moments(self, x: Array, place: int, moments: Out) -> None:
+        """What one of several ranks knows of the columns of a batch, from its rows x (n, m).
+
+        `moments` (ranks, 2 m + 1), of the dtype of arithmetic: row `place` receives n, the mean of
+        each column and the sum of squared deviations from it, without rows zeros; the other rows
+        become 0, so that all ranks' sum has a row of each. The squares are not harmed by a large
+        mean.
+        """
+
+    @operation
+    def batch_norm_merge(self, moments: Array, running: Running, mean: Out, var: Out) -> None:
+        """Mean and biased variance (m,) of all ranks' rows, two at least, by `moments` of each.
+
+        The averages follow as in `batch_norm_forward`. (Chan, Golub & LeVeque 1979.)
+        """
+
+    @operation
+    def batch_norm_sums(
+        self,
+        kind: str,
+        dy: Array,
+        y: Array | None,
+        x: Array,
+        norm: Norm,
+        mean: Array,
+        var: Array,
+        dgamma: Out,
+        dbeta: Out,
+        sums: Out,
+    ) -> None:
+        """Do as `batch_norm_backward` without dx, for some of a batch's rows, or none.
+
+        `sums` (2, m), of the dtype of arithmetic, receives dbeta and dgamma, to be added up over
+        ranks.
+        """
+
+    @operation
+    def batch_norm_input_gradient(
+        self,
+        kind: str,
+        dy: Array,
+        y: Array | None,
+        x: Array,
+        norm: Norm,
+        mean: Array,
+        var: Array,
+        sums: Array,
+        count: int,
+        dx: Out,
+    ) -> None:
+        """Do as `batch_norm_backward` for dx of some of a batch's `count` rows, or none.
+
+        `sums` (2, m) are dbeta and dgamma of all of them.
+        """
+
+    @operation
     def layer_norm_forward(self, x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
         """Layer normalisation of x (n, m) (Ba et al. 2016).
 

@@ -10,7 +10,8 @@ from nnkit.backends import Array
 from nnkit.backends.contract import Norm, Running
 from nnkit.dtypes import arithmetic
 from nnkit.given.meanings import ANY
-from nnkit.given.options import integer, number
+from nnkit.given.options import flag, integer, number
+from nnkit.layers import synchronized
 from nnkit.layers.base import Layer, Step
 from nnkit.layers.fused_normalization import fused
 from nnkit.layers.images import as_image
@@ -58,21 +59,26 @@ class BatchNorm(_Normalization):
     In training mode, mean and (biased) variance are those of the batch, and running averages follow
     them: ``running = (1 - momentum) * running + momentum * batch's``, for which the variance is the
     unbiased one. In evaluation mode the averages are used instead. They are kept in checkpoints,
-    and no optimizer or `frozen` changes that.
+    and no optimizer or `frozen` changes that. Where ranks share a batch, `sync` says whether it
+    counts as one, or what each has as a batch of its own.
     """
 
-    options: ClassVar = ("num_features", "eps", "momentum")
+    options: ClassVar = ("num_features", "eps", "momentum", "sync")
     buffer_names: ClassVar = ("running_mean", "running_var")
     momentum: float = number(above=0, most=1)
+    sync: bool = flag()
     single: ClassVar[str]
     """What a batch that has no variance is of."""
 
     folded_x: Array = None
     """The last input of the convolution in front, where evaluation folded this layer into it."""
 
-    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, sync: bool = True
+    ) -> None:
         super().__init__(num_features, eps)
         self.momentum = momentum
+        self.sync = sync
         self.running_mean: Array = np.zeros(self.num_features)
         self.running_var: Array = np.ones(self.num_features)
 
@@ -103,13 +109,13 @@ class BatchNorm(_Normalization):
                 kind, self.x, self.norm, self.mean, self.var, self._rows(y)
             )
             return y
-        if len(self.x) < 2:
-            raise ValueError(
-                f"{self!r} cannot train on a batch of one {self.single}, which has no variance: "
-                "give it larger batches, or switch to evaluation mode"
-            )
         shape, real = (self.num_features,), arithmetic(self.dtype)
         self.mean, self.var = self.new("mean", shape, real), self.new("var", shape, real)
+        share = self.share if self.sync else None
+        self._check_count(len(self.x) if share is None else synchronized.count(share, x))
+        if share is not None:
+            synchronized.normalized(self, share, kind, self._rows(y))
+            return y
         running = Running(self.running_mean, self.running_var, self.momentum)
         self.backend.batch_norm_forward(
             kind, self.x, self.norm, running, self.mean, self.var, self._rows(y)
@@ -119,10 +125,15 @@ class BatchNorm(_Normalization):
     def gradients(self, kind: str, dy: Array, y: Array | None) -> Array:
         """Do as `backward` behind `normalized`, which gave y; "identity" needs none."""
         dx = self.new("dx", dy.shape)
+        y = None if y is None else self._rows(y)
+        if self._batch_statistics and self.sync and self.share is not None:
+            count = synchronized.count(self.share, dy)
+            synchronized.gradients(self, self.share, kind, self._rows(dy), y, count, self._rows(dx))
+            return dx
         self.backend.batch_norm_backward(
             kind,
             self._rows(dy),
-            None if y is None else self._rows(y),
+            y,
             self.x,
             self.norm,
             self.mean,
@@ -133,6 +144,19 @@ class BatchNorm(_Normalization):
             self._batch_statistics,
         )
         return dx
+
+    def _check_count(self, count: int) -> None:
+        """Raise ValueError for a batch that has no variance, of so many rows or pixels."""
+        if count > 1:
+            return
+        found = f"one {self.single}" if count else f"no {self.single}s"
+        remedy = "give it larger batches, or switch to evaluation mode"
+        if self.share is not None and not self.sync:
+            found = f"{found} on a rank"
+            remedy = "give it larger batches, or take the whole one's statistics with sync=True"
+        raise ValueError(
+            f"{self!r} cannot train on a batch of {found}, which has no variance: {remedy}"
+        )
 
     def _rows(self, array: Array) -> Array:
         return array.reshape(-1, self.num_features)
@@ -154,6 +178,11 @@ class BatchNorm1d(BatchNorm):
         Added to the variance, above 0.
     momentum
         Weight of a new batch in the averages, above 0 and at most 1.
+    sync
+        Where several ranks share a batch, True: mean and variance are those of the whole one, so
+        that any number of ranks trains the same network, for two small sums over ranks a step.
+        False: each rank normalises its rows by their own, two or more; the averages, which follow
+        them, differ between ranks, and rank 0's are kept.
 
     Raises ValueError in training for a batch of one row: its variance is 0, and y would be beta
     whatever x is. For images there is `BatchNorm2d`.
@@ -184,6 +213,8 @@ class BatchNorm2d(BatchNorm):
         Added to the variance, above 0.
     momentum
         Weight of a new batch in the averages, above 0 and at most 1.
+    sync
+        As there: with False each rank needs two pixels or more.
 
     Raises ValueError for images of other channels, and in training for a batch of one pixel.
 

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 from nnkit.distributed.contract import Communicator, RankError, share
 from nnkit.given.options import shown
 from nnkit.layers import Sequential
+from nnkit.reasons import named_reason
 from nnkit.showing.warning import unheard
 from nnkit.training.compiling import compilation_shown
 from nnkit.training.divergence import DivergenceError
@@ -100,12 +101,15 @@ class Ranks:
                 stack.enter_context(compilation_shown(False))
             try:
                 yield
-            except (RankError, DivergenceError):  # of which all know
-                raise
             except BaseException as error:
-                if error is not self._agreed:
-                    self.communicator.fail(f"{type(error).__name__}: {error}".rstrip(": "))
+                self.tell(error)
                 raise
+
+    def tell(self, error: BaseException) -> None:
+        """Have the others end because of an error, unless it is one that they have, too."""
+        known = error is self._agreed or isinstance(error, RankError | DivergenceError)
+        if self.communicator is not None and not (self.alone or known):
+            self.communicator.fail(named_reason(error))
 
 
 class _HasRanks(Protocol):

@@ -55,8 +55,8 @@ class Steps:
         backend = model.backend
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace, self.augment = workspace, augment
-        _check_least_rows(model, len(data), batch_size)
         self.division = Division(ranks or Ranks(), batch_size)
+        _check_least_rows(model, len(data), self.division)
         self.batch = Batch(model, data, self.division.rows, accumulate, augment, seed)
         self._draws = int(bool(augment))
         """Random forwards that a batch counts in the optimizer's counters."""
@@ -264,15 +264,18 @@ class Steps:
         model.run_backward(gradient)
 
 
-def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None:
-    """Raise ValueError if a layer cannot be trained on the batches of an epoch."""
-    rows = examples % batch_size or batch_size
+def _check_least_rows(model: Sequential, examples: int, division: Division) -> None:
+    """Raise ValueError if a layer cannot be trained on the batches of an epoch, or its share."""
+    batch_size, size = division.batch_size, division.ranks.size
+    whole = examples % batch_size or batch_size
     for _, layer in model.walk():
-        if rows < layer.least_rows:
+        rows = whole if getattr(layer, "sync", False) else whole // size
+        if rows < layer.least_rows > 1:
+            part = "" if rows == whole else f", of which a rank has {rows}"
             raise ValueError(
                 f"{layer!r} needs batches of at least {layer.least_rows} rows in training, but "
-                f"{examples} examples in batches of {batch_size} end with one of {rows}: choose "
-                "another batch_size"
+                f"{examples} examples in batches of {batch_size} end with one of {whole}{part}: "
+                "choose another batch_size"
             )
 
 

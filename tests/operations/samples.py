@@ -301,6 +301,7 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             for name, kind in kinds.items()
             for batch_statistics in (True, False)
         },
+        **_shares(x, dy, columns, scale),
         "layer_norm_forward": (
             lambda b, a: b.layer_norm_forward(a.x, _norm(a), a.mean, a.inv_std, a.y),
             affine,
@@ -315,6 +316,58 @@ def _normalization(rng: np.random.Generator, shape: tuple[int, int]) -> dict[str
             gradients,
             scale,
         ),
+    }
+
+
+def _shares(
+    x: np.ndarray, dy: np.ndarray, columns: dict[str, np.ndarray], scale: dict[str, Any]
+) -> dict[str, tuple]:
+    """Batch normalisation of what three ranks have, one of them nothing."""
+    n, m = x.shape
+    several = np.stack([x[: n // 3].sum(axis=0), x[n // 3 :].sum(axis=0)]) / (n + 1)
+    moments = np.zeros((3, 2 * m + 1))
+    moments[::2, 0], moments[::2, 1 : m + 1] = (7, 12), several
+    moments[::2, m + 1 :] = columns["var"] + several**2
+    given = {"dy": dy, "x": x, "y": dy[::-1].copy()} | columns
+    sums = {"sums": np.stack([columns["mean"], columns["beta"]]) * n}
+    bounds = scale["scale"] | {"moments": 4 * max(n, 1), "sums": 4 * max(n, 1)}
+    return {
+        "batch_norm_moments": (
+            lambda b, a: b.batch_norm_moments(a.x, 1, a.moments),
+            {"x": x},
+            {"moments": (3, 2 * m + 1)},
+            {"scale": bounds},
+        ),
+        "batch_norm_merge": (
+            lambda b, a: b.batch_norm_merge(
+                a.moments, Running(a.running_mean, a.running_var, 0.3), a.mean, a.var
+            ),
+            {"moments": moments},
+            {"running_mean": columns["mean"], "running_var": columns["var"]}
+            | {"mean": (m,), "var": (m,)},
+        ),
+        **{
+            f"batch_norm_sums{name}": (
+                lambda b, a, kind=kind: b.batch_norm_sums(
+                    *(kind, a.dy, a.y, a.x, _norm(a), a.mean, a.var, a.dgamma, a.dbeta, a.sums)
+                ),
+                given,
+                {"dgamma": (m,), "dbeta": (m,), "sums": (2, m)},
+                {"scale": bounds},
+            )
+            for name, kind in (("", "identity"), (" relu", "relu"))
+        },
+        **{
+            f"batch_norm_input_gradient{name}": (
+                lambda b, a, kind=kind: b.batch_norm_input_gradient(
+                    *(kind, a.dy, a.y, a.x, _norm(a), a.mean, a.var, a.sums, n + 9, a.dx)
+                ),
+                given | sums,
+                {"dx": x.shape},
+                {"scale": bounds},
+            )
+            for name, kind in (("", "identity"), (" relu", "relu"))
+        },
     }
 
 

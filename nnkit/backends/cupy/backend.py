@@ -11,6 +11,7 @@ from nnkit.backends.contract import Array, Backend, CaptureError, Operation, Out
 from nnkit.backends.cupy import (
     activations,
     augment,
+    batch_norm_shares,
     containers,
     convolution,
     counters,
@@ -39,8 +40,19 @@ from nnkit.given.masks import refuse_masked
 from nnkit.kernels import cuda
 
 KERNELS = implementations(
-    *(activations, augment, containers, convolution, counters, dropout, gather, gradients, images),
-    *(losses, maxout, normalization, optimizers, pooling, prelu, products, softmax_cross_entropy),
+    *(activations, augment, batch_norm_shares, containers, convolution, counters, dropout, gather),
+    *(
+        gradients,
+        images,
+        losses,
+        maxout,
+        normalization,
+        optimizers,
+        pooling,
+        prelu,
+        products,
+        softmax_cross_entropy,
+    ),
 )
 """The function of each operation, which takes the backend and the operation's arguments."""
 ANY_OUTPUT = {"matmul"}

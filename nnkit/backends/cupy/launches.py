@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.backends.contract import Array
-from nnkit.backends.cupy.grids import blocks, packs, team, tiles
+from nnkit.backends.cupy.grids import ACCESS_BYTES, blocks, packs, team, tiles
 from nnkit.backends.cupy.launching import Launcher
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.cuda import THREADS
@@ -37,16 +37,44 @@ def rows(launcher: Launcher, file: str, name: str, out: Array, *args: Any) -> No
         launcher.launch(file, name + suffix, out.dtype, (grid,), (threads,), args + sizes)
 
 
+def columns(
+    launcher: Launcher,
+    file: str,
+    name: str,
+    like: Array,
+    args: tuple[Any, ...],
+    tail: tuple[Any, ...] = (),
+) -> None:
+    """Launch a kernel of statistics.cuh on the columns of matrices like this one."""
+    count, width = like.shape
+    grid, block = tiles(count, width, like.dtype, launcher.most_blocks, narrow=True)
+    sizes = np.int64(count), np.int64(width)
+    launcher.launch(file, name, like.dtype, grid, block, args + sizes + tail)
+
+
+def merged_columns(
+    launcher: Launcher, file: str, name: str, like: Array, args: tuple[Any, ...]
+) -> int:
+    """Launch one that ends with merge_columns(); returns the blocks that share each column."""
+    count, width = like.shape
+    grid, block = tiles(count, width, like.dtype, launcher.most_blocks, narrow=True)
+    across, groups = grid
+    reals = 2 * (ACCESS_BYTES // like.dtype.itemsize) + 1  # in the larger Part, Moments
+    partial = launcher.scratch(groups * across * block[0] * reals, arithmetic(like.dtype))
+    columns(launcher, file, name, like, args, (partial, launcher.scratch(across, np.uint32)))
+    return groups
+
+
 def column_sums(
     launcher: Launcher, name: str, head: tuple[Any, ...], shape: tuple[int, int], sums: Array
 ) -> None:
     """Launch a kernel of activations.cu that ends with column_sums() of columns.cuh."""
-    count, columns = shape
-    if columns:
-        grid, block = tiles(count, columns, sums.dtype, launcher.most_blocks)
-        partial = launcher.scratch(grid[1] * columns, arithmetic(sums.dtype))
+    count, width = shape
+    if width:
+        grid, block = tiles(count, width, sums.dtype, launcher.most_blocks)
+        partial = launcher.scratch(grid[1] * width, arithmetic(sums.dtype))
         done = launcher.scratch(grid[0], np.uint32)
-        tail = sums, np.int64(count), np.int64(columns), partial, done
+        tail = sums, np.int64(count), np.int64(width), partial, done
         launcher.launch("activations", name, sums.dtype, grid, block, head + tail)
 
 

@@ -26,6 +26,7 @@ from nnkit.backends.contract import (
 from nnkit.kernels.numba import (
     activations,
     batch_norm,
+    batch_norm_shares,
     gradients,
     layer_norm,
     losses,
@@ -208,6 +209,51 @@ def batch_norm_backward(
     arrays = dy, y if relu else x, x, norm.gamma, mean, var, dgamma, dbeta, dx
     arguments = *arrays, norm.eps, batch_statistics, relu
     return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
+
+
+def batch_norm_moments(x: Array, place: int, moments: Out) -> Call:
+    kernel, (n, m) = batch_norm_shares.batch_norm_moments, x.shape
+    return kernel, x.size, (x, place, moments), ((3, _tasks(kernel, n, x.size), m), np.float64)
+
+
+def batch_norm_merge(moments: Array, running: Running, mean: Out, var: Out) -> Call:
+    arguments = moments, running.mean, running.var, mean, var, running.momentum
+    return batch_norm_shares.batch_norm_merge, moments.size, arguments, None
+
+
+def batch_norm_sums(
+    kind: str,
+    dy: Array,
+    y: Array | None,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    var: Array,
+    dgamma: Out,
+    dbeta: Out,
+    sums: Out,
+) -> Call:
+    kernel, (n, m), relu = batch_norm_shares.batch_norm_sums, x.shape, rectified(kind)
+    arguments = dy, y if relu else x, x, mean, var, dgamma, dbeta, sums, norm.eps, relu
+    return kernel, x.size, arguments, ((2, _tasks(kernel, n, x.size), m), np.float64)
+
+
+def batch_norm_input_gradient(
+    kind: str,
+    dy: Array,
+    y: Array | None,
+    x: Array,
+    norm: Norm,
+    mean: Array,
+    var: Array,
+    sums: Array,
+    count: int,
+    dx: Out,
+) -> Call:
+    relu = rectified(kind)
+    arrays = dy, y if relu else x, x, norm.gamma, mean, var, sums, dx
+    arguments = *arrays, norm.eps, count, relu
+    return batch_norm_shares.batch_norm_input_gradient, x.size, arguments, None
 
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> Call:

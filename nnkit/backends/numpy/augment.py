@@ -14,8 +14,8 @@ Numbers = np.ndarray[Any, Any]
 
 def augment(x: Array, changes: Changes, key: int, counters: Array, out: Out, first: int) -> None:
     pictures = x[..., None] if x.ndim == 3 else x
-    u = uniform(8 * len(x), key, int(counters[FORWARDS]), 8 * first)
-    u = u.astype(np.float64).reshape(-1, 8)
+    numbers = uniform(8 * len(x), key, int(counters[FORWARDS]), 8 * first)
+    u = numbers.astype(np.float64).reshape(-1, 8)
     if not out.size:
         return
     rows, columns = _sources(u, changes, *x.shape[1:3])

@@ -7,7 +7,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Norm, Out, Running, rectified
 
 
-def _moments(x: Array, axis: int) -> tuple[Array, Array]:
+def moments_along(x: Array, axis: int) -> tuple[Array, Array]:
     """Mean and variance in float64; what rounding leaves of the mean is corrected."""
     near = x.mean(axis, dtype=np.float64, keepdims=True)
     rest = (x - near).mean(axis, keepdims=True)
@@ -20,7 +20,7 @@ def batch_norm_forward(
     unbiased = len(x) / (len(x) - 1)
     running_mean, running_var, momentum = running
     with np.errstate(invalid="ignore"):
-        exact_mean, exact_var = _moments(x, axis=0)
+        exact_mean, exact_var = moments_along(x, axis=0)
         mean[...], var[...] = exact_mean, exact_var
         running_mean += momentum * (exact_mean - running_mean)
         running_var += momentum * (unbiased * exact_var - running_var)
@@ -59,7 +59,7 @@ def batch_norm_backward(
 
 def layer_norm_forward(x: Array, norm: Norm, mean: Out, inv_std: Out, y: Out) -> None:
     with np.errstate(invalid="ignore"):
-        mean[...], variance = _moments(x, axis=1)
+        mean[...], variance = moments_along(x, axis=1)
         inv_std[...] = 1 / np.sqrt(variance + norm.eps)
         np.multiply((x - mean[:, None]) * inv_std[:, None], norm.gamma, out=y)
         y += norm.beta
