@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from typing import Any
 
 from bench import results
 from bench.children import THREAD_VARIABLES, PeerError, start
+from bench.machine import Busyness
 from bench.networks import NAMED
 from bench.summaries import show
 
@@ -28,6 +30,8 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000)
 CORES = 2
 PATIENCE = 300
 """Seconds after which a run that has not ended is given up."""
+GENTLY = 10
+"""Seconds that a run has to end by itself then."""
 WAYS = {"1 thread": (1, 1, ""), "2 threads": (1, 2, ""), "2 ranks": (2, 1, "mpi")}
 """Processes, threads of each, and what carries their messages."""
 
@@ -89,10 +93,22 @@ def answers(running: Sequence[subprocess.Popen[str]]) -> list[str]:
         raise PeerError(f"ranks have not ended after {PATIENCE} s") from None
     finally:
         for process in running:
-            process.kill()
+            end(process)
     if any(process.returncode for process in running):
         raise PeerError(f"ranks ended with {[process.returncode for process in running]}")
     return printed
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """End a process that has not ended, gently at first: mpiexec then ends its ranks."""
+    process.terminate()
+    try:
+        process.wait(GENTLY)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
 
 
 def train(networks: Sequence[str], rounds: int, backend: str) -> Iterator[dict[str, Any]]:
@@ -144,6 +160,12 @@ def add(sizes: Sequence[int], rounds: int, backend: str, engine: str) -> Iterato
             }
 
 
+def own_seconds() -> float:
+    """Processor time of the runs that have ended."""
+    spent = os.times()
+    return spent.children_user + spent.children_system
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, record, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.ranks", description=__doc__)
@@ -152,12 +174,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backend", default="numba", help="default: %(default)s")
     parser.add_argument("--output", type=Path, default=results.FOLDER)
     chosen = parser.parse_args(arguments)
+    busy, before = Busyness(), own_seconds()
     rows = [
         *train(chosen.networks, chosen.rounds, chosen.backend),
         *add(SIZES, chosen.rounds, chosen.backend, "mpi"),
         *add(SIZES, chosen.rounds, chosen.backend, "sockets"),
     ]
-    record = results.make("ranks", rows, settings={"threads": CORES, "backend": chosen.backend})
+    settings = {
+        "threads": CORES,
+        "backend": chosen.backend,
+        "busy_elsewhere_cores": busy.elsewhere(own_seconds() - before),
+    }
+    record = results.make("ranks", rows, settings=settings)
     print(results.save(record, chosen.output), show(record), sep="\n")
 
 

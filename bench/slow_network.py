@@ -9,7 +9,6 @@ is made is gone when it ends. The ranks find each other by MASTER_ADDR, as on tw
 from __future__ import annotations
 
 import argparse
-import fcntl
 import heapq
 import os
 import select
@@ -66,6 +65,8 @@ def line(delay: float, rate: float) -> Iterator[list[str]]:
 
 def device(space: str, address: str) -> int:
     """Make a namespace with a device of an address in it; what is sent there can be read here."""
+    import fcntl  # which Windows does not have, where this file can be read all the same
+
     end = os.open("/dev/net/tun", os.O_RDWR)
     fcntl.ioctl(end, TUN_SET_DEVICE, struct.pack("16sH22x", space.encode(), TUN | NO_HEADER))
     for command in (

@@ -142,6 +142,8 @@ def show(record: dict[str, Any]) -> str:
 def _notes(record: dict[str, Any]) -> list[str]:
     settings = record["settings"]
     parts = ["PARTIAL: not all was measured"] if settings.get("partial") else []
+    if record["what"] == "ranks" and settings.get("busy_elsewhere_cores") is not None:
+        parts.append(f"others kept {settings['busy_elsewhere_cores']:.2f} cores busy meanwhile")
     if record["what"] not in COMPARISONS:
         return parts
     lines = [f"absent: {key}: {why}" for key, why in settings["absent"].items()]
