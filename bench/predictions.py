@@ -62,7 +62,7 @@ def variants(name: str) -> Iterator[tuple[str, Work, bool]]:
     yield "during the backward pass", plain, True
     yield "both", compressed(plain), True
     if work(name, whole_batch=True).sums:
-        yield "one, and statistics of the whole batch", work(name, whole_batch=True), False
+        yield "one, with `sync=True`", work(name, whole_batch=True), False
 
 
 def table(kind: Callable[..., float], batch: Mapping[str, int]) -> str:

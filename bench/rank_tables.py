@@ -10,7 +10,10 @@ from bench.tables import microseconds
 
 
 def speedups(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]]:
-    """One row a network: how many times as fast as one thread, and what the gradients take."""
+    """One row a network: how many times as fast as one thread, and what the gradients take.
+
+    By the model two ranks take half of one thread's time, and that of the sum.
+    """
     rows = [row for row in record["results"] if "network" in row]
     ways = list(dict.fromkeys(row["way"] for row in rows))
     found = {(row["network"], row["way"]): row for row in rows}
@@ -22,13 +25,14 @@ def speedups(record: dict[str, Any]) -> tuple[Sequence[str], list[Sequence[str]]
                 ranks["label"],
                 microseconds(alone["seconds"]),
                 *(_range(found[name, way]["speedups"]) for way in ways[1:]),
+                f"{1 / (0.5 + ranks['sum'] / alone['seconds']):.2f}",
                 f"{ranks['bytes']:,}",
                 microseconds(ranks["sum"]),
                 f"{ranks['sum'] / ranks['seconds']:.0%}",
             )
         )
     head = ("network", f"{ways[0]}, us" if ways else "us", *ways[1:])
-    return (*head, "gradients, bytes", "their sum, us", "of the step"), body
+    return (*head, "by the model", "gradients, bytes", "their sum, us", "of the step"), body
 
 
 def _range(ratios: Sequence[float]) -> str:

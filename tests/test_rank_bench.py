@@ -75,7 +75,9 @@ def test_the_tables_say_what_was_measured(tmp_path):
     found = record()
     assert "2 ranks, times as fast as one thread: lenet 1.60" in headline(found)
     shown = show(results.load(results.save(found, tmp_path)))
-    assert re.search(r"LeNet-5, batch 64, Adam +3,200 +1.60 \(1.50-1.70\) +8 +300 +15%", shown)
+    assert re.search(
+        r"LeNet-5, batch 64, Adam +3,200 +1.60 \(1.50-1.70\) +1.68 +8 +300 +15%", shown
+    )
     text = "<!-- bench:sums -->\n<!-- bench:end -->"
     assert "| 1,000 | 9.0 |" in report.fill(text, tmp_path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import efficiency, predictions
+from bench import efficiency, predictions, report
 from bench.efficiency import Cluster, Link, Work, all_reduce, examples_for, ring, strong, tree, weak
 from nnkit import models
 
@@ -87,3 +87,7 @@ def test_the_networks_are_counted():
 def test_the_page_shows_what_is_predicted():
     for table in predictions.tables():
         assert table in PAGE, f"python -m bench.predictions now prints\n{table}"
+
+
+def test_the_page_shows_what_was_measured():
+    assert report.fill(PAGE) == PAGE, "write it: python -m bench.report docs/scaling.md"
