@@ -68,7 +68,7 @@ def all_jobs() -> dict[str, tuple[Job, *tuple[str, ...]]]:
     files = {
         f"{file} {dtype.name}": (compile_file, file, dtype.name)
         for dtype in available(cuda.DTYPES)
-        for file in cuda.FILES
+        for file in cuda.files_for(dtype.name)
     }
     return of_cases | files
 

@@ -17,9 +17,9 @@ SUFFIXES = ("", "_long", "_wide")
 """What KERNELS of rows.cuh makes of one name."""
 
 
-def kernel_names() -> set[str]:
-    """Every kernel of kernels/cuda."""
-    sources = [cuda.source(file) for file in cuda.FILES]
+def kernel_names(dtype: str = "float32") -> set[str]:
+    """Every kernel of kernels/cuda for arrays of a dtype."""
+    sources = [cuda.source(file) for file in cuda.files_for(dtype)]
     alone = {name for source in sources for name in _KERNEL.findall(source)}
     thrice = {name for source in sources for name in _TEAMS.findall(source)}
     return alone | {name + suffix for name in thrice for suffix in SUFFIXES}

@@ -43,8 +43,9 @@ def recorded(network: Network, backend: NumbaBackend) -> tuple[Any, list[str], A
 
     with patch.object(NumbaBackend, "_record", keep):
         trainer.fit(x, t, epochs=1, batch_size=network.batch_size, progress=False)
-    tape, calls = found[0]
-    return tape, [call[0] for call in calls], trainer.optimizer.counters
+    recording = found[0]
+    names = [call[0] for call in recording.calls]
+    return recording.tapes[0], names, trainer.optimizer.counters
 
 
 def parts(network: Network, backend: NumbaBackend, rounds: int = ROUNDS) -> dict[str, float]:

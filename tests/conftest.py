@@ -14,6 +14,7 @@ import pytest
 import nnkit.backends
 from nnkit import dtypes
 from nnkit.backends import NAMES, Backend, BackendUnavailableError, cupy, get_backend
+from nnkit.backends.cupy import small_products
 from tests.device import fake_cupy, simulator
 
 BACKENDS = os.environ.get("NNKIT_TEST_BACKENDS", " ".join(NAMES)).replace(",", " ").split()
@@ -83,6 +84,12 @@ def small(simulated: bool) -> bool:
 def dtype(request: pytest.FixtureRequest) -> np.dtype:
     """The dtypes that networks are trained in."""
     return dtypes.parse(request.param)
+
+
+@pytest.fixture
+def only_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have NVIDIA's libraries make every product of the cupy backend, small ones too."""
+    monkeypatch.setattr(small_products, "MOST_WORK", 0)
 
 
 @pytest.fixture

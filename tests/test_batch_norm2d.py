@@ -172,8 +172,9 @@ def test_a_batch_of_one_pixel(backend):
     one = np.ones((1, 1, 1, 3))
     assert model(one).shape == one.shape
     message = (
-        r"^BatchNorm2d\(num_features=3, eps=1e-05, momentum=0\.1\) cannot train on a batch of one "
-        "pixel, which has no variance: give it larger batches, or switch to evaluation mode"
+        r"^BatchNorm2d\(num_features=3, eps=1e-05, momentum=0\.1, sync=True\) cannot train on a "
+        "batch of one pixel, which has no variance: give it larger batches, or switch to "
+        "evaluation mode"
     )
     with pytest.raises(ValueError, match=message):
         model.train()(one)

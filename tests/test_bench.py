@@ -974,7 +974,7 @@ def test_smoke(backend, small, capsys):
 @pytest.mark.parametrize("backend", ["cupy"], indirect=True)
 def test_smoke_misses_kernels(backend, monkeypatch):
     known = smoke.kernel_names()
-    monkeypatch.setattr(smoke, "kernel_names", lambda: known | {"forgotten"})
+    monkeypatch.setattr(smoke, "kernel_names", lambda _: known | {"forgotten"})
     assert smoke.smoke(backend, ["float32"], steps=3) == ["float32 never launched: forgotten"]
 
 

@@ -29,7 +29,8 @@ from nnkit.backends import cupy as module
 from nnkit.backends.contract import CaptureError, Norm, Running
 from nnkit.backends.cupy import CupyBackend, capturing, cublaslt
 from nnkit.backends.cupy.graphs import STEPS_PER_GRAPH, Capture
-from nnkit.backends.cupy.grids import team
+from nnkit.backends.cupy.grids import sums, team
+from nnkit.backends.cupy.launching import BLOCKS_PER_MULTIPROCESSOR
 from nnkit.kernels import cuda
 from nnkit.kernels.table import ACTIVATIONS
 from nnkit.training.steps import CaptureWarning
@@ -130,6 +131,9 @@ def test_every_kernel_runs_in_those_tests(usual, monkeypatch):
                 }
                 arrays = {k: _to_device(usual, k, v) for k, v in (inputs | hosts).items()}
                 run(usual, SimpleNamespace(**arrays))
+        for blocks in (8 * BLOCKS_PER_MULTIPROCESSOR, 132 * BLOCKS_PER_MULTIPROCESSOR):
+            monkeypatch.setattr(usual.launcher, "most_blocks", blocks)
+            usual.matmul(*(usual.zeros(shape, np.float32) for shape in ((130, 5), (5, 70))))
     assert kernel_names() - launches.keys() == set()
 
 
@@ -212,10 +216,39 @@ def test_answers_are_counted_as_numpy_would(usual, dtype, shape):
 
 
 def test_column_sums_by_more_blocks_than_one_adds_up_at_once(usual):
-    dy = np.random.default_rng(4).integers(-9, 9, (1200, 128)).astype(np.float32)
-    dbias = usual.empty(128, np.float32)
+    dy = np.random.default_rng(4).integers(-9, 9, (1200, 512)).astype(np.float32)
+    dbias = usual.empty(512, np.float32)
     usual.bias_gradient(usual.asarray(dy), dbias)
     assert usual.to_numpy(dbias).tolist() == dy.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid", "block"),
+    [
+        ((128, 128), (16, 1), (2, 128)),
+        ((2100, 10), (2, 5), (2, 128)),
+        ((1024, 1024), (8, 8), (32, 8)),
+        ((1, 1), (1, 1), (1, 256)),
+    ],
+    ids=str,
+)
+def test_sums_of_small_matrices_are_divided_among_more_blocks(usual, shape, grid, block):
+    """A quarter of the multiprocessors is enough."""
+    assert sums(*shape, np.dtype(np.float32), usual.launcher.most_blocks) == (grid, block)
+
+
+@pytest.mark.parametrize(("rows", "blocks"), [(128, 1), (129, 3)])
+def test_two_blocks_do_not_wait_for_each_other_s_loss(usual, monkeypatch, rows, blocks):
+    grids, launch = [], usual.launcher.launch
+    monkeypatch.setattr(
+        usual.launcher, "launch", lambda *a: grids.append(a[3]) or launch(*a), raising=False
+    )
+    z, labels = np.eye(rows, 10, dtype=np.float32), np.zeros(rows, np.int32)
+    log = usual.zeros((1, 2), np.float64)
+    given = usual.asarray(z), usual.asarray(labels), usual.asarray(z)
+    usual.softmax_cross_entropy(*given, log, counters(usual))
+    assert grids == [(blocks,)]
+    assert usual.to_numpy(log)[0, 1] == 1 + rows - 10
 
 
 @pytest.mark.parametrize("columns", [7, 300, WIDE])
@@ -324,6 +357,7 @@ def with_library(request: pytest.FixtureRequest) -> CupyBackend:
     return _create(request.param)
 
 
+@pytest.mark.usefixtures("only_libraries")
 @pytest.mark.parametrize("layout", ["contiguous", "offset", "transposed", "rows"])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (1, 5, 3), (5, 1, 7), (33, 17, 10)], ids=str)
 def test_linear_layers_with_any_library(with_library, dtype, shape, layout):
@@ -331,6 +365,7 @@ def test_linear_layers_with_any_library(with_library, dtype, shape, layout):
         Check(with_library, dtype, layout)(run, inputs, outputs, ulps=ULPS, scale=sum(shape))
 
 
+@pytest.mark.usefixtures("only_libraries")
 def test_one_launch_does_what_the_library_can(with_library, dtype):
     fused = set()
     for name, (run, inputs, outputs) in linear(33, 17, 10).items():
@@ -343,6 +378,7 @@ def test_one_launch_does_what_the_library_can(with_library, dtype):
     assert fused == FUSED[type(with_library.libraries.multiplier.cublaslt.library)]
 
 
+@pytest.mark.usefixtures("only_libraries")
 @pytest.mark.parametrize("rows", [1, 40])
 @pytest.mark.parametrize("kind", ["identity", "relu"])
 def test_linear_layers_keep_nan_with_any_library(with_library, dtype, kind, rows):
@@ -358,6 +394,7 @@ def test_linear_layers_keep_nan_with_any_library(with_library, dtype, kind, rows
     np.testing.assert_array_equal(with_library.to_numpy(y), want)
 
 
+@pytest.mark.usefixtures("only_libraries")
 def test_training_is_captured_with_any_library(with_library):
     rng = np.random.default_rng(9)
     x, t = rng.normal(size=(12, 20)), rng.integers(0, 4, 12)
@@ -370,6 +407,7 @@ def test_training_is_captured_with_any_library(with_library):
     assert weights[0] == weights[1]
 
 
+@pytest.mark.usefixtures("only_libraries")
 def test_layers_of_the_same_shape_do_not_disturb_each_other(usual):
     """One plan serves both, also in a graph, which reads the biases of its own capture."""
     x, weight = usual.asarray(np.ones((2, 3)), np.float32), usual.zeros((3, 4), np.float32)
@@ -393,6 +431,7 @@ def test_layers_of_the_same_shape_do_not_disturb_each_other(usual):
     assert len(usual.libraries.multiplier.plans) == plans
 
 
+@pytest.mark.usefixtures("only_libraries")
 def test_plans_depend_on_the_alignment(usual, dtype):
     """An algorithm for aligned arrays may not be able to read others."""
     a, b, bias = np.ones((3, 8)), np.ones((8, 5)), np.arange(5)
@@ -428,6 +467,7 @@ class _RefusesLargeProducts(fake_cublaslt.Library):
         return super().cublasLtMatmul(handle, description, alpha, a, layout, *rest)
 
 
+@pytest.mark.usefixtures("only_libraries")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("layout", ["contiguous", "transposed", "rows"])
 @pytest.mark.parametrize(

@@ -188,6 +188,7 @@ LAUNCHED = {
 """The kernels of nnkit's own: what a product does besides, none has to be launched for."""
 
 
+@pytest.mark.usefixtures("only_libraries")
 @pytest.mark.parametrize("name", LAUNCHED)
 def test_products_do_what_they_can_besides(usual, name):
     convolution = CONVOLUTIONS[name]

@@ -56,8 +56,8 @@ GIVES = " (layer 0, Conv2d(1, 8, 3), gives shape (height, width, 8))"
         ),
         (
             [BatchNorm2d(16)],
-            "layer 1: BatchNorm2d(num_features=16, eps=1e-05, momentum=0.1) takes (height, width, "
-            "16), not shape (height, width, 8); write BatchNorm2d(8)" + GIVES,
+            "layer 1: BatchNorm2d(num_features=16, eps=1e-05, momentum=0.1, sync=True) takes "
+            "(height, width, 16), not shape (height, width, 8); write BatchNorm2d(8)" + GIVES,
         ),
         (
             [PReLU(16)],

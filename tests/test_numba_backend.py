@@ -121,6 +121,17 @@ OPERATIONS: dict[str, Callable[[Any, dict[str, np.ndarray]], None]] = {
         *("relu", v["p"], v["x"], v["x"], norm(v, "mean"), v["mean"], v["var"]),
         *(v["m1"], v["bias"], v["z"], True),
     ),
+    "batch_norm_moments": lambda b, v: b.batch_norm_moments(
+        v["x"], 1, v["flat"][: 2 * (2 * LARGE[1] + 1)].reshape(2, -1)
+    ),
+    "batch_norm_sums": lambda b, v: b.batch_norm_sums(
+        *("relu", v["p"], v["x"], v["x"], norm(v, "mean"), v["mean"], v["var"]),
+        *(v["m1"], v["bias"], v["flat"][: 2 * LARGE[1]].reshape(2, -1)),
+    ),
+    "batch_norm_input_gradient": lambda b, v: b.batch_norm_input_gradient(
+        *("relu", v["p"], v["x"], v["x"], norm(v, "mean"), v["mean"], v["var"]),
+        *(v["flat"][: 2 * LARGE[1]].reshape(2, -1), 1000, v["z"]),
+    ),
     "layer_norm_forward": lambda b, v: b.layer_norm_forward(
         v["x"], norm(v, "bias"), v["n1"], v["n2"], v["z"]
     ),

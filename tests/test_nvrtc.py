@@ -36,9 +36,12 @@ if os.environ.get(LARGE):
 """Each dtype once and each GPU in two; those of `make test-large` are the others."""
 
 
-READ_LITTLE = {"augment", "gather_scaled"}
+READ_LITTLE = {"augment", "batch_norm_merge", "gather_scaled"}
 """Kernels that read bytes, or numbers that lie anywhere."""
 WRITE_LITTLE = {
+    "batch_norm_merge",
+    "batch_norm_moments",
+    "batch_norm_sums",
     "bias_gradient",
     "convolution_backward_weights",
     "layer_norm_parameter_gradients",
@@ -47,8 +50,10 @@ WRITE_LITTLE = {
 """Kernels that write a row or a number."""
 
 
-@pytest.mark.parametrize(("dtype", "arch"), TARGETS)
-@pytest.mark.parametrize("name", cuda.FILES)
+FILES_FOR = [(dtype, arch, name) for dtype, arch in TARGETS for name in cuda.files_for(dtype)]
+
+
+@pytest.mark.parametrize(("dtype", "arch", "name"), FILES_FOR)
 def test_kernels_compute_in_registers_and_access_16_bytes_at_a_time(name, dtype, arch):
     """A GPU has no longer accesses, and the compiler does make them."""
     ptx, machine_code, kernels = compile_nvrtc(cuda.source(name), arch, cuda.options(dtype))

@@ -18,6 +18,9 @@ _TYPES = {
 
 DTYPES = tuple(_TYPES)
 
+_NOT_NARROWED = {"products"}
+"""Files of kernels for float32 and float64 alone, which compute with numbers as they are stored."""
+
 THREADS = 256
 """Threads of a block.
 
@@ -51,6 +54,12 @@ def _expand(file: str, included: set[str]) -> list[str]:
         else:
             lines.append("")
     return lines
+
+
+def files_for(dtype: str) -> list[str]:
+    """Return the files of kernels for arrays of a dtype; KeyError where it is not in DTYPES."""
+    stored, real, _ = _TYPES[dtype]
+    return [file for file in FILES if stored == real or file not in _NOT_NARROWED]
 
 
 def options(dtype: str) -> tuple[str, ...]:

@@ -32,21 +32,23 @@ __device__ __forceinline__ bool last_block(unsigned* done, unsigned blocks) {
 __device__ void write_log(double loss, double correct, double scale, double* partial,
                           unsigned* done, double* log, long long steps,
                           const long long* counters) {
+    const long long step = counters[STEP];  // on its way while the sums are made
     loss = block_sum(loss);
     correct = block_sum(correct);
-    if (threadIdx.x == 0) {
-        partial[2 * blockIdx.x] = loss;
-        partial[2 * blockIdx.x + 1] = correct;
+    if (gridDim.x > 1) {
+        if (threadIdx.x == 0) {
+            partial[2 * blockIdx.x] = loss;
+            partial[2 * blockIdx.x + 1] = correct;
+        }
+        if (!last_block(done, gridDim.x)) return;
+        loss = correct = 0;
+        for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
+            loss += partial[2 * block];
+            correct += partial[2 * block + 1];
+        }
+        loss = block_sum(loss);
+        correct = block_sum(correct);
     }
-    if (!last_block(done, gridDim.x)) return;
-    loss = correct = 0;
-    for (unsigned block = threadIdx.x; block < gridDim.x; block += blockDim.x) {
-        loss += partial[2 * block];
-        correct += partial[2 * block + 1];
-    }
-    loss = block_sum(loss);
-    correct = block_sum(correct);
-    const long long step = counters[STEP];
     if (threadIdx.x == 0 && step >= 0 && step < steps) {
         log[2 * step] = loss * scale;
         log[2 * step + 1] = correct;

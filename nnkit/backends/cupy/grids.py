@@ -15,6 +15,10 @@ LANES = 32
 """Threads of a warp."""
 ROWS_PER_THREAD = 16
 """Rows that one thread adds up before a column sum is worth dividing among blocks."""
+ROWS_OF_FEW = 4
+"""The same where there are so few numbers that a thread waits for each row."""
+BLOCKS_PER_FEW = 4 * BLOCKS_PER_MULTIPROCESSOR
+"""Few blocks are those of a quarter of the multiprocessors."""
 LARGEST_BLOCK_BYTES = 4096
 """One number to compute with for each thread of a block that works on a wide row."""
 
@@ -70,4 +74,20 @@ def tiles(
         width //= 2
     height, across = THREADS // width, -(-of_row // width)
     groups = min(-(-rows // (height * ROWS_PER_THREAD)), most // across)
+    return (across, max(1, groups)), (width, height)
+
+
+def sums(
+    rows: int, columns: int, dtype: np.dtype[Any], most: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Grid and block for sums of columns: those of `tiles`, or tall ones if those were few.
+
+    A small matrix is in the cache, and what it takes is the time of one row after the other: so
+    there a block has as many rows as it can, and a thread few of them.
+    """
+    grid, block = tiles(rows, columns, dtype, most)
+    if BLOCKS_PER_FEW * grid[0] * grid[1] >= most:
+        return grid, block
+    (across, _), (width, height) = tiles(rows, columns, dtype, most, narrow=True)
+    groups = min(-(-rows // (height * ROWS_OF_FEW)), most // across)
     return (across, max(1, groups)), (width, height)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnkit.backends.contract import Array
 from nnkit.backends.cupy.grids import ACCESS_BYTES, blocks, packs, team, tiles
+from nnkit.backends.cupy.grids import sums as sums_grid
 from nnkit.backends.cupy.launching import Launcher
 from nnkit.dtypes import arithmetic
 from nnkit.kernels.cuda import THREADS
@@ -71,7 +72,7 @@ def column_sums(
     """Launch a kernel of activations.cu that ends with column_sums() of columns.cuh."""
     count, width = shape
     if width:
-        grid, block = tiles(count, width, sums.dtype, launcher.most_blocks)
+        grid, block = sums_grid(count, width, sums.dtype, launcher.most_blocks)
         partial = launcher.scratch(grid[1] * width, arithmetic(sums.dtype))
         done = launcher.scratch(grid[0], np.uint32)
         tail = sums, np.int64(count), np.int64(width), partial, done
@@ -89,7 +90,12 @@ def loss(
     log: Array,
     counters: Array,
 ) -> None:
-    """Launch a kernel that ends with write_log() of reduce.cuh."""
+    """Launch a kernel that ends with write_log() of reduce.cuh.
+
+    What two blocks would do one does sooner, which need not wait for the other, but for wide rows.
+    """
+    if grid == 2 and not name.endswith("_wide"):
+        grid = 1
     scratch = launcher.scratch(2 * grid, np.float64), launcher.scratch(1, np.uint32)
     tail = *scratch, log, np.int64(len(log)), counters
     launcher.launch(file, name, dy.dtype, (grid,), (threads,), args + tail)

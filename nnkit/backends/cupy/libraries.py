@@ -9,7 +9,7 @@ import numpy as np
 from nnkit.backends.contract import Array
 from nnkit.backends.cupy.cublaslt import Epilogue
 from nnkit.backends.cupy.multiplying import Multiplier
-from nnkit.backends.cupy.plans import is_transposed, leading
+from nnkit.backends.cupy.plans import fit_together
 from nnkit.backends.cupy.trying import epilogue_agrees, products_agree
 from nnkit.backends.cupy.turns import Turns
 from nnkit.dtypes import available
@@ -75,16 +75,7 @@ class Libraries:
             (epilogue, out.dtype) not in self._epilogues or vector.dtype != out.dtype
         ):
             return False
-        return (
-            a.dtype in self._dtypes
-            and a.dtype == b.dtype == out.dtype
-            and a.ndim == b.ndim in (2, 3)
-            and a.shape[-1] == b.shape[-2]
-            and a.shape[:-2] == b.shape[:-2]
-            and out.shape == (*a.shape[:-1], b.shape[-1])
-            and leading(out) is not None
-            and not is_transposed(out)
-        )
+        return a.dtype in self._dtypes and fit_together(a, b, out)
 
     def multiply(self, a: Array, b: Array, out: Array) -> bool:
         """Carry out a product of matrices that fit, as `Multiplier.matmul` does."""

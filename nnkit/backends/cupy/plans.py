@@ -183,6 +183,22 @@ def is_transposed(array: Array) -> bool:
     return not array.flags.c_contiguous and array.strides[-1] != array.itemsize
 
 
+def fit_together(a: Array, b: Array, out: Array) -> bool:
+    """Whether ``out = a @ b`` is a product of matrices of one dtype, or as many of each.
+
+    The rows of `out` lie in one piece.
+    """
+    return (
+        a.dtype == b.dtype == out.dtype
+        and a.ndim == b.ndim in (2, 3)
+        and a.shape[-1] == b.shape[-2]
+        and a.shape[:-2] == b.shape[:-2]
+        and out.shape == (*a.shape[:-1], b.shape[-1])
+        and leading(out) is not None
+        and not is_transposed(out)
+    )
+
+
 def _apart(array: Array) -> int:
     """Elements from one matrix of several to the next."""
     return int(array.strides[0] // array.itemsize) if array.ndim == 3 else 0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nnkit.backends.contract import Array, Out, View
 from nnkit.backends.cupy.cublaslt import Epilogue
 from nnkit.backends.cupy.plans import leading
+from nnkit.backends.cupy.small_products import multiply
 
 if TYPE_CHECKING:
     from nnkit.backends.cupy.backend import CupyBackend
@@ -18,8 +19,8 @@ BIAS_EPILOGUES = {"identity": Epilogue.BIAS, "relu": Epilogue.RELU_BIAS}
 
 def matmul(backend: CupyBackend, a: View, b: View, out: Out) -> None:
     libraries = backend.libraries
-    done = False
-    if libraries.fit(a, b, out):
+    done = multiply(backend, a, b, out)
+    if not done and libraries.fit(a, b, out):
         left, right = _as_it_may_lie(backend, a), _as_it_may_lie(backend, b)
         done = libraries.multiply(left, right, out)
     if not done:
@@ -29,11 +30,13 @@ def matmul(backend: CupyBackend, a: View, b: View, out: Out) -> None:
 def in_one(
     backend: CupyBackend, epilogue: Epilogue, a: View, b: View, out: Out, vector: Array
 ) -> bool:
-    """Carry out a product and what goes with it in one launch, if cuBLASLt can do that."""
+    """Carry out a product and what goes with it in one launch, if that can be done."""
+    backend.capturing.keep((a, b, out, vector))
+    if multiply(backend, a, b, out, epilogue, vector):
+        return True
     libraries = backend.libraries
     if not libraries.fit(a, b, out, epilogue, vector):
         return False
-    backend.capturing.keep((a, b, out, vector))
     a, b = _as_it_may_lie(backend, a), _as_it_may_lie(backend, b)
     return libraries.multiply_in_one(epilogue, a, b, out, backend.capturing.dense(vector))
 

@@ -34,7 +34,7 @@ def create() -> CupyBackend:
         ) from error
     try:
         two = backend.asarray(np.array([[2.0]], np.float32))
-        right = right and backend.to_numpy(backend.matmul(two, two)).item() == 4
+        right = right and backend.to_numpy(backend.xp.matmul(two, two)).item() == 4
     except Exception as error:
         raise RuntimeError(
             f"matrix products do not work: {named_reason(error)} (if cuBLAS is missing: {toolkit})"
