@@ -24,6 +24,8 @@ INFINIBAND = Link(bandwidth=400e9 / 8, latency=5e-6)
 H100S = Cluster(NVLINK, INFINIBAND, per_machine=8, start=4.4e-6)
 LAUNCH = 1.6e-6
 """Seconds for a node of a CUDA graph, in the middle of what is known."""
+ADAM_BYTES, MEMORY = 28, 2.7e12
+"""What Adam moves for a parameter, on every rank for all of them, and bytes a second."""
 RATES = {"large": 25e12, "resnet20": 12e12}
 """A third of the peak, since the matrices are narrow; half of that where rows of pixels are moved.
 With them the steps take as long as docs/performance.md predicts."""
@@ -48,7 +50,7 @@ def work(name: str, whole_batch: bool = False) -> Work:
         flops=network.flops / network.batch_size,
         nbytes=4 * sum(sizes),
         rate=RATES[name],
-        fixed=LAUNCHES[name] * LAUNCH,
+        fixed=LAUNCHES[name] * LAUNCH + sum(sizes) * ADAM_BYTES / MEMORY,
         early=1 - first / sum(sizes),
         sums=2 * sum(isinstance(layer, BatchNorm) for layer in layers) if whole_batch else 0,
     )

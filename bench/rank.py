@@ -25,10 +25,15 @@ CALLS = (7, 1000)
 """How often an array is added up, at least and at most."""
 
 
-def train(name: str, backend: str, ranks: Communicator | None) -> dict[str, Any]:
-    """Seconds for a step, of the fastest epoch, and for a sum of the gradients; their bytes."""
+def train(
+    name: str, backend: str, ranks: Communicator | None, most: int | None = None
+) -> dict[str, Any]:
+    """Seconds for a step, of the fastest epoch, and for a sum of the gradients; their bytes.
+
+    An epoch is of `most` steps, or of as many as the network is usually timed by.
+    """
     network = NAMED[name]
-    steps = min(network.steps, len(data_for(network).x) // network.batch_size)
+    steps = min(most or network.steps, len(data_for(network).x) // network.batch_size)
     data = data_for(network).first(steps * network.batch_size)
     model = network.model(backend)
     trainer = Trainer(model, optimizer=network.make_optimizer(), communicator=ranks)
@@ -70,12 +75,13 @@ def main() -> None:
     parser.add_argument("of", nargs="+", help="a network's name, or sizes of arrays")
     parser.add_argument("--backend", default="numba", help="default: %(default)s")
     parser.add_argument("--compress", choices=("float16", "bfloat16"))
+    parser.add_argument("--steps", type=int, help="of an epoch that is timed")
     parser.add_argument("--alone", action="store_true", help="without a communicator")
     chosen = parser.parse_args()
     ranks = None if chosen.alone else communicator(compress=chosen.compress)
     found: Any
     if chosen.what == "train":
-        found = train(chosen.of[0], chosen.backend, ranks)
+        found = train(chosen.of[0], chosen.backend, ranks, chosen.steps)
     else:
         assert ranks is not None
         found = [add(int(size), chosen.backend, ranks) for size in chosen.of]

@@ -33,6 +33,8 @@ MTU = 30_000
 LINES = ((0.1, 1000.0), (1.0, 1000.0), (1.0, 100.0), (10.0, 1000.0))
 """Milliseconds in each direction, and megabits a second."""
 SIZES = (1, 1_000, 100_000, 1_000_000)
+STEPS = "8"
+"""Of an epoch that is timed; there are five of these or more, and a step may take a second."""
 Sums = dict[int, float]
 Steps = dict[str, dict[str, float]]
 TUN_SET_DEVICE, TUN, NO_HEADER = 0x400454CA, 0x0001, 0x1000
@@ -105,7 +107,7 @@ def measured(networks: Sequence[str], inside: Sequence[str] = ()) -> tuple[Sums,
         return launch(arguments, 2, 1, "sockets", inside, address)
 
     sums = {each["size"]: each["seconds"] for each in ranks("add", *map(str, SIZES))}
-    return sums, {name: ranks("train", name) for name in networks}
+    return sums, {name: ranks("train", name, "--steps", STEPS) for name in networks}
 
 
 def rows(networks: Sequence[str]) -> Iterator[tuple[str, ...]]:

@@ -8,13 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 
 import pytest
 
 from bench import rank, ranks, report, results, slow_network
 from bench.children import PeerError
-from bench.networks import NAMED
 from bench.summaries import headline, show
 from tests.ranks import on_ranks
 
@@ -49,12 +47,10 @@ def test_ranks_meet_where_rank_0_listens():
 
 def test_training_is_timed_alone_and_on_ranks(monkeypatch):
     """The same number of epochs on all, though their clocks differ."""
-    short = replace(NAMED["one-hidden"], steps=2)
-    monkeypatch.setitem(rank.NAMED, "one-hidden", short)
     monkeypatch.setattr(rank, "SECONDS", 0.01)
-    alone = rank.train("one-hidden", "numpy", None)
+    alone = rank.train("one-hidden", "numpy", None, 2)
     assert (alone["bytes"], alone["sum"]) == (4 * (785 * 128 + 129 * 10), 0)
-    for found in on_ranks(2, lambda each: rank.train("one-hidden", "numpy", each)):
+    for found in on_ranks(2, lambda each: rank.train("one-hidden", "numpy", each, 2)):
         assert found["bytes"] == alone["bytes"]
         assert min(found["seconds"], found["sum"]) > 0
 
