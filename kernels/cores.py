@@ -4,7 +4,7 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from math import ceil, inf
 from pathlib import Path
@@ -14,14 +14,51 @@ GROUPS = Path("/proc/self/cgroup")
 first version, and "0::/jobs/7" of the second."""
 FOLDER = Path("/sys/fs/cgroup")
 """Where the groups are folders: those of the second version, and "cpu" of the first."""
+LOCAL_SIZES = (
+    "LOCAL_WORLD_SIZE",
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "PMI_LOCAL_SIZE",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+)
+"""Where torchrun, Open MPI, MPICH and Intel MPI, Cray's and MVAPICH write how many processes they
+started on this machine."""
+STEP = "SLURM_STEP_TASKS_PER_NODE"
+"""Where srun writes it of each machine, such as "4(x2),3": the first has as many as any."""
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on, or that its control groups have the time of."""
+def usable_cores(process: int = 0) -> int:
+    """Cores that this process may run on, or that its control groups have the time of.
+
+    Those that another process may run on, if its number is given.
+    """
     cores = _fast_cores() or os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
+        with suppress(OSError):  # there is no such process any more
+            cores = len(os.sched_getaffinity(process))
     return max(1, ceil(min([cores, *map(_limit, _groups())])))
+
+
+def cores_of_rank() -> int:
+    """Cores of this process: its share, where a launcher has started several on this machine.
+
+    Ranks may be free to run on all cores, or bound to some by their launcher, the parent: its cores
+    are shared, and no rank has more than it may run on.
+    """
+    ranks = ranks_here(os.environ)
+    if ranks < 2:
+        return usable_cores()
+    return min(usable_cores(), max(1, usable_cores(os.getppid()) // ranks))
+
+
+def ranks_here(environment: Mapping[str, str]) -> int:
+    """How many processes a launcher says to have started on this machine."""
+    for name in LOCAL_SIZES:
+        text = environment.get(name, "")
+        if text.isdecimal():
+            return int(text)
+    first = re.match(r"\d+", environment.get(STEP, ""))
+    return int(first[0]) if first else 1
 
 
 def _fast_cores() -> int:

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,18 @@ ENDS: dict[str, Callable[[], Any]] = {
 }
 
 
+def struck(ranks: Communicator, how: str, who: str, seconds: str) -> None:
+    """One rank is killed or stopped at some moment of sums and gatherings without an end."""
+    if ranks.rank == int(who):
+        threading.Timer(float(seconds), ENDS[how]).start()
+    rng = np.random.default_rng(0)
+    while True:
+        if rng.random() < 0.2:
+            ranks.gather(b"x" * rng.integers(1_000_000))
+        x = np.zeros(rng.integers(200_000), rng.choice(["float32", "float64", "uint8"]))
+        ranks.all_reduce(get_backend("numpy"), x)
+
+
 def idle(ranks: Communicator) -> None:
     """Ranks that are busy elsewhere for longer than the time limit disturb nobody."""
     time.sleep(1.5)
@@ -124,7 +137,7 @@ def meet(ranks: Communicator) -> None:
 
 
 SCENARIOS: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (sums, compressed, end, idle, meet)
+    each.__name__: each for each in (sums, compressed, end, struck, idle, meet)
 }
 
 

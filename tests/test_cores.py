@@ -118,3 +118,32 @@ def test_apples_slower_cores_are_left_out(system, monkeypatch, fast, expected):
     monkeypatch.setattr(cores.ctypes, "CDLL", lambda name: library)
     assert cores.usable_cores() == expected
     assert asked == [b"hw.perflevel0.logicalcpu"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        *(({}, 1), ({"LOCAL_WORLD_SIZE": "4"}, 4), ({"MPI_LOCALNRANKS": "2"}, 2)),
+        *(({"OMPI_COMM_WORLD_LOCAL_SIZE": "8"}, 8), ({"MPI_LOCALNRANKS": "many"}, 1)),
+        *(({"SLURM_STEP_TASKS_PER_NODE": f"3{rest}"}, 3) for rest in ("", "(x2)", "(x2),1")),
+    ],
+)
+def test_ranks_of_a_machine(environment, expected):
+    assert cores.ranks_here(environment) == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "launchers", "ranks", "expected"),
+    [(8, 8, 1, 8), (8, 8, 3, 2), (8, 8, 16, 1), (2, 8, 4, 2), (4, 8, 4, 2), (1, 8, 4, 1)],
+    ids=str,
+)
+def test_ranks_share_the_cores(system, monkeypatch, own, launchers, ranks, expected):
+    """Free to run on all of them, bound to some of their own, or to some that they share."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(ranks))
+    counts = {0: own, os.getppid(): launchers}
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda process: set(range(counts[process])), raising=False
+    )
+    assert cores.cores_of_rank() == expected
+    system({"sys/cpu.max": "200000 100000"})
+    assert cores.cores_of_rank() == min(expected, max(1, 2 // ranks))

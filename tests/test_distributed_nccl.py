@@ -88,6 +88,19 @@ def test_two_ranks_on_one_gpu(backends):
 
 
 @SIMULATED
+def test_a_gpu_that_does_not_get_on(backends):
+    with fake_cupy.installed():
+        busy = nccl.Busy(backends[0].xp)
+        assert not busy()
+        with fake_cupy.asynchronous("late"):
+            x = backends[0].asarray(np.ones(3))
+            backends[0].accumulate(x, x, 1.0, False)
+            assert [busy(), busy(), busy()] == [False, True, True]
+            backends[0].synchronize()
+            assert not busy()
+
+
+@SIMULATED
 def test_without_nccl_sums_go_through_the_host():
     """The look-alike has none, as the wheels for Windows."""
     with (
@@ -124,7 +137,7 @@ def test_the_stand_in_has_the_signatures_of_cupy():
     theirs = re.search(rb"NcclCommunicator\.allReduce\(self, ([^)]*)\)", found)[1].decode()
     ours = inspect.signature(fake_nccl.NcclCommunicator.allReduce).parameters
     assert [part.split()[-1] for part in theirs.split(", ")] == list(ours)[1:]
-    for name in ("get_unique_id", "get_version", "abort"):
+    for name in ("get_unique_id", "get_version"):
         assert name.encode() in found
     for kind in (*nccl.KINDS.values(), "SUM"):
         assert f"NCCL_{kind}".encode() in found

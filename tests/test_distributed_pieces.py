@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from nnkit import dtypes
-from nnkit.distributed.pieces import add_up, packed, unpacked
+from nnkit.distributed.halves import pack, unpack
+from nnkit.distributed.pieces import PieceSum
 from tests.ranks import on_ranks
 
 
@@ -20,7 +21,9 @@ def added(given: list[np.ndarray], wire: str | None) -> list[np.ndarray]:
                     into[rank][:] = theirs[ranks.rank]
 
         mine = given[ranks.rank].copy()
-        add_up(mine, exchange, ranks.rank, ranks.size, wire)
+        pieces = PieceSum(exchange, ranks.rank, ranks.size)
+        pieces.add_up(mine.copy(), wire)
+        pieces.add_up(mine, wire)
         return mine
 
     return on_ranks(len(given), work)
@@ -59,10 +62,13 @@ def test_bfloat16_is_that_of_ml_dtypes(rng):
     numbers = np.concatenate([bits.view(np.float32), special, ties.view(np.float32)])
     with np.errstate(invalid="ignore"):
         expected = numbers.astype(ml_dtypes.bfloat16).astype(np.float32)
-    found = packed(numbers, "bfloat16")
-    assert found.dtype == np.uint16
-    np.testing.assert_array_equal(unpacked(found, "bfloat16"), expected)
+    half, found = np.empty(numbers.size, np.uint16), np.empty_like(numbers)
+    pack(numbers, "bfloat16", half)
+    unpack(half, "bfloat16", found)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_float16_has_no_larger_numbers():
-    assert packed(np.array([1e5], np.float32), "float16") == np.inf
+    half = np.empty(1, np.float16)
+    pack(np.array([1e5], np.float32), "float16", half)
+    assert half == np.inf

@@ -11,6 +11,7 @@ import nnkit
 from nnkit import Trainer, layers
 from nnkit.distributed.contract import RankError
 from nnkit.training.callbacks import Callback
+from nnkit.training.streaming import Feed
 from tests.ranks import on_ranks
 
 
@@ -199,10 +200,24 @@ def test_a_memory_map_is_read_in_parts(data, tmp_path, monkeypatch):
     x, t = np.float32(data[0]), data[1]
     np.save(tmp_path / "x.npy", x)
 
+    read = []
+
+    def copy(feed, block):
+        read.append(len(feed._order[block * feed.rows : (block + 1) * feed.rows]))
+        return copy_of(feed, block)
+
+    copy_of = Feed._copy
+    monkeypatch.setattr(Feed, "_copy", copy)
+
     def work(ranks):
         stored = np.load(tmp_path / "x.npy", mmap_mode="r")
         return trained(ranks, (stored, t), accumulate=2)
 
+    work(None)
+    assert sum(read) == 200
+    read.clear()
+    on_ranks(2, work)
+    assert sum(read) == 200
     check_alike(2, work)
 
 
@@ -210,6 +225,25 @@ def test_batches_of_somebody_else(data):
     x, t = data
     batches = [(x[i : i + 16], t[i : i + 16]) for i in range(0, 50, 16)]
     check_alike(2, lambda ranks: trained(ranks, (batches,), batch_size=None))
+
+
+def test_batches_that_come_in_another_order_on_a_rank(data):
+    class Shuffled:
+        def __init__(self, rank):
+            self.epoch, self.rank = 0, rank
+
+        def __iter__(self):
+            rng = np.random.default_rng(self.epoch * self.rank)
+            self.epoch += 1
+            order = rng.permutation(50)
+            return iter([(data[0][order[i : i + 10]], data[1][order[i : i + 10]]) for i in (0, 10)])
+
+    def work(ranks):
+        told = "^rank 1 has other training data than rank 0: "
+        with pytest.raises(ValueError, match=told):
+            trained(ranks, (Shuffled(ranks.rank),), batch_size=None)
+
+    on_ranks(2, work)
 
 
 def test_early_stopping_and_callbacks_of_all_ranks(data, rng):

@@ -109,8 +109,8 @@ class TestProgress:
         return Progress(range(3), 3, 10, now=0)
 
     def hear(self, progress, now, *places):
-        for rank, (entered, left) in enumerate(places):
-            progress.hear(rank, entered, left, now)
+        for rank, (entered, left, *busy) in enumerate(places):
+            progress.hear(rank, entered, left, bool(busy), now)
 
     def test_silence(self, progress):
         for now in range(1, 15):
@@ -127,6 +127,19 @@ class TestProgress:
     def test_one_that_works_for_long_while_nobody_waits(self, progress):
         for now in range(1, 50):
             self.hear(progress, now, (4, 4), (4, 4), (3, 3))
+            assert progress.late(now) is None
+
+    def test_gpus_wait_for_one(self, progress):
+        for now in range(1, 15):
+            self.hear(progress, now, (4, 4, "busy"), (4, 4), (4, 4, "busy"))
+            expected = ("rank 1 of 3 has not answered for 10 s", None) if now > 11 else None
+            assert progress.late(now) == expected
+
+    def test_gpus_that_get_on(self, progress):
+        """One is asked when it has just finished; for another all work is one."""
+        for now in range(1, 50):
+            busy = ("busy",) if now % 9 else ()
+            self.hear(progress, now, (4, 4, "busy"), (4, 4, *busy), (4, 4, "busy"))
             assert progress.late(now) is None
 
     def test_all_wait_for_each_other(self, progress):

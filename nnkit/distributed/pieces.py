@@ -13,46 +13,55 @@ from typing import Any
 import numpy as np
 
 from nnkit.distributed.contract import share
+from nnkit.distributed.halves import pack, unpack
 from nnkit.dtypes import arithmetic
 
 Numbers = np.ndarray[Any, Any]
 Exchange = Callable[[Sequence[Numbers], Sequence[Numbers]], None]
-"""Sends the i-th of the first arrays to rank i, and receives the i-th of the second from there."""
+"""Sends the i-th of the first arrays to rank i, and receives the i-th of the second from there; the
+rank's own stay as they are."""
 
 
-def add_up(
-    flat: Numbers, exchange: Exchange, rank: int, size: int, wire: str | None = None
-) -> None:
-    """Replace a vector by the sum of all ranks'; `wire` may be "float16" or "bfloat16"."""
-    shares = [share(flat.size, i, size) for i in range(size)]
-    out = [packed(flat[s], wire) for s in shares]
-    own = out[rank]
-    received = [own if i == rank else np.empty_like(own) for i in range(size)]
-    exchange(out, received)
-    total = unpacked(received[0], wire).astype(arithmetic(flat.dtype))
-    for piece in received[1:]:
-        total += unpacked(piece, wire)
-    result = packed(total.astype(flat.dtype), wire)
-    back = [result if i == rank else np.empty_like(out[i]) for i in range(size)]
-    exchange([result] * size, back)
-    for s, piece in zip(shares, back, strict=True):
-        flat[s] = unpacked(piece, wire)
+class PieceSum:
+    """Adds up vectors by an exchange between ranks; its memory is kept for the next."""
 
+    def __init__(self, exchange: Exchange, rank: int, size: int) -> None:
+        self._exchange, self._rank, self._size = exchange, rank, size
+        self._kept: dict[tuple[str, Any], Numbers] = {}
 
-def packed(numbers: Numbers, wire: str | None) -> Numbers:
-    """Round float32 numbers to 16 bits, those of bfloat16 as uint16; or leave them as they are."""
-    if wire == "float16":
-        with np.errstate(over="ignore"):  # infinity, as on a GPU
-            return numbers.astype(np.float16)
-    if wire == "bfloat16":
-        bits = numbers.view(np.uint32)
-        rounded = (bits + (0x7FFF + ((bits >> 16) & 1))) >> 16  # to nearest, ties to even
-        return np.where(np.isnan(numbers), bits >> 16 | 0x40, rounded).astype(np.uint16)
-    return numbers
+    def add_up(self, flat: Numbers, wire: str | None = None) -> None:
+        """Replace a vector by the sum of all ranks'.
 
+        `wire` is "float16" or "bfloat16": what a vector of float32 is sent in.
+        """
+        shares = [share(flat.size, i, self._size) for i in range(self._size)]
+        if wire is None:
+            self._meet([flat[s] for s in shares])
+            return
+        half = self._room("half", flat.size, np.float16 if wire == "float16" else np.uint16)
+        pack(flat, wire, half)
+        self._meet([half[s] for s in shares], wire)
+        unpack(half, wire, flat)
 
-def unpacked(numbers: Numbers, wire: str | None) -> Numbers:
-    """Return the numbers that were packed."""
-    if wire == "bfloat16":
-        return (numbers.astype(np.uint32) << 16).view(np.float32)
-    return numbers.astype(np.float32) if wire == "float16" else numbers
+    def _meet(self, pieces: list[Numbers], wire: str | None = None) -> None:
+        """Replace the pieces of a vector by sums, of which this rank computes its own."""
+        own = pieces[self._rank]
+        received = self._room("received", self._size * own.size, own.dtype)
+        theirs = list(received.reshape(self._size, own.size))
+        theirs[self._rank] = own
+        self._exchange(pieces, theirs)
+        number = np.float32 if wire else arithmetic(own.dtype)
+        total, each = (self._room(name, own.size, number) for name in ("total", "each"))
+        unpack(theirs[0], wire, total)
+        for piece in theirs[1:]:
+            unpack(piece, wire, each)
+            total += each
+        pack(total, wire, own)
+        self._exchange([own] * self._size, pieces)
+
+    def _room(self, name: str, size: int, dtype: Any) -> Numbers:
+        """Memory for so many numbers, the same as before if that was enough."""
+        key = name, np.dtype(dtype)
+        if key not in self._kept or self._kept[key].size < size:
+            self._kept[key] = np.empty(size, dtype)
+        return self._kept[key][:size]

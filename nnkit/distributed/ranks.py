@@ -11,7 +11,7 @@ import numpy as np
 from nnkit.backends.contract import Array, Backend
 from nnkit.distributed import nccl
 from nnkit.distributed.contract import Communicator
-from nnkit.distributed.pieces import Exchange, Numbers, add_up
+from nnkit.distributed.pieces import Numbers
 from nnkit.distributed.watch import Watch
 
 EXACT = 1024
@@ -21,12 +21,8 @@ EXACT = 1024
 class HostSum(Protocol):
     """What adds up arrays of the host: MPI, or sockets."""
 
-    @property
-    def exchange(self) -> Exchange:
-        """What swaps pieces with all others."""
-
-    def add_up(self, flat: Numbers) -> None:
-        """Replace a vector by the sum of all ranks'."""
+    def add_up(self, flat: Numbers, wire: str | None) -> None:
+        """Replace a vector by the sum of all ranks', sent in 16 bits if `wire` names them."""
 
     def close(self) -> None:
         """End it."""
@@ -65,12 +61,8 @@ class Ranks(Communicator):
     def _add_up(self, backend: Backend, array: Array) -> None:
         here = isinstance(array, np.ndarray)
         host = array if here else np.array(backend.to_numpy(array))
-        flat, wire = host.reshape(-1), self._wire(array)
         with self._watch.meeting():
-            if wire is None:
-                self._host.add_up(flat)
-            else:
-                add_up(flat, self._host.exchange, self.rank, self.size, wire)
+            self._host.add_up(host.reshape(-1), self._wire(array))
         if not here:
             array[...] = backend.asarray(host)
 
@@ -81,7 +73,9 @@ class Ranks(Communicator):
         if not self._gpu_known:
             found = nccl.load()
             if all(self.gather(found is not None)):
-                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, nccl.gpu_in_use())
+                gpu = nccl.gpu_in_use()
+                self._gpu = nccl.NcclSum(found, backend, self.gather, self.rank, gpu)
+                self._watch.busy = nccl.Busy(backend.xp)
             self._gpu_known = True
         return self._gpu
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from nnkit.distributed.pieces import Numbers, add_up
+from nnkit.distributed.pieces import Numbers, PieceSum
 from nnkit.distributed.watch import Watch
 
 _MOVES = {
@@ -25,14 +25,15 @@ class SocketSum:
 
     def __init__(self, connections: dict[int, socket.socket], watch: Watch) -> None:
         self._connections, self._watch = connections, watch
+        self._pieces = PieceSum(self._exchange, watch.rank, watch.size)
         for connection in connections.values():
             connection.setblocking(False)
 
-    def add_up(self, flat: Numbers) -> None:
-        """Replace a vector by the sum of all ranks'."""
-        add_up(flat, self.exchange, self._watch.rank, self._watch.size)
+    def add_up(self, flat: Numbers, wire: str | None) -> None:
+        """Replace a vector by the sum of all ranks', sent in 16 bits if `wire` names them."""
+        self._pieces.add_up(flat, wire)
 
-    def exchange(self, out: Sequence[Numbers], into: Sequence[Numbers]) -> None:
+    def _exchange(self, out: Sequence[Numbers], into: Sequence[Numbers]) -> None:
         """Send each rank its array while theirs are received; RankError if one fails."""
         with selectors.DefaultSelector() as selector:
             for rank, connection in self._connections.items():

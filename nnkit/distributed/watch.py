@@ -41,6 +41,8 @@ class Watch:
         """Whether the program knows of the failure."""
         self._channels, self._failed = channels, failed
         self._entered = self._left = 0
+        self.busy: Callable[[], bool] = lambda: False
+        """Whether the GPU has something unfinished to do, the same since the last call."""
         self._boxes: dict[int, deque[Any]] = {other: deque() for other in channels}
         self._changed, self._closed = Condition(), Event()
         self._progress = Progress([rank, *channels], size, timeout, time.monotonic())
@@ -95,7 +97,7 @@ class Watch:
             self.failure = why
             self._changed.notify_all()
         self._failed(why, silent)
-        self._tell("failed", why, silent)
+        self._tell("failed", why, silent, but=silent)
 
     def _notice(self, why: str, silent: int | None = None) -> None:
         """Say at once what is wrong: a launcher may end all ranks before an exception is shown."""
@@ -110,7 +112,7 @@ class Watch:
         a run that ended well.
         """
         self._progress.leave(self.rank)
-        self._tell("bye", self._entered, self._left)
+        self._tell("bye", self._entered, self._left, False)
         if self.rank == 0 or self.failure is not None:
             others = list(self._channels)
             with self._changed:
@@ -119,22 +121,30 @@ class Watch:
         for channel in self._channels.values():
             channel.close()
 
-    def _tell(self, *message: Any) -> None:
-        for channel in self._channels.values():
+    def _tell(self, *message: Any, but: int | None = None) -> None:
+        for other, channel in self._channels.items():
             with suppress(OSError):
-                channel.send(*message)
+                if other != but:
+                    channel.send(*message)
 
     def _beat(self) -> None:
         """Give signs of life, and look who does not."""
         while not self._closed.wait(min(1.0, self.timeout / 5)):
             now = time.monotonic()
-            self._progress.hear(self.rank, self._entered, self._left, now)
+            busy = self._is_busy()
+            self._progress.hear(self.rank, self._entered, self._left, busy, now)
             for channel in self._channels.values():
                 with suppress(OSError):
-                    channel.send_unless_busy("beat", self._entered, self._left)
+                    channel.send_unless_busy("beat", self._entered, self._left, busy)
             late = self._progress.late(now)
             if late is not None:
                 self._notice(*late)
+
+    def _is_busy(self) -> bool:
+        try:
+            return self.busy()
+        except Exception:  # of a GPU that has failed, which the program will hear of
+            return False
 
     def _listen(self, other: int) -> None:
         try:
@@ -149,8 +159,8 @@ class Watch:
 
     def _hear(self, other: int, kind: str, *what: Any) -> None:
         if kind in ("beat", "bye"):
-            entered, left = what
-            self._progress.hear(other, entered, left, time.monotonic())
+            entered, left, busy = what
+            self._progress.hear(other, entered, left, busy, time.monotonic())
         if kind == "failed":
             self.fail(*what)
         with self._changed:

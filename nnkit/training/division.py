@@ -39,16 +39,19 @@ class Division:
     def order(self, order: Rows) -> Rows:
         """Of examples in order those that this rank gathers, `rows` of each batch.
 
-        Where its share has fewer, those behind it are there in their place, and are not used.
+        Where its share has fewer, those behind it are there in their place, and are not used; at
+        the end nothing is.
         """
         if self.ranks.alone:
             return order
         starts = np.arange(0, len(order), self.batch_size)
         whole = np.minimum(self.batch_size, len(order) - starts)
-        first = np.array([self.ranks.share(rows).start for rows in whole.tolist()])
+        shares = [self.ranks.share(rows) for rows in whole.tolist()]
+        first = np.array([each.start for each in shares])
         within = np.minimum(first[:, None] + np.arange(self.rows), whole[:, None] - 1)
         mine: Rows = order[starts[:, None] + within].reshape(-1)
-        return mine
+        unused = self.rows - (shares[-1].stop - shares[-1].start)
+        return mine[: len(mine) - unused]
 
     def add_up(self, backend: Backend, gradients: Array) -> None:
         """Replace this rank's part of gradients by the sum of all parts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -37,9 +37,14 @@ class Part(NamedTuple):
     remedy: str
 
 
-def check_same(ranks: Ranks, parts: Iterable[Part]) -> None:
-    """Raise ValueError on all ranks for the first part that one has otherwise than rank 0."""
-    for ours in zip(*ranks.gather([*parts]), strict=False):
+def check_same(ranks: Ranks, make: Callable[[], Iterable[Part]]) -> None:
+    """Raise ValueError on all ranks for the first part that one has otherwise than rank 0.
+
+    One that is alone makes none.
+    """
+    if ranks.alone:
+        return
+    for ours in zip(*ranks.gather([*make()]), strict=False):
         difference, first, remedy = ours[0]
         others = [rank for rank, part in enumerate(ours) if part[:2] != (difference, first)]
         if others:
@@ -84,6 +89,11 @@ def options_of(
     """What a run was asked for, by the names of `Trainer.fit`, and where it stands."""
     others = {"metrics": [*metrics], "schedule": schedule, "on_nan": on_nan}
     return asdict(progress) | others
+
+
+def of_given(data: Data, validation: Data | None) -> list[Part]:
+    """What is trained and validated on."""
+    return of_data("training data", data) + of_data("validation data", validation)
 
 
 def of_data(name: str, data: Data | None) -> list[Part]:

@@ -21,6 +21,7 @@ from nnkit.training.data import Batch, Data, does_operations_alone
 from nnkit.training.division import Division
 from nnkit.training.indices import check_log, check_step
 from nnkit.training.ranks import Ranks
+from nnkit.training.sameness import check_same, of_data
 
 STRETCH, MOST_ROWS = 1024, 2**20
 """Steps of short epochs carried out in one go where nothing comes between, and their examples."""
@@ -88,6 +89,7 @@ class Steps:
         backend, data = self.model.backend, self.batch.data
         if self._begun and data.renew is not None:
             data.renew()
+            check_same(self.division.ranks, lambda: of_data("training data", data))
         self._begun = True
         order = data.rows[self.division.order(order)]
         self.order[: len(order)] = backend.asarray(order)

@@ -51,7 +51,7 @@ from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels, warn_of_targets
 from nnkit.training.ranks import Ranks, on_all_ranks
-from nnkit.training.sameness import check_same, of_data, of_run, options_of
+from nnkit.training.sameness import check_same, of_data, of_given, of_run, options_of
 from nnkit.training.steps import Steps
 from nnkit.training.weights import ClassWeight, of_examples
 
@@ -363,10 +363,8 @@ class Trainer:
         run.check()
         how = run.batch_size, run.together, self.workspace, capture, augment, run.seed
         steps = Steps(model, loss, optimizer, data, *how, self.ranks)
-        if not self.ranks.alone:
-            of_all = of_run(model, loss, optimizer, {**told, "augment": augment})
-            of_all += of_data("training data", data) + of_data("validation data", validation)
-            check_same(self.ranks, of_all)
+        of_all = partial(of_run, model, loss, optimizer, {**told, "augment": augment})
+        check_same(self.ranks, lambda: of_all() + of_given(data, validation))
         if run is not self.progress:  # a fit: what is resumed has been told of
             warn_of_pixels(data.x, data.fitted, inputs.high is None)
             warn_of_targets(data.x, given.t, data.fitted)
@@ -439,8 +437,7 @@ class Trainer:
         given = Examples.of(x, t, sample_weight, class_weight)
         data = Data(model, loss, given.x, given.t, model.inputs)
         data.weigh(of_examples(model.backend, loss, *given[1:4], *data.outputs))
-        if not self.ranks.alone:
-            check_same(self.ranks, of_data("data", data))
+        check_same(self.ranks, lambda: of_data("data", data))
         found = evaluate(model, loss, data, size, self.workspace, figures_wanted, self.ranks)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")

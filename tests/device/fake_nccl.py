@@ -84,10 +84,6 @@ class NcclCommunicator:
         _memory(target, count, dtype)[:] = total
         group.barrier.wait()
 
-    def abort(self) -> None:
-        """Have nobody wait any longer."""
-        self._group.barrier.abort()
-
 
 def _memory(address: int, count: int, dtype: np.dtype) -> np.ndarray:
     room = (ctypes.c_uint8 * (count * dtype.itemsize)).from_address(address)

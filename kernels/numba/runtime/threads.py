@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.kernels.cores import usable_cores
+from nnkit.kernels.cores import cores_of_rank
 from nnkit.kernels.numba.runtime import interpreter
 from nnkit.kernels.numba.runtime.memory import ALONE, PARKED, ROW, allocate
 
@@ -32,15 +32,15 @@ MOST = 1024
 def count() -> int:
     """How many threads to use: NNKIT_NUM_THREADS, else one for each core of this process.
 
-    No more than NUMBA_NUM_THREADS in the latter case: where several processes work side by side,
-    all of them with all cores would be in each other's way. Raises ValueError if NNKIT_NUM_THREADS
-    is no whole number from 1 to MOST.
+    Ranks that a launcher started side by side share the cores. No more than NUMBA_NUM_THREADS in
+    the latter case: where several processes work side by side, all of them with all cores would be
+    in each other's way. Raises ValueError if NNKIT_NUM_THREADS is no whole number from 1 to MOST.
     """
     text = os.environ.get(VARIABLE, "").strip()
     if not text:
         share = os.environ.get(SHARE, "").strip()
         most = int(share) if share.isdecimal() and int(share) else MOST
-        return min(usable_cores(), most, MOST)
+        return min(cores_of_rank(), most, MOST)
     if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MOST:
         raise ValueError(f"{VARIABLE}={text}: give a whole number of threads from 1 to {MOST}")
     return int(text)
