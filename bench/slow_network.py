@@ -32,7 +32,7 @@ MTU = 30_000
 """Bytes of a packet: so large that carrying them takes little of the ranks' time."""
 LINES = ((0.1, 1000.0), (1.0, 1000.0), (1.0, 100.0), (10.0, 1000.0))
 """Milliseconds in each direction, and megabits a second."""
-SIZES = (1, 1_000, 100_000, 1_000_000)
+SIZES = (1_000, 100_000, 1_000_000)
 STEPS = "8"
 """Of an epoch that is timed; there are five of these or more, and a step may take a second."""
 Sums = dict[int, float]
