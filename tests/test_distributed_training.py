@@ -111,6 +111,17 @@ def test_batch_normalisation(batch_size, size, data):
     check_alike(size, work)
 
 
+def test_gradients_alone_may_be_sent_in_16_bits(data):
+    """However wide a normalisation is: its statistics hold numbers of rows."""
+
+    def work(ranks):
+        trained(ranks, data, mlp(layers.BatchNorm1d(16)), batch_size=25, epochs=1, compile=False)
+        return ranks.reductions, ranks.compressed
+
+    gradients = mlp(layers.BatchNorm1d(16)).flat.grads.size
+    assert on_ranks(2, work) == [(6, [gradients] * 2)] * 2
+
+
 def test_batch_normalisation_of_each_rank_alone(data):
     """Running averages are those of rank 0 where anything is evaluated or kept."""
 
