@@ -23,7 +23,7 @@ import numpy as np
 
 from nnkit import distributed
 from nnkit.backends import get_backend
-from nnkit.distributed import Communicator
+from nnkit.distributed import Communicator, RankError
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 60
@@ -132,12 +132,24 @@ def idle(ranks: Communicator) -> None:
     ranks.gather(0)
 
 
+def forks(ranks: Communicator) -> None:
+    """A process that a rank starts by forking itself ends as any other does, and is no rank."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ranks.gather(0)
+        except RankError as error:
+            sys.exit(f"this process is not rank {ranks.rank}, but was forked from it" != str(error))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ranks.gather(1) == [1] * ranks.size
+
+
 def meet(ranks: Communicator) -> None:
     """Nothing but to meet."""
 
 
 SCENARIOS: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (sums, compressed, end, struck, idle, meet)
+    each.__name__: each for each in (sums, compressed, end, struck, idle, forks, meet)
 }
 
 

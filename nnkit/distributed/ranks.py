@@ -14,6 +14,7 @@ from nnkit.distributed.contract import Communicator
 from nnkit.distributed.pieces import Numbers
 from nnkit.distributed.watch import Watch
 
+
 class HostSum(Protocol):
     """What adds up arrays of the host: MPI, or sockets."""
 
