@@ -216,6 +216,23 @@ def test_other_data_are_found_at_the_start(fit, data):
     assert {*errors} == {f"rank 1 has other training data than rank 0: {DATA}"}
 
 
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_other_examples_to_predict_are_found(method, data):
+    """Of the first ten on one rank and the last eight on another all would get some of each."""
+
+    def work(ranks):
+        answers = getattr(Trainer(network(dtype="float64"), communicator=ranks), method)
+        with pytest.raises(ValueError) as shape:
+            answers(data[0][-8:] if ranks.rank else data[0][:10])
+        with pytest.raises(ValueError) as values:
+            answers(changed(data[0]) if ranks.rank else data[0])
+        return str(shape.value), str(values.value), len(answers(data[0]))
+
+    told = "rank 1 has other data than rank 0"
+    shapes = "x of shape (8, 12) and dtype float64 and not x of shape (10, 12) and dtype float64"
+    assert on_ranks(2, work) == [(f"{told}, {shapes}: {DATA}", f"{told}: {DATA}", 50)] * 2
+
+
 def test_ranks_that_differ_are_named(fit):
     def work(ranks):
         with pytest.raises(ValueError, match="ranks 1, 2 and 3 have another seed than "):
