@@ -149,6 +149,23 @@ def test_a_rank_needs_rows_enough_of_its_own(data):
     assert message in on_ranks(2, work)
 
 
+def test_a_rank_needs_an_image_of_its_own():
+    """Found at the start, not in an epoch's last step."""
+    message = (
+        "BatchNorm2d(num_features=4, eps=1e-05, momentum=0.1, sync=False) needs batches of at "
+        "least 1 row in training, but 22 examples in batches of 7 end with one of 1, of which a "
+        "rank has 0: choose another batch_size"
+    )
+
+    def work(ranks):
+        norm = layers.BatchNorm2d(4, sync=False)
+        with pytest.raises((ValueError, RankError)) as caught:
+            images(lambda: convolutional(norm), ranks, batch_size=7)
+        return str(caught.value)
+
+    assert message in on_ranks(2, work)
+
+
 @pytest.mark.parametrize("size", [2, 4])
 def test_pictures_that_are_changed_at_random(size):
     def model_of():
