@@ -84,8 +84,12 @@ def of_run(
         Part("another loss", words(loss), alike),
         Part("another optimizer", words(optimizer), alike),
         Part("another state of the optimizer", _of_arrays(state), "load one file on all ranks"),
-        *(Part(f"another {name}", words(value), alike) for name, value in options.items()),
+        *(Part(_another(name), words(value), alike) for name, value in options.items()),
     ]
+
+
+def _another(name: str) -> str:
+    return f"other {name}" if name.endswith("s") else f"another {name}"
 
 
 def options_of(
