@@ -90,6 +90,32 @@ def test_rank_0_saves_and_all_load(fit, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["1", "run.safetensors"]
 
 
+def test_a_file_that_no_rank_can_load_ends_none(tmp_path):
+    """As one of a model alone: a program may go on with that."""
+    path = tmp_path / "model.safetensors"
+    network().save(path)
+
+    def work(ranks):
+        with pytest.raises(nnkit.checkpoint.NoTrainingStateError):
+            Trainer.load(path, communicator=ranks)
+        return ranks.gather(ranks.rank)
+
+    assert on_ranks(2, work) == [[0, 1]] * 2
+
+
+def test_a_file_that_one_rank_does_not_find_ends_all(fit, tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(None, epochs=1).save(path)
+
+    def work(ranks):
+        with pytest.raises((OSError, RankError)) as caught:
+            Trainer.load(path if ranks.rank == 0 else tmp_path / "none", communicator=ranks)
+            ranks.gather(0)
+        return type(caught.value).__name__
+
+    assert on_ranks(2, work) == ["RankError", "FileNotFoundError"]
+
+
 def test_what_writes_and_shows_does_so_on_rank_0(fit, tmp_path, capsys):
     class Everywhere(Callback):
         ranks: tuple[int, ...] = ()

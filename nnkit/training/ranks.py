@@ -81,6 +81,22 @@ class Ranks:
             self.all_raise(KeyboardInterrupt())
         return any(each for each, _ in found)
 
+    def together(self, work: Callable[[], Result]) -> Result:
+        """Do work in which ranks tell each other nothing; an error of all of them ends none."""
+        if self.alone:
+            return work()
+        failed: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:
+            failed = error
+        on_all = all(self.gather(failed is not None))
+        if failed is None:
+            return result
+        if on_all:
+            self.all_raise(failed)
+        raise failed
+
     def all_raise(self, error: BaseException) -> NoReturn:
         """Raise an error of which all ranks know that they all raise it here."""
         self._agreed = error

@@ -496,7 +496,8 @@ class Trainer:
         ranks = Ranks(communicator)
         with ranks.taking_part():
             ranks.gather(None)
-            trainer = saving.load(Trainer, path, backend, custom_layers)
+            given = path, backend, custom_layers
+            trainer = ranks.together(lambda: saving.load(Trainer, *given))
             trainer.ranks = ranks
         return trainer
 
