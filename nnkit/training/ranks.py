@@ -120,6 +120,8 @@ class Ranks:
             except BaseException as error:
                 self.tell(error)
                 raise
+            finally:
+                self._agreed = None  # whose traceback holds the run's arrays
 
     def tell(self, error: BaseException) -> None:
         """Have the others end because of an error, unless it is one that they have, too."""
