@@ -133,6 +133,27 @@ def test_what_writes_and_shows_does_so_on_rank_0(fit, tmp_path, capsys):
     assert capsys.readouterr().out.count("epoch 1/4") == 1
 
 
+def test_a_method_that_rank_0_alone_calls(fit, data):
+    """What others say in another method is no answer to it."""
+
+    class Asking(Callback):
+        on_every_rank = False
+
+        def on_epoch_end(self, trainer):
+            trainer.predict(data[0])
+
+    def work(ranks):
+        with pytest.raises(RuntimeError) as caught:
+            fit(ranks, callbacks=[Asking()])
+        return str(caught.value), ranks.gather(ranks.rank)
+
+    text = (
+        "rank 1 calls fit while rank 0 calls predict: all ranks must call the same methods in the "
+        "same order, and a callback that says on_every_rank = False none of them"
+    )
+    assert on_ranks(2, work) == [(text, [0, 1])] * 2
+
+
 def test_warnings_are_those_of_rank_0(fit, data):
     options = {"t": np.eye(3)[data[1]], "loss": "mse", "on_nan": "warn"}
     with warnings.catch_warnings(record=True) as told:

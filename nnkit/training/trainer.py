@@ -494,7 +494,7 @@ class Trainer:
         holds a model only, or names a loss or an optimizer that is not nnkit's.
         """
         ranks = Ranks(communicator)
-        with ranks.taking_part():
+        with ranks.taking_part("load"):
             ranks.gather(None)
             given = path, backend, custom_layers
             trainer = ranks.together(lambda: saving.load(Trainer, *given))
