@@ -20,7 +20,7 @@ from typing import Any
 from bench import machine
 
 FOLDER = Path(__file__).parent / "results"
-WHATS = ("kernels", "steps", "products", "compare", "convolutional", "scaling")
+WHATS = ("kernels", "steps", "products", "compare", "convolutional", "scaling", "ranks")
 COMPARISONS = ("compare", "convolutional")
 """Of networks of linear layers, and of those with convolutions."""
 FIELDS = {"what", "date", "commit", "machine", "versions", "settings", "results"}

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.rank_tables import rank_line, speedups, sums
 from bench.results import COMPARISONS, load
-from bench.tables import table
+from bench.tables import microseconds, table
 
 Table = tuple[Sequence[str], list[Sequence[str]]]
 """Head and rows."""
@@ -113,12 +114,6 @@ def _ratio(row: dict[str, Any]) -> str:
     return f"{ratio['median']:.2f} ({ratio['min']:.2f}-{ratio['max']:.2f})"
 
 
-def microseconds(seconds: float) -> str:
-    """Three digits where there are not more before the point."""
-    value = seconds * 1e6
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-
-
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Table], int]] = {
     "kernels": ("kernels", kernels, 2),
     "steps": ("steps", steps, 3),
@@ -128,6 +123,8 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], Table], int]] = {
     "ratios": ("compare", ratios, 1),
     "convolutional-times": ("convolutional", times, 1),
     "convolutional-ratios": ("convolutional", ratios, 1),
+    "ranks": ("ranks", speedups, 1),
+    "sums": ("ranks", sums, 1),
 }
 """For each table: which records it is made of, how, and how many columns are text."""
 
@@ -145,6 +142,8 @@ def show(record: dict[str, Any]) -> str:
 def _notes(record: dict[str, Any]) -> list[str]:
     settings = record["settings"]
     parts = ["PARTIAL: not all was measured"] if settings.get("partial") else []
+    if record["what"] == "ranks" and settings.get("busy_elsewhere_cores") is not None:
+        parts.append(f"others kept {settings['busy_elsewhere_cores']:.2f} cores busy meanwhile")
     if record["what"] not in COMPARISONS:
         return parts
     lines = [f"absent: {key}: {why}" for key, why in settings["absent"].items()]
@@ -159,7 +158,7 @@ def _notes(record: dict[str, Any]) -> list[str]:
 
 def headline(record: dict[str, Any]) -> str:
     """The record in one line."""
-    lines = {"kernels": _kernels_line, "steps": _steps_line}
+    lines = {"kernels": _kernels_line, "steps": _steps_line, "ranks": rank_line}
     return lines.get(record["what"], _compare_line)(record["results"])
 
 

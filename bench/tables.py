@@ -24,3 +24,9 @@ def markdown(head: Row, rows: Sequence[Row], text_columns: int = 1) -> str:
     """A Markdown table; the columns behind the first `text_columns` are numbers."""
     rule = ["---" if i < text_columns else "---:" for i in range(len(head))]
     return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+
+
+def microseconds(seconds: float) -> str:
+    """Three digits where there are not more before the point."""
+    value = seconds * 1e6
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

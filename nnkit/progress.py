@@ -43,7 +43,7 @@ class ProgressBar(Callback):
         Whether to write the lines.
     """
 
-    each_epoch = False
+    each_epoch = on_every_rank = False
 
     def __init__(
         self, validation: str = "validation", live: bool | None = None, lines: bool = True

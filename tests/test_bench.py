@@ -553,7 +553,7 @@ def test_report_is_of_the_kind_of_machine_that_the_marker_names(tmp_path):
 
 def test_tables_of_the_documentation_name_their_machine():
     """Otherwise those of a GPU would come under what is said of a CPU."""
-    for name in ("README.md", "docs/performance.md"):
+    for name in ("README.md", "docs/performance.md", "docs/scaling.md"):
         found = list(report.MARKED.finditer((ROOT / name).read_text()))
         assert found
         assert all(marker[3] for marker in found)

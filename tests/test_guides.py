@@ -129,11 +129,15 @@ def what_pages_speak_of():
             "Scale": Scale,
         },
         "data.md": {"images": images, "labels": t, "more_images": images, "more_labels": t},
+        "distributed.md": {},
         "index.md": {"x": x, "t": t},
     }
 
 
-@pytest.mark.parametrize("page", ["backends.md", "checkpoints.md", "data.md", "index.md"])
+SHORTER = ["backends.md", "checkpoints.md", "data.md", "distributed.md", "index.md"]
+
+
+@pytest.mark.parametrize("page", SHORTER)
 def test_shorter_pages(page, tmp_path, monkeypatch):
     pytest.importorskip("numba")
     monkeypatch.chdir(tmp_path)
@@ -145,8 +149,7 @@ def test_shorter_pages(page, tmp_path, monkeypatch):
 
 def test_the_code_of_every_page_is_run():
     with_code = {page.name for page in DOCS.glob("*.md") if "```python" in page.read_text("utf-8")}
-    here = {"arrays.md", "backends.md", "callbacks.md", "checkpoints.md", "data.md", "index.md"}
-    here |= {"models.md", "tables.md"}
+    here = {*SHORTER, "arrays.md", "callbacks.md", "models.md", "tables.md"}
     elsewhere = {"exchange.md", "extending.md", "recipes.md", "sklearn.md"}
     assert with_code == here | elsewhere
 

@@ -423,13 +423,16 @@ class Backend(ABC):
         and `dz` is not written.
         """
         dz = dy if kind == "identity" else dz
+        by_product = dbias
         if kind != "identity":
-            self.bias_activation_backward(kind, dy, saved, dz, dbias, alpha)
+            if dbias is None or not self._sums_cost_nothing(x, dz, dweight, dbias):
+                by_product = None
+            by_pass = dbias if by_product is None else None
+            self.bias_activation_backward(kind, dy, saved, dz, by_pass, alpha)
+        if by_product is None or not self._gradients_in_one(x, dz, dweight, by_product):
+            if by_product is not None:
+                self.bias_gradient(dz, by_product)
             self.matmul(x.T, dz, dweight)
-        elif dbias is None or not self._gradients_in_one(x, dy, dweight, dbias):
-            if dbias is not None:
-                self.bias_gradient(dy, dbias)
-            self.matmul(x.T, dy, dweight)
         if dx is not None:
             self.matmul(dz, weight.T, dx)
 
@@ -439,6 +442,10 @@ class Backend(ABC):
 
     def _gradients_in_one(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
         """Carry out ``dweight = x.T @ dz`` and ``dbias = sum of dz`` at once, if possible."""
+        return False
+
+    def _sums_cost_nothing(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
+        """Whether `_gradients_in_one` makes dbias for less than the pass that makes dz."""
         return False
 
     # ------------------------------------------------------------------ activations

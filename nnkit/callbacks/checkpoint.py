@@ -54,6 +54,7 @@ class Checkpoint(Monitoring):
     """
 
     comes_last = True
+    on_every_rank = False
 
     path: str = names.Template()  # type: ignore[assignment]
     best_only: bool = flag()

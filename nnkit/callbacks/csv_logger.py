@@ -42,6 +42,8 @@ class CSVLogger(Callback):
     later, a warning says so and training goes on.
     """
 
+    on_every_rank = False
+
     @explained
     def __init__(self, path: str | PathLike[str]) -> None:
         if not isinstance(path, str | PathLike):

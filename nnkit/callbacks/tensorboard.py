@@ -41,6 +41,8 @@ class TensorBoard(Callback):
     Needs tensorboardX, and raises ImportError without it.
     """
 
+    on_every_rank = False
+
     histograms: int = integer(least=0)
 
     @explained

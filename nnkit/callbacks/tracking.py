@@ -24,6 +24,8 @@ class Tracking(Callback):
     `log` and `end`.
     """
 
+    on_every_rank = False
+
     run_id: str | None = None
     """The service's name of the run."""
 

@@ -16,6 +16,7 @@ from nnkit.cli.info import info
 from nnkit.cli.interruption import end_at_once_next_time
 from nnkit.cli.plot import plot
 from nnkit.cli.predict import predict
+from nnkit.cli.ranks import refuse_undivided
 from nnkit.cli.train import train
 from nnkit.cli.warm import warm
 from nnkit.openblas import choose_kernels
@@ -46,6 +47,7 @@ def cli(context: click.Context) -> None:
     Computes on NumPy, on Numba or on an NVIDIA GPU through CuPy, whichever works best here, or
     the one that --backend or the environment variable NNKIT_BACKEND names.
     """
+    refuse_undivided(context.invoked_subcommand)
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 

@@ -15,6 +15,7 @@ from nnkit.backends import Backend
 from nnkit.checkpoint import NoTrainingStateError, damaged
 from nnkit.cli import tables
 from nnkit.cli.command import Failure
+from nnkit.cli.ranks import here
 from nnkit.data import Dataset, Table, available, load
 from nnkit.data.table_files import is_table
 from nnkit.files.checking import check
@@ -180,11 +181,11 @@ def model_file(path: str) -> Path:
 
 def load_trainer(path: str, backend: Backend) -> Trainer:
     """Load a trainer, or one around the model where the file holds no more than that."""
-    file = model_file(path)
+    file, communicator = model_file(path), here().communicator
     try:
-        trainer = Trainer.load(file, backend)
+        trainer = Trainer.load(file, backend, communicator=communicator)
     except NoTrainingStateError:
-        trainer = Trainer(nnkit.load(file, backend))
+        trainer = Trainer(nnkit.load(file, backend), communicator=communicator)
     check_about(trainer, path)
     return trainer
 

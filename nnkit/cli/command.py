@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
+from nnkit.cli.ranks import errors_of_all, here, met
 from nnkit.reasons import printable
 from nnkit.training.compiling import compilation_shown
 
@@ -56,6 +57,16 @@ class Nnkit(Command, click.Group):
         """Run, report errors, and exit the process."""
         options: dict[str, Any] = {**kwargs, "prog_name": "nnkit", "standalone_mode": False}
         try:
+            with met() as ranks:
+                code = self._code(*args, **options, obj=ranks)
+        except click.ClickException as error:  # the others were not found
+            report(error.format_message())
+            code = error.exit_code
+        sys.exit(code)
+
+    def _code(self, *args: Any, **options: Any) -> Any:
+        """Run, report errors, and return the code that the process is to end with."""
+        try:
             with warnings.catch_warnings():
                 warnings.showwarning = lambda message, *_, **__: notice(f"warning: {message}")
                 code = super().main(*args, **options) or 0
@@ -74,7 +85,7 @@ class Nnkit(Command, click.Group):
                 report(explain(error))
             code = 1
         _end_output()
-        sys.exit(code)
+        return code
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what it raises leaves as a `ClickException`."""
@@ -87,7 +98,8 @@ class Nnkit(Command, click.Group):
             if _unread(error):
                 raise
             if ctx.meta.get(_DEBUG):
-                traceback.print_exc()
+                traceback.print_exc(file=errors_of_all())
+            here().tell(error)
             if isinstance(error, click.ClickException):
                 raise
             if isinstance(error, KeyboardInterrupt):

@@ -8,7 +8,6 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import numpy as np
@@ -36,7 +35,7 @@ def fit(run: Run, quiet: bool) -> float:
     """Train to the end and return the seconds that took; stopped before, exit the process."""
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
-    with StopOnSignal() as stop, _remove_if_empty(run.checkpoint.parent), _told_of_rate():
+    with StopOnSignal() as stop, _remove_if_empty(run), _told_of_rate():
         save = _Save(run)
         callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
         validation = (data.x_test, data.t_test)
@@ -63,10 +62,12 @@ def fit(run: Run, quiet: bool) -> float:
                 progress=False,
             )
         assert trainer.progress is not None
-        if stop.signum is not None and not trainer.progress.finished:
+        signum = next(filter(None, trainer.ranks.gather(stop.signum)), None)
+        if signum is not None and not trainer.progress.finished:
             _save(run)
             _say_how_to_resume(run)
-            raise click.exceptions.Exit(128 + stop.signum)
+            trainer.ranks.gather("saved")  # before a rank ends, and a launcher with it all
+            raise click.exceptions.Exit(128 + signum)
         if save.failed:
             _save(run)
     return time.perf_counter() - start
@@ -93,6 +94,8 @@ class _Save(Callback):
     Where that fails, training goes on: the next epoch may find room, and the end tries once more.
     """
 
+    on_every_rank = False
+
     def __init__(self, run: Run) -> None:
         self.run = run
         self.failed = False
@@ -116,13 +119,14 @@ def _save(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def _remove_if_empty(folder: Path) -> Iterator[None]:
+def _remove_if_empty(run: Run) -> Iterator[None]:
     """Leave no folder behind in which nothing was saved."""
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if run.trainer.ranks.rank == 0:
+            with contextlib.suppress(OSError):
+                run.checkpoint.parent.rmdir()
 
 
 def _say_how_to_resume(run: Run) -> None:
@@ -143,8 +147,10 @@ def describe(run: Run) -> str:
     images = f"images of {in_words(shape)}" if shape else f"rows of {data.x_train.shape[1]}"
     steps = -(-len(data.x_train) // run.batch_size)
     schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
+    ranks = trainer.ranks
     rows = {
         "backend": f"{model.backend.name} on {_device(model.backend)}",
+        "ranks": "" if ranks.alone else f"{ranks.size}, each with a share of every batch",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.told}",
         "prepared": data.note,
@@ -162,7 +168,12 @@ def describe(run: Run) -> str:
 
 
 def report(run: Run, seconds: float) -> None:
-    """Write the curves and figures beside the checkpoint, and say how training ended."""
+    """Write the curves and figures beside the checkpoint, and say how training ended.
+
+    Of several ranks rank 0 does it.
+    """
+    if run.trainer.ranks.rank > 0:
+        return
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]
     try:

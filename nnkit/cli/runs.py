@@ -17,6 +17,7 @@ from nnkit.augment import Augment
 from nnkit.backends import NAMES, VARIABLE, Backend, BackendUnavailableError, get_backend
 from nnkit.cli import checkpoints, networks
 from nnkit.cli.command import Failure, notice
+from nnkit.cli.ranks import fetch, here
 from nnkit.cli.settings import Settings
 from nnkit.data import DataError, Dataset, available
 from nnkit.data.table_files import SUFFIXES as TABLES
@@ -24,6 +25,7 @@ from nnkit.files import locking
 from nnkit.optimizers import SGD, AdaGrad, Adam, AdamW, Optimizer, RMSProp
 from nnkit.schedules import Cosine, Schedule
 from nnkit.training import Trainer
+from nnkit.training.ranks import Ranks
 
 SMALL = 10_000
 """With fewer examples than this, the default is more epochs of smaller batches."""
@@ -59,7 +61,8 @@ def image_shape(dataset: Dataset) -> tuple[int, ...]:
 
 def start(data: str | None, backend: str | None, out: Path | None, settings: Settings) -> Run:
     """Make a new run, and a folder for it; `data` None is the default data set."""
-    target = get_backend(backend)
+    target, ranks = get_backend(backend), here()
+    fetch(ranks, data)
     if data is None:
         dataset, source = _default_dataset()
     else:
@@ -79,13 +82,13 @@ def start(data: str | None, backend: str | None, out: Path | None, settings: Set
     optimizer = build_optimizer(settings)
     about = checkpoints.about(dataset, source, target, settings.model)
     return Run(
-        Trainer(model, None if dataset.n_classes else "mse", optimizer),
+        Trainer(model, None if dataset.n_classes else "mse", optimizer, ranks.communicator),
         dataset,
         about,
         Cosine() if settings.schedule == "cosine" else None,
         settings.epochs or epochs,
         batch_size,
-        _make_folder(out, dataset.name) / checkpoints.MODEL,
+        _folder_of_all(ranks, out, dataset.name) / checkpoints.MODEL,
         settings.augment,
     )
 
@@ -117,6 +120,12 @@ def build_optimizer(settings: Settings) -> Optimizer:
         "adamw": AdamW,
     }
     return classes[name](lr, **decay)
+
+
+def _folder_of_all(ranks: Ranks, out: Path | None, name: str) -> Path:
+    """Return the folder that rank 0 makes."""
+    folder: Path = ranks.first(_make_folder(out, name) if ranks.rank == 0 else None)
+    return folder
 
 
 def _make_folder(out: Path | None, name: str) -> Path:
@@ -163,9 +172,10 @@ def resume(path: str, data: str | None, backend: str | None, epochs: int | None)
     if file.is_symlink():  # saving replaces the file behind it, so that one's folder is in use
         file = file.resolve()
     path = str(file)
-    if file.is_file():
+    ranks = here()
+    if file.is_file() and ranks.rank == 0:
         _claimed(file.parent)
-    trainer = Trainer.load(path, "numpy")
+    trainer = Trainer.load(path, "numpy", communicator=ranks.communicator)
     checkpoints.check_about(trainer, path)
     progress = trainer.progress
     if progress is None:

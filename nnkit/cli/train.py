@@ -29,6 +29,7 @@ nnkit train photos --image-size 32              one's own image files, in a fold
 nnkit train photos --color                      the same, with their colours
 nnkit train flowers.csv --target species        a table, CSV or Parquet
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
+mpiexec -n 4 nnkit train mnist                  by four processes together
 """
 
 
@@ -135,6 +136,9 @@ def train(
     as if nothing had happened, in the same folder and on the same backend, unless --backend or
     NNKIT_BACKEND names another. Of the other options only --epochs and --quiet may be given with
     it, and DATA only if it has moved.
+
+    Started several times by mpiexec, srun or torchrun, it trains the same network, by a share of
+    every batch in each process; --batch-size is that of the whole.
     """
     if checkpoint is None:
         options.refuse_layers(context, settings["model"])

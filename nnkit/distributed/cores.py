@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import MutableMapping
 
-from threadpoolctl import threadpool_limits
-
 from nnkit.kernels.cores import LOCAL_SIZES, cores_of_rank
 
 LIMITS = (
@@ -23,4 +21,6 @@ def share_cores(local_size: int, environment: MutableMapping[str, str] = os.envi
     """
     environment[LOCAL_SIZES[0]] = str(local_size)
     if local_size > 1 and not any(environment.get(name) for name in LIMITS):
+        from threadpoolctl import threadpool_limits  # which nothing else needs
+
         threadpool_limits(cores_of_rank(), user_api="blas")

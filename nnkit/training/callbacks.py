@@ -23,6 +23,10 @@ class Callback:
     """Whether it is called after all others that do not say so, wherever it is in the list: what
     saves the run saves what the others have made of the epoch."""
 
+    on_every_rank: ClassVar[bool] = True
+    """Whether it is called on every rank, where there are several. One that writes or shows says
+    no, and is called on rank 0; what it sets there, but for `trainer.stop`, others do not see."""
+
     def epochs_ahead(self, trainer: Trainer) -> float:
         """How many epochs may be made before `on_epoch_end` has to be called: 1, or any number.
 

@@ -18,6 +18,7 @@ from nnkit.training.divergence import warn_of_nan
 from nnkit.training.figures import figures
 from nnkit.training.indices import check_log
 from nnkit.training.metrics import Answers, Metrics
+from nnkit.training.ranks import Ranks
 from nnkit.training.streaming import at_once
 
 EVALUATION_BATCH = 1000
@@ -31,10 +32,15 @@ def evaluate(
     batch_size: int,
     workspace: Workspace,
     metrics: Metrics = MappingProxyType({}),
+    ranks: Ranks | None = None,
 ) -> dict[str, float]:
-    """Mean "loss", "accuracy" where the loss has one, and metrics, over all examples."""
-    backend = model.backend
-    batch = Batch(model, data, at_once(data.x, min(batch_size, len(data))))
+    """Mean "loss", "accuracy" where the loss has one, and metrics, over all examples.
+
+    Each of the `ranks` evaluates a share of them, and all have the figures of all.
+    """
+    backend, whole, ranks = model.backend, data, ranks or Ranks()
+    data = whole.part(whole.rows[ranks.share(len(whole))])
+    batch = Batch(model, data, at_once(data.x, max(1, min(batch_size, len(data)))))
     steps = -(-len(data) // batch.size)
     log = backend.zeros((steps, 2), np.float64)
     counters = backend.zeros(3, np.int64)
@@ -54,21 +60,33 @@ def evaluate(
         on_host = backend.to_numpy(log)
     check_log(on_host, 0, data, order, batch.size)
     rows = np.minimum(batch.size, len(data) - batch.size * np.arange(steps))
-    by_name = figures(on_host, rows, loss, loss.answers_per_row(*data.outputs))
+    logs, sizes = zip(*ranks.gather((on_host, rows)), strict=True)
+    log, counts = np.concatenate(logs), np.concatenate(sizes)
+    by_name = figures(log, counts, loss, loss.answers_per_row(*data.outputs))
     found = {name: float(value) for name, value in by_name.items()}
-    return found | answers.figures(data.targets()) if metrics else found
+    return found | answers.figures(whole.targets, ranks) if metrics else found
 
 
 def outputs(
-    model: Sequential, x: Any, batch_size: int, finish: Callable[[Array], Array]
+    model: Sequential,
+    x: Any,
+    batch_size: int,
+    finish: Callable[[Array], Array],
+    ranks: Ranks | None = None,
 ) -> np.ndarray[Any, Any]:
-    """What `finish` makes of the model's outputs for x, on the host."""
+    """What `finish` makes of the model's outputs for x, on the host.
+
+    Each of the `ranks` computes a share of them, and all have them all.
+    """
+    ranks = ranks or Ranks()
     array, _ = examples(model, x, model.inputs)
-    batch_size = at_once(array, batch_size)
+    batch_size, mine = at_once(array, batch_size), ranks.share(len(array))
     with model.using(None), model.in_mode(training=False):
-        batches = (array[start : start + batch_size] for start in range(0, len(array), batch_size))
+        starts = range(mine.start, mine.stop, batch_size)
+        batches = (array[start : min(start + batch_size, mine.stop)] for start in starts)
         results = (finish(model.run_forward(as_input(model, batch))) for batch in batches)
         parts = [model.backend.to_numpy(y) for y in results]
+    parts = [part for of_rank in ranks.gather(parts) for part in of_rank]
     result: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
     strange = np.isnan(result).any(axis=1)
     if strange.any():

@@ -17,6 +17,7 @@ from nnkit.training.divergence import OnNan, Watch
 from nnkit.training.evaluation import evaluate
 from nnkit.training.figures import figures
 from nnkit.training.progress import Progress
+from nnkit.training.ranks import Ranks
 from nnkit.training.steps import Steps
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Loop:
     A stretch is as many steps as nothing comes between: one where a callback looks at each, else
     about `StretchLength.SECONDS` of them; several epochs where these are short and nobody wants to
     be told of each. While a stretch is carried out, other threads wait for the model; between two
-    they may have it.
+    they may have it. Ranks make the same stretches, and learn behind each what all have logged and
+    whether one wants to stop.
     """
 
     def __init__(
@@ -46,27 +48,38 @@ class Loop:
         self.progress: Progress = trainer.progress
         self.callbacks, self.check = callbacks, check
         self._watch = Watch(on_nan, trainer.optimizer)
-        self._each_step = any(overrides(c, "on_step_end") for c in callbacks)
+        self.ranks, self._stop = trainer.ranks, False
+        watched = any(overrides(c, "on_step_end") for c in callbacks)
+        self._each_step = any(self.ranks.gather(watched))
         evaluates = validation is not None or bool(trainer.metrics)
         together = not (evaluates or self._each_step or trainer.schedule)
         self._most_epochs = steps.most_epochs if together else 1
-        self._epochs_length = StretchLength(each_step=False)
-        self._length = StretchLength(self._each_step)
+        self._epochs_length = StretchLength(False, self.ranks)
+        self._length = StretchLength(self._each_step, self.ranks)
 
     def finish(self) -> None:
         """Train to the end of the run, or to the step after which `stop` is set."""
-        while not (self.progress.finished or self.trainer.stop):
+        self._stop = any(self.ranks.gather(self.trainer.stop))
+        while not (self.progress.finished or self._stop):
             if self.progress.step == 0 and (most := self._epochs_ahead()) > 1:
                 epochs = self._epochs_length.next(most)
                 self._train(epochs, epochs * self.progress.steps)
             else:
                 self._train(1, self._length)
+        self.ranks.alike(self.trainer.model)
+
+    def _meet(self) -> None:
+        """Stop here, or be interrupted, if any rank is to."""
+        self._stop = self.ranks.stop(self.trainer.stop, self.check)
+        if self._stop:
+            self.trainer.stop = True
 
     def _epochs_ahead(self) -> int:
         """How many epochs may be made in one go."""
         left = self.progress.epochs - self.progress.epoch
         wanted = (_epochs_ahead(callback, self.trainer) for callback in self.callbacks)
-        return int(max(1, min(left, self._most_epochs, *wanted)))
+        mine = int(max(1, min(left, self._most_epochs, *wanted)))
+        return int(min(self.ranks.gather(mine)))
 
     def look_at_weights(self) -> None:
         """Raise or warn, as was asked for, if the weights are NaN or infinite now."""
@@ -82,8 +95,9 @@ class Loop:
         order, whole = progress.orders(epochs), isinstance(length, int)
         factors = None if trainer.schedule is None else progress.factors(trainer.schedule)
         with trainer.model.held():  # another thread may save the trainer meanwhile
-            steps.begin(order, progress.step, trainer.log if progress.step else None)
-            trainer.log = steps.log[:last]
+            before = trainer.log if progress.step else None
+            steps.begin(order, progress.step, before)
+            trainer.log = steps.log[:last] if self.ranks.alone else self._empty_log(last, before)
             if factors is not None:
                 trainer.optimizer.follow(factors)
             start = time.perf_counter()
@@ -100,14 +114,14 @@ class Loop:
             for callback in self.callbacks:
                 callback.on_step_end(trainer)
                 callback.on_progress(trainer)
-            self.check()
-            if trainer.stop and progress.step < last:
+            self._meet()
+            if self._stop and progress.step < last:
                 return
         if not whole:
             self._record(1, start)
         for callback in self.callbacks:
             callback.on_epoch_end(trainer)
-        self.check()
+        self._meet()
 
     def _stretch(self, length: int | StretchLength) -> None:
         """Make some updates, so many or as many as suit a `StretchLength`."""
@@ -136,6 +150,26 @@ class Loop:
         progress.step += updates * len(batches) + len(last)
         if readable:
             steps.check_log(steps.log[first : progress.step], first)
+        if not self.ranks.alone:
+            self._join_logs(first)
+
+    def _empty_log(self, steps: int, before: Any) -> np.ndarray[Any, Any]:
+        """Log of all ranks for so many steps, on the host, with what there was before."""
+        log = np.zeros((steps, 2))
+        if before is not None:
+            log[: len(before)] = self.trainer.model.backend.to_numpy(before)
+        return log
+
+    def _join_logs(self, first: int) -> None:
+        """Enter in the trainer's log what all ranks have logged from a step on."""
+        progress, steps = self.progress, self.steps
+        now = slice(first, progress.step)
+        mine = self.trainer.model.backend.to_numpy(steps.log[now])
+        steps.check_log(mine, first)
+        passed = np.arange(first, progress.step) % progress.steps
+        batches = progress.batch_sizes(progress.steps)[passed]
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.trainer.log[now] = steps.division.joined(mine, batches)
 
     def _record(self, epochs: int, start: float) -> None:
         """Enter finished epochs in the history, with the figures of the validation data.
@@ -144,12 +178,13 @@ class Loop:
         """
         trainer, progress = self.trainer, self.progress
         log = trainer.model.backend.to_numpy(trainer.log).reshape(epochs, progress.steps, 2)
-        seconds = time.perf_counter() - start
+        seconds = self.ranks.first(time.perf_counter() - start)
         rows = progress.batch_sizes(progress.steps)
         self.steps.check_step(progress.step)
         self.steps.check_log(log.reshape(-1, 2))
         by_name = figures(log, rows, trainer.loss, trainer.answers_per_row)
         by_name["seconds"] = np.full(epochs, seconds / epochs)
+        self.ranks.alike(trainer.model)
         by_name |= {name: np.array([value]) for name, value in self._evaluated().items()}
         with trainer.model.held():
             for i in range(epochs):
@@ -166,7 +201,7 @@ class Loop:
         data = self.steps.batch.data if self.validation is None else self.validation
         if self.validation is None and not trainer.metrics:
             return {}
-        how = self.progress.batch_size, trainer.workspace, trainer.metrics
+        how = self.progress.batch_size, trainer.workspace, trainer.metrics, self.ranks
         with np.errstate(over="ignore", invalid="ignore"):
             found = evaluate(trainer.model, trainer.loss, data, *how)
         if self.validation is None:
@@ -184,17 +219,17 @@ class StretchLength:
 
     SECONDS = 0.05
 
-    def __init__(self, each_step: bool) -> None:
-        self.each_step = each_step
+    def __init__(self, each_step: bool, ranks: Ranks) -> None:
+        self.each_step, self.ranks = each_step, ranks
         self.steps = self.made = 1
         self.last = time.perf_counter()
 
     def next(self, left: int) -> int:
         """How many of the `left` steps to make now."""
-        now = time.perf_counter()
-        elapsed, self.last = now - self.last, now
         if self.each_step:
             return 1
+        now = time.perf_counter()
+        elapsed, self.last = self.ranks.first(now - self.last), now
         fitting = self.made * self.SECONDS / max(elapsed, 1e-6)
         self.steps = max(1, int(min(2 * self.steps, fitting)))
         self.made = min(self.steps, left)  # fewer than would fit, at the end of an epoch

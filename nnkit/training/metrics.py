@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,6 +12,7 @@ from nnkit.backends import Array, Backend
 from nnkit.given.options import shown
 from nnkit.losses import Loss
 from nnkit.training.history import History
+from nnkit.training.ranks import Ranks
 
 Function = Callable[[np.ndarray[Any, Any], np.ndarray[Any, Any]], float]
 """Takes targets, as they were given, and what a model says, both NumPy arrays of n rows."""
@@ -46,6 +47,8 @@ class Metric:
 
 
 Metrics = Mapping[str, Metric]
+Parts = dict[str, list[np.ndarray[Any, Any]]]
+"""Answers, probabilities or outputs, batch by batch."""
 
 
 def named(metrics: Any) -> Metrics:
@@ -75,7 +78,7 @@ class Answers:
 
     def __init__(self, metrics: Metrics, loss: Loss, backend: Backend) -> None:
         self.metrics, self.loss, self.backend = metrics, loss, backend
-        self._parts: dict[str, list[np.ndarray[Any, Any]]] = {m.of: [] for m in metrics.values()}
+        self._parts: Parts = {m.of: [] for m in metrics.values()}
 
     def add(self, y: Array) -> None:
         """Keep what is needed of the outputs of a batch."""
@@ -88,9 +91,26 @@ class Answers:
             else:
                 parts.append(to_numpy(y).copy())
 
-    def figures(self, targets: np.ndarray[Any, Any]) -> dict[str, float]:
-        """Compute the metrics; raises TypeError for one that gives no number."""
-        said = {of: np.concatenate(parts) for of, parts in self._parts.items()}
+    def figures(
+        self, targets: Callable[[], np.ndarray[Any, Any]], ranks: Ranks
+    ) -> dict[str, float]:
+        """Compute the metrics; raises TypeError for one that gives no number.
+
+        Rank 0 does it, with what all ranks have collected, and tells the others.
+        """
+        collected = ranks.gather(self._parts)
+        found = self._computed(targets(), collected) if ranks.rank == 0 else {}
+        figures: dict[str, float] = ranks.first(found)
+        return figures
+
+    def _computed(
+        self, targets: np.ndarray[Any, Any], collected: Sequence[Parts]
+    ) -> dict[str, float]:
+        """Compute the metrics of the parts that ranks have collected, in their order."""
+        said = {
+            of: np.concatenate([part for parts in collected for part in parts[of]])
+            for of in self._parts
+        }
         found = {}
         for name, metric in self.metrics.items():
             try:

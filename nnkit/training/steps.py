@@ -18,7 +18,10 @@ from nnkit.parameters import Run, find_runs, total_room
 from nnkit.showing.warning import warn
 from nnkit.training.configuration import Configuration, configuration
 from nnkit.training.data import Batch, Data, does_operations_alone
+from nnkit.training.division import Division
 from nnkit.training.indices import check_log, check_step
+from nnkit.training.ranks import Ranks
+from nnkit.training.sameness import check_same, of_data
 
 STRETCH, MOST_ROWS = 1024, 2**20
 """Steps of short epochs carried out in one go where nothing comes between, and their examples."""
@@ -27,7 +30,8 @@ STRETCH, MOST_ROWS = 1024, 2**20
 class Steps:
     """A run's steps over one data set. All arrays they use are made here or in the workspace.
 
-    Pictures are changed as `augment` says, at random by the run's `seed`.
+    Pictures are changed as `augment` says, at random by the run's `seed`. Of each batch this
+    process computes its share among `ranks`, and makes the update of the whole.
 
     An update by full batches is captured after it has been carried out once, if `capture` is asked
     for and every layer, the loss and the optimizer can be captured; one with a smaller last batch
@@ -47,12 +51,14 @@ class Steps:
         capture: bool,
         augment: Augment = (),
         seed: int = 0,
+        ranks: Ranks | None = None,
     ) -> None:
         backend = model.backend
         self.model, self.loss, self.optimizer = model, loss, optimizer
         self.workspace, self.augment = workspace, augment
-        _check_least_rows(model, len(data), batch_size)
-        self.batch = Batch(model, data, batch_size, accumulate, augment, seed)
+        self.division = Division(ranks or Ranks(), batch_size)
+        _check_least_rows(model, len(data), self.division)
+        self.batch = Batch(model, data, self.division.rows, accumulate, augment, seed)
         self._draws = int(bool(augment))
         """Random forwards that a batch counts in the optimizer's counters."""
         steps = -(-len(data) // batch_size)
@@ -60,7 +66,8 @@ class Steps:
         even = even and data.renew is None
         self.most_epochs = max(1, min(STRETCH // steps, MOST_ROWS // len(data))) if even else 1
         """So many epochs can be carried out in one go."""
-        self.order = backend.empty(self.most_epochs * len(data), np.int64)
+        places = self.division.order(np.arange(self.most_epochs * len(data)))
+        self.order = backend.empty(len(places), np.int64)
         self.log = backend.zeros((self.most_epochs * steps, 2), np.float64)
         self._begun = False
         """Whether an epoch has been, so that the next may have other examples."""
@@ -82,8 +89,9 @@ class Steps:
         backend, data = self.model.backend, self.batch.data
         if self._begun and data.renew is not None:
             data.renew()
+            check_same(self.division.ranks, lambda: of_data("training data", data))
         self._begun = True
-        order = data.rows[order]
+        order = data.rows[self.division.order(order)]
         self.order[: len(order)] = backend.asarray(order)
         self.log[...] = 0
         if log is not None:
@@ -124,7 +132,7 @@ class Steps:
         if self.batch.feed is None:
             self._make(updates, batches)
             return
-        rows = sum(batches)
+        rows = len(batches) * self.batch.size
         while updates > 0:
             there = max(1, self.batch.feed.require(self._row) // rows)
             self._make(min(updates, there), batches)
@@ -218,6 +226,8 @@ class Steps:
                 self._compute_gradients(rows)
                 self._add_up(float(weight), start=False)
             gradients = self._total
+        for run in self._runs:
+            self.division.add_up(backend, run.grads if gradients is None else run.of(gradients))
         self.optimizer.update(self._runs, gradients)
         backend.advance(counters, 1, 1, self._draws)
 
@@ -227,22 +237,47 @@ class Steps:
             self.model.backend.accumulate(run.grads, run.of(self._total), weight, start)
 
     def _compute_gradients(self, rows: int) -> None:
-        """Gather a batch; forward pass, loss, backward pass."""
+        """Gradients of a batch of so many examples, or the part of them that this rank computes."""
+        share = self.division.share(rows)
+        if share is None:
+            self._pass(rows)
+            return
+        with self.model.using(self.workspace, share=share):
+            self.batch.first = share.first
+            self._pass(share.rows, share.rows / rows)
+
+    def _pass(self, rows: int, part: float = 1.0) -> None:
+        """Gather a batch; forward pass, loss, backward pass of a `part` of the mean loss.
+
+        Without rows, which an update of other ranks may have, there is nothing to look at.
+        """
         model, counters = self.model, self.optimizer.counters
-        x, t = self.batch.gather(self.order, counters, rows)
+        if rows:
+            x, t = self.batch.gather(self.order, counters, rows)
+        else:
+            x, t = self.batch.changed[:0], self.batch.t[:0]
         y = model.run_forward(x)
-        model.run_backward(self.batch.measure(self.loss, y, t, self.log, counters))
+        gradient = self.batch.gradient[:0]
+        if rows:
+            gradient = self.batch.measure(self.loss, y, t, self.log, counters)
+        if part != 1.0 and rows:
+            flat = gradient.reshape(-1)
+            model.backend.accumulate(flat, flat, part, True)
+        model.run_backward(gradient)
 
 
-def _check_least_rows(model: Sequential, examples: int, batch_size: int) -> None:
-    """Raise ValueError if a layer cannot be trained on the batches of an epoch."""
-    rows = examples % batch_size or batch_size
+def _check_least_rows(model: Sequential, examples: int, division: Division) -> None:
+    """Raise ValueError if a layer cannot be trained on the batches of an epoch, or its share."""
+    batch_size, size = division.batch_size, division.ranks.size
+    whole = examples % batch_size or batch_size
     for _, layer in model.walk():
-        if rows < layer.least_rows:
+        rows = whole if getattr(layer, "sync", False) else whole // size
+        if rows < layer.least_rows > 1:
+            part = "" if rows == whole else f", of which a rank has {rows}"
             raise ValueError(
                 f"{layer!r} needs batches of at least {layer.least_rows} rows in training, but "
-                f"{examples} examples in batches of {batch_size} end with one of {rows}: choose "
-                "another batch_size"
+                f"{examples} examples in batches of {batch_size} end with one of {whole}{part}: "
+                "choose another batch_size"
             )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from nnkit import augment as augmentation
 from nnkit.augment import Augment, Augmentation
 from nnkit.backends import Array, Backend
+from nnkit.distributed.contract import Communicator
 from nnkit.given.keywords import explained
 from nnkit.given.options import flag, made_by
 from nnkit.layers import Layer, Sequential
@@ -23,6 +24,7 @@ from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.schedules import Schedule
 from nnkit.showing import html
+from nnkit.showing.warning import warn
 from nnkit.showing.watching import person_watches
 from nnkit.showing.words import counted
 from nnkit.training import arguments, hooks, keeping, saving
@@ -48,6 +50,8 @@ from nnkit.training.metrics import Function, Metric, Metrics, named
 from nnkit.training.partners import misfit
 from nnkit.training.progress import Progress
 from nnkit.training.ranges import warn_of_pixels, warn_of_targets
+from nnkit.training.ranks import Ranks, on_all_ranks
+from nnkit.training.sameness import check_same, of_data, of_given, of_run, options_of
 from nnkit.training.steps import Steps
 from nnkit.training.weights import ClassWeight, of_examples
 
@@ -65,6 +69,10 @@ class Trainer:
     optimizer
         An optimizer, or the name of one such as "sgd" (see `nnkit.optimizers.get`). Default:
         Adam().
+    communicator
+        Trains on several processes, ranks, each of which makes such a trainer of such a model and
+        calls the same methods with the same data: `nnkit.distributed.communicator()`. Each computes
+        a share of every batch, and all get the network that one would. None: this process alone.
 
     Raises TypeError for anything else, ValueError for an unknown name. Warns where the model's last
     layer does not give what the loss takes, which `fit` does too if either was changed: a Softmax
@@ -83,13 +91,17 @@ class Trainer:
         model: Sequential,
         loss: str | Loss | None = None,
         optimizer: str | Optimizer | None = None,
+        communicator: Communicator | None = None,
     ) -> None:
         check_places(loss, optimizer)
+        self.ranks = Ranks(communicator)
+        """Who trains together."""
         self.model = model
         self.loss = loss  # type: ignore[assignment]
         self.optimizer = optimizer  # type: ignore[assignment]
         self._misfit = ""
-        self._warn_of_misfit(stacklevel=4)
+        with self.ranks.taking_part():
+            self._warn_of_misfit()
         self.history = History()
         self.progress: Progress | None = None
         self.schedule: Schedule | None = None
@@ -110,14 +122,20 @@ class Trainer:
         self._callbacks: Sequence[Callback] = ()
         self._kept: States = {}
 
-    def _warn_of_misfit(self, stacklevel: int) -> None:
+    def _warn_of_misfit(self) -> None:
         """Say what does not go together, unless that has been said already."""
         before, self._misfit = self._misfit, misfit(self.model, self.loss)
         if self._misfit and self._misfit != before:
-            warnings.warn(self._misfit, stacklevel=stacklevel)
+            warn(self._misfit, UserWarning)
+
+    @property
+    def communicator(self) -> Communicator | None:
+        """What carries the words and sums between ranks; None where this process is alone."""
+        return self.ranks.communicator
 
     # ------------------------------------------------------------------ training
 
+    @on_all_ranks
     def fit(
         self,
         x: Any,
@@ -235,15 +253,17 @@ class Trainer:
                 validation_split=None if validation_split is None else float(validation_split),
                 weighted=given.weighted,
             )
-            steps, validation = self._prepared(run, given, inputs, compile, changes)
+            told = options_of(run, figures_wanted, schedule, on_nan)
+            steps, validation = self._prepared(run, given, inputs, compile, changes, told)
             del given  # converted arrays, which nothing needs any more
-            self._warn_of_misfit(stacklevel=3)
+            self._warn_of_misfit()
             with self.model.held():  # another thread may save this meanwhile
                 self.history, self.progress, self.augment = History(), run, changes
                 self.schedule, self.log, self._kept = schedule, None, {}
                 self.metrics = figures_wanted
             return self._finish(steps, validation, callbacks, on_nan)
 
+    @on_all_ranks
     def resume(
         self,
         x: Any,
@@ -287,7 +307,9 @@ class Trainer:
         schedule, on_nan = arguments.schedule(schedule), arguments.on_nan(on_nan)
         with self._alone(), compilation_shown(progress):
             inputs = self.model.inputs
-            steps, validation = self._prepared(run, given, inputs, compile, self.augment)
+            told = options_of(run, figures_wanted, schedule, on_nan) | {"epochs": total}
+            how = inputs, compile, self.augment
+            steps, validation = self._prepared(run, given, *how, told)
             del given  # as in fit
             run.epochs, self.metrics = total, figures_wanted
             if schedule is not None:
@@ -307,10 +329,11 @@ class Trainer:
         finally:
             self._fitting.release()
 
-    @staticmethod
-    def _listed(callbacks: Any, progress: bool | None) -> Sequence[Callback]:
-        """Return the callbacks, and with them the bar that is asked for."""
+    def _listed(self, callbacks: Any, progress: bool | None) -> Sequence[Callback]:
+        """Return the callbacks, and with them the bar that is asked for: those of this rank."""
         given = arguments.listed(callbacks)
+        if self.ranks.rank > 0:
+            return [callback for callback in given if callback.on_every_rank]
         if not (person_watches() if progress is None else progress):
             return given
         from nnkit.progress import ProgressBar  # which needs this package
@@ -327,15 +350,21 @@ class Trainer:
         inputs: Inputs,
         capture: bool,
         augment: Augment,
+        told: Mapping[str, Any],
     ) -> tuple[Steps, Data | None]:
-        """Check all that a run needs; nothing of it has begun yet."""
+        """Check all that a run needs; nothing of it has begun yet.
+
+        Where there are other ranks, all were given the same, and were `told` of the same options.
+        """
         model, loss, optimizer = self.model, self.loss, self.optimizer
         data, validation = prepared(model, loss, given, run, inputs)
         with model.held():
             optimizer.attach(model)
         run.check()
         how = run.batch_size, run.together, self.workspace, capture, augment, run.seed
-        steps = Steps(model, loss, optimizer, data, *how)
+        steps = Steps(model, loss, optimizer, data, *how, self.ranks)
+        of_all = partial(of_run, model, loss, optimizer, {**told, "augment": augment})
+        check_same(self.ranks, lambda: of_all() + of_given(data, validation))
         if run is not self.progress:  # a fit: what is resumed has been told of
             warn_of_pixels(data.x, data.fitted, inputs.high is None)
             warn_of_targets(data.x, given.t, data.fitted)
@@ -386,6 +415,7 @@ class Trainer:
 
     # ------------------------------------------------------------------ using the model
 
+    @on_all_ranks
     @compilation_shown()
     def evaluate(
         self,
@@ -407,11 +437,13 @@ class Trainer:
         given = Examples.of(x, t, sample_weight, class_weight)
         data = Data(model, loss, given.x, given.t, model.inputs)
         data.weigh(of_examples(model.backend, loss, *given[1:4], *data.outputs))
-        found = evaluate(model, loss, data, size, self.workspace, figures_wanted)
+        check_same(self.ranks, lambda: of_data("data", data))
+        found = evaluate(model, loss, data, size, self.workspace, figures_wanted, self.ranks)
         if np.isnan(found["loss"]):
             warn_of_nan("the loss is NaN, so that no figure means anything")
         return found
 
+    @on_all_ranks
     @compilation_shown()
     def predict(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Answers for x, or an iterable of batches of it, as a NumPy array.
@@ -420,13 +452,15 @@ class Trainer:
         outputs themselves (n, outputs) otherwise.
         """
         size = arguments.count("batch_size", batch_size)
-        return self.loss.answers(outputs(self.model, joined(x), size, lambda y: y))
+        return self.loss.answers(outputs(self.model, joined(x), size, lambda y: y, self.ranks))
 
+    @on_all_ranks
     @compilation_shown()
     def predict_proba(self, x: Any, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
         """Probabilities (n, outputs) as a NumPy array; plain outputs if the loss has none."""
         backend, size = self.model.backend, arguments.count("batch_size", batch_size)
-        return outputs(self.model, joined(x), size, lambda y: self.loss.probabilities(backend, y))
+        finish = partial(self.loss.probabilities, backend)
+        return outputs(self.model, joined(x), size, finish, self.ranks)
 
     # ------------------------------------------------------------------ saving
 
@@ -439,8 +473,10 @@ class Trainer:
 
         Raises TypeError for anything else, naming it, ValueError for a state that holds NaN or
         infinity, from which nothing could go on, and OSError where the file cannot be written. The
-        old file is as it was then.
+        old file is as it was then. Of several ranks rank 0 writes; on others nothing is done.
         """
+        if self.ranks.rank > 0:
+            return
         with self.model.held():
             saving.save(self, path, extra)
 
@@ -449,13 +485,20 @@ class Trainer:
         path: str | PathLike[str],
         backend: str | Backend | None = None,
         custom_layers: Sequence[type[Layer]] = (),
+        communicator: Communicator | None = None,
     ) -> Trainer:
         """Read a trainer with its model, optimizer and position, onto any backend.
 
-        `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file holds a
-        model only, or names a loss or an optimizer that is not nnkit's.
+        With a communicator all ranks read, when all have come here: what rank 0 has saved before is
+        there. `custom_layers` and errors as for `nnkit.load`; CheckpointError also where the file
+        holds a model only, or names a loss or an optimizer that is not nnkit's.
         """
-        return saving.load(Trainer, path, backend, custom_layers)
+        ranks = Ranks(communicator)
+        with ranks.taking_part():
+            ranks.gather(None)
+            trainer = saving.load(Trainer, path, backend, custom_layers)
+            trainer.ranks = ranks
+        return trainer
 
     def kept(self) -> States:
         """What the run's callbacks want to be kept, by their names."""
@@ -483,10 +526,11 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
-        passing = ("workspace", "_fitting", "_callbacks", "_kept", "log", "metrics")
+        passing = ("workspace", "ranks", "_fitting", "_callbacks", "_kept", "log", "metrics")
         rest = {k: v for k, v in vars(self).items() if k not in passing}
         return {**rest, "log": log, "_kept": self.kept()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock(), _callbacks=())
+        self.ranks = Ranks()
         self.metrics = {}

@@ -26,6 +26,7 @@ from nnkit.backends.cupy import (
     pooling,
     prelu,
     products,
+    small_products,
     softmax_cross_entropy,
 )
 from nnkit.backends.cupy.capturing import Capturing
@@ -137,6 +138,9 @@ class CupyBackend(Backend):
 
     def _gradients_in_one(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
         return products.in_one(self, Epilogue.BIAS_GRADIENT, x.T, dz, dweight, dbias)
+
+    def _sums_cost_nothing(self, x: Array, dz: Array, dweight: Out, dbias: Out) -> bool:
+        return small_products.takes(self, x.T, dz, dweight, dbias)
 
     def call(self, function: Callable[[], object]) -> None:
         """Not while capturing: a graph launches nothing but what the device does."""

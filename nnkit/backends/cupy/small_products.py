@@ -47,10 +47,10 @@ def small(n: int, k: int, m: int, multiprocessors: int) -> bool:
 def division(n: int, k: int, m: int, multiprocessors: int) -> tuple[int, int]:
     """Choose the rows and columns of a tile, and how many blocks share one.
 
-    Large tiles, which read less, where all multiprocessors have one; else small ones, and several
+    Large tiles, which read less, where most multiprocessors have one; else small ones, and several
     blocks for each where there is much to add up and most would be idle.
     """
-    if min(n, m) > 16 and _tiles(n, m, 32) >= multiprocessors:
+    if min(n, m) > 16 and 4 * _tiles(n, m, 32) >= 3 * multiprocessors:
         return 32, 1
     blocks = min(multiprocessors // _tiles(n, m, 16), k // DEPTH_OF_BLOCK, MOST_BLOCKS)
     return 16, blocks if blocks >= LEAST_BLOCKS else 1
@@ -70,14 +70,11 @@ def multiply(
 ) -> bool:
     """``out = a @ b``, and an epilogue, if that is for our kernel.
 
-    Returns False where it is not: for more than two dimensions, rows with gaps between them, empty
-    matrices, other dtypes than float32 and float64, where TF32 is asked for, and for products that
-    are not `small`.
+    Returns False where it is not: see `takes`.
     """
-    multiprocessors = backend.launcher.most_blocks // BLOCKS_PER_MULTIPROCESSOR
-    (n, k), m = a.shape[-2:], b.shape[-1]
-    if not (_kernel_can(a, b, out, vector) and small(n, k, m, multiprocessors)):
+    if not takes(backend, a, b, out, vector):
         return False
+    (n, k), m, multiprocessors = a.shape, b.shape[1], _multiprocessors(backend)
     tile, blocks = division(n, k, m, multiprocessors)
     grid = -(-m // tile), -(-n // tile), blocks
     slices = -(-k * a.itemsize // 64)
@@ -92,6 +89,22 @@ def multiply(
     )
     launcher.launch("products", KERNELS[tile], out.dtype, grid, (THREADS,), args)
     return True
+
+
+def takes(backend: CupyBackend, a: View, b: View, out: Out, vector: Array | None) -> bool:
+    """Whether a product is for our kernel.
+
+    It is not where it has more than two dimensions, rows with gaps between them, empty matrices,
+    another dtype than float32 and float64, where TF32 is asked for, or where it is not `small`.
+    """
+    if not _kernel_can(a, b, out, vector):
+        return False
+    (n, k), m = a.shape, b.shape[1]
+    return small(n, k, m, _multiprocessors(backend))
+
+
+def _multiprocessors(backend: CupyBackend) -> int:
+    return backend.launcher.most_blocks // BLOCKS_PER_MULTIPROCESSOR
 
 
 def _lying(matrix: View) -> Array:
