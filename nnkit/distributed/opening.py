@@ -33,11 +33,10 @@ def communicator(timeout: float = 60.0, compress: str | None = None) -> Communic
         raise ValueError(f'compress must be None, "float16" or "bfloat16", not {compress!r}')
     if _made is None:
         found = launch.read()
-        _made = Alone() if found.by == "alone" else _met(found, timeout, compress)
+        if found.by == "alone":
+            _made = Alone()
+        else:
+            from nnkit.distributed import several  # what a process alone need not wait for
+
+            _made = several.meet(found, timeout, compress)
     return _made
-
-
-def _met(found: launch.Launch, timeout: float, compress: str | None) -> Communicator:
-    from nnkit.distributed.several import several  # sockets and all, which few programs need
-
-    return several(found, timeout, compress)

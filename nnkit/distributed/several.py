@@ -1,4 +1,4 @@
-"""Several processes that become the ranks of one run: they meet, and each gets what it needs."""
+"""The communicator of a process that is one of several: they meet, share the machine, and watch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nnkit.distributed.sockets import SocketSum
 from nnkit.distributed.watch import Watch
 
 
-def several(found: launch.Launch, timeout: float, compress: str | None) -> Communicator:
+def meet(found: launch.Launch, timeout: float, compress: str | None) -> Communicator:
     """Meet by MPI, or where MASTER_ADDR says."""
     module, finalize = mpi.load(found.size) if found.by == "mpi" else (None, False)
     world = module.COMM_WORLD if module else None
