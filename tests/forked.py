@@ -23,7 +23,7 @@ import numpy as np
 
 from nnkit import distributed
 from nnkit.backends import get_backend
-from nnkit.distributed import Communicator
+from nnkit.distributed import Communicator, RankError
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 60
@@ -79,16 +79,16 @@ def sums(ranks: Communicator) -> None:
 
 
 def compressed(ranks: Communicator) -> None:
-    """Large arrays of float32 are rounded to bfloat16, others are exact."""
+    """Gradients of float32 are rounded to bfloat16, what must be exact is not."""
     backend = get_backend("numpy")
-    for name, size, rounded in (
-        ("float32", 1024, True),
-        ("float32", 1023, False),
-        ("float64", 2000, False),
+    for name, compress, rounded in (
+        ("float32", True, True),
+        ("float32", False, False),
+        ("float64", True, False),
     ):
-        x = np.full(size, 1 + 2.0**-12, name)
-        ranks.all_reduce(backend, x)
-        assert (x == ranks.size * (1 if rounded else 1 + 2.0**-12)).all(), (name, size)
+        x = np.full(2000, 1 + 2.0**-12, name)
+        ranks.all_reduce(backend, x, compress)
+        assert (x == ranks.size * (1 if rounded else 1 + 2.0**-12)).all(), (name, compress)
 
 
 def end(ranks: Communicator, how: str, who: str) -> None:
@@ -132,12 +132,24 @@ def idle(ranks: Communicator) -> None:
     ranks.gather(0)
 
 
+def forks(ranks: Communicator) -> None:
+    """A process that a rank starts by forking itself ends as any other does, and is no rank."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ranks.gather(0)
+        except RankError as error:
+            sys.exit(f"this process is not rank {ranks.rank}, but was forked from it" != str(error))
+    assert os.waitpid(pid, 0)[1] == 0
+    assert ranks.gather(1) == [1] * ranks.size
+
+
 def meet(ranks: Communicator) -> None:
     """Nothing but to meet."""
 
 
 SCENARIOS: dict[str, Callable[..., None]] = {
-    each.__name__: each for each in (sums, compressed, end, struck, idle, meet)
+    each.__name__: each for each in (sums, compressed, end, struck, idle, forks, meet)
 }
 
 

@@ -26,14 +26,20 @@ class Table:
 
 
 class ThreadRank(Communicator):
-    """One of several ranks of this process; `reductions` counts those of arrays."""
+    """One of several ranks of this process; `reductions` counts those of arrays.
+
+    `compressed` has the sizes of those that may be sent in 16 bits.
+    """
 
     def __init__(self, table: Table, rank: int) -> None:
         self._table, self.rank, self.size = table, rank, len(table.places)
         self.local_rank, self.local_size = rank, self.size
         self.reductions = 0
+        self.compressed: list[int] = []
 
-    def all_reduce(self, backend: Backend, array: Array) -> None:
+    def all_reduce(self, backend: Backend, array: Array, compress: bool = False) -> None:
+        if compress:
+            self.compressed.append(array.size)
         backend.call(lambda: self._reduce(backend, array))
 
     def _reduce(self, backend: Backend, array: Array) -> None:

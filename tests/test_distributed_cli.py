@@ -97,7 +97,7 @@ class Rank(Communicator):
     def __init__(self, rank):
         self.rank = self.local_rank = rank
 
-    def all_reduce(self, backend, array):
+    def all_reduce(self, backend, array, compress=False):
         raise NotImplementedError
 
     def gather(self, value):

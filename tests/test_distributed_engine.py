@@ -33,15 +33,15 @@ MOST = {"stop": 8, "hang": 8}
 more as the machine is busy with other tests."""
 
 
-@pytest.mark.parametrize("scenario", ["sums", "compressed"])
+@pytest.mark.parametrize("scenario", ["sums", "compressed", "forks"])
 @pytest.mark.parametrize("size", [2, 3])
-def test_sums_by_sockets(scenario, size):
+def test_scenarios_by_sockets(scenario, size):
     assert [(rank.code, rank.said) for rank in run(scenario, size=size)] == [(0, "")] * size
 
 
 @BY_MPI
-@pytest.mark.parametrize("scenario", ["sums", "compressed"])
-def test_sums_by_mpi(scenario):
+@pytest.mark.parametrize("scenario", ["sums", "compressed", "forks"])
+def test_scenarios_by_mpi(scenario):
     (found,) = run(scenario, by=(MPIEXEC, "-n", "2"))
     assert (found.code, found.said) == (0, "")
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import selectors
+import socket
+
 import numpy as np
 import pytest
 
 from nnkit import dtypes
 from nnkit.distributed.halves import pack, unpack
 from nnkit.distributed.pieces import PieceSum
+from nnkit.distributed.sockets import _move
 from tests.ranks import on_ranks
 
 
@@ -72,3 +76,14 @@ def test_float16_has_no_larger_numbers():
     half = np.empty(1, np.float16)
     pack(np.array([1e5], np.float32), "float16", half)
     assert half == np.inf
+
+
+def test_a_connection_that_is_not_ready_after_all_is_still_there():
+    here, there = socket.socketpair()
+    with here, there, selectors.DefaultSelector() as selector:
+        here.setblocking(False)
+        read = selectors.EVENT_READ
+        key = selector.register(here, read, {read: memoryview(bytearray(1))})
+        assert _move(selector, key, read)
+        there.close()
+        assert not _move(selector, key, read)

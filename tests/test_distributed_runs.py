@@ -90,6 +90,32 @@ def test_rank_0_saves_and_all_load(fit, tmp_path):
     assert sorted(file.name for file in tmp_path.iterdir()) == ["1", "run.safetensors"]
 
 
+def test_a_file_that_no_rank_can_load_ends_none(tmp_path):
+    """As one of a model alone: a program may go on with that."""
+    path = tmp_path / "model.safetensors"
+    network().save(path)
+
+    def work(ranks):
+        with pytest.raises(nnkit.checkpoint.NoTrainingStateError):
+            Trainer.load(path, communicator=ranks)
+        return ranks.gather(ranks.rank)
+
+    assert on_ranks(2, work) == [[0, 1]] * 2
+
+
+def test_a_file_that_one_rank_does_not_find_ends_all(fit, tmp_path):
+    path = tmp_path / "run.safetensors"
+    fit(None, epochs=1).save(path)
+
+    def work(ranks):
+        with pytest.raises((OSError, RankError)) as caught:
+            Trainer.load(path if ranks.rank == 0 else tmp_path / "none", communicator=ranks)
+            ranks.gather(0)
+        return type(caught.value).__name__
+
+    assert on_ranks(2, work) == ["RankError", "FileNotFoundError"]
+
+
 def test_what_writes_and_shows_does_so_on_rank_0(fit, tmp_path, capsys):
     class Everywhere(Callback):
         ranks: tuple[int, ...] = ()
@@ -105,6 +131,27 @@ def test_what_writes_and_shows_does_so_on_rank_0(fit, tmp_path, capsys):
     assert [file.name for file in tmp_path.iterdir()] == ["0.csv"]
     assert sorted(Everywhere.ranks) == [0, 1]
     assert capsys.readouterr().out.count("epoch 1/4") == 1
+
+
+def test_a_method_that_rank_0_alone_calls(fit, data):
+    """What others say in another method is no answer to it."""
+
+    class Asking(Callback):
+        on_every_rank = False
+
+        def on_epoch_end(self, trainer):
+            trainer.predict(data[0])
+
+    def work(ranks):
+        with pytest.raises(RuntimeError) as caught:
+            fit(ranks, callbacks=[Asking()])
+        return str(caught.value), ranks.gather(ranks.rank)
+
+    text = (
+        "rank 1 calls fit while rank 0 calls predict: all ranks must call the same methods in the "
+        "same order, and a callback that says on_every_rank = False none of them"
+    )
+    assert on_ranks(2, work) == [(text, [0, 1])] * 2
 
 
 def test_warnings_are_those_of_rank_0(fit, data):
@@ -168,7 +215,7 @@ DIFFERENCES = {
         "another loss, SoftmaxCrossEntropy(label_smoothing=0.1) and not "
         f"SoftmaxCrossEntropy(label_smoothing=0.0): {ALIKE}",
     ),
-    "epochs": ({"epochs": lambda: 3}, f"another epochs, 3 and not 4: {ALIKE}"),
+    "epochs": ({"epochs": lambda: 3}, f"other epochs, 3 and not 4: {ALIKE}"),
     "order": ({"seed": lambda: 5}, f"another seed, 5 and not 1: {ALIKE}"),
     "schedule": (
         {"schedule": nnkit.schedules.Cosine},
@@ -214,6 +261,23 @@ def test_other_data_are_found_at_the_start(fit, data):
 
     on_ranks(2, work)
     assert {*errors} == {f"rank 1 has other training data than rank 0: {DATA}"}
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba"])
+def test_other_examples_to_predict_are_found(method, data):
+    """Of the first ten on one rank and the last eight on another all would get some of each."""
+
+    def work(ranks):
+        answers = getattr(Trainer(network(dtype="float64"), communicator=ranks), method)
+        with pytest.raises(ValueError) as shape:
+            answers(data[0][-8:] if ranks.rank else data[0][:10])
+        with pytest.raises(ValueError) as values:
+            answers(changed(data[0]) if ranks.rank else data[0])
+        return str(shape.value), str(values.value), len(answers(data[0]))
+
+    told = "rank 1 has other data than rank 0"
+    shapes = "x of shape (8, 12) and dtype float64 and not x of shape (10, 12) and dtype float64"
+    assert on_ranks(2, work) == [(f"{told}, {shapes}: {DATA}", f"{told}: {DATA}", 50)] * 2
 
 
 def test_ranks_that_differ_are_named(fit):

@@ -111,6 +111,17 @@ def test_batch_normalisation(batch_size, size, data):
     check_alike(size, work)
 
 
+def test_gradients_alone_may_be_sent_in_16_bits(data):
+    """However wide a normalisation is: its statistics hold numbers of rows."""
+
+    def work(ranks):
+        trained(ranks, data, mlp(layers.BatchNorm1d(16)), batch_size=25, epochs=1, compile=False)
+        return ranks.reductions, ranks.compressed
+
+    gradients = mlp(layers.BatchNorm1d(16)).flat.grads.size
+    assert on_ranks(2, work) == [(6, [gradients] * 2)] * 2
+
+
 def test_batch_normalisation_of_each_rank_alone(data):
     """Running averages are those of rank 0 where anything is evaluated or kept."""
 
@@ -133,6 +144,23 @@ def test_a_rank_needs_rows_enough_of_its_own(data):
     def work(ranks):
         with pytest.raises((ValueError, RankError)) as caught:
             trained(ranks, data, mlp(layers.BatchNorm1d(16, sync=False)))
+        return str(caught.value)
+
+    assert message in on_ranks(2, work)
+
+
+def test_a_rank_needs_an_image_of_its_own():
+    """Found at the start, not in an epoch's last step."""
+    message = (
+        "BatchNorm2d(num_features=4, eps=1e-05, momentum=0.1, sync=False) needs batches of at "
+        "least 1 row in training, but 22 examples in batches of 7 end with one of 1, of which a "
+        "rank has 0: choose another batch_size"
+    )
+
+    def work(ranks):
+        norm = layers.BatchNorm2d(4, sync=False)
+        with pytest.raises((ValueError, RankError)) as caught:
+            images(lambda: convolutional(norm), ranks, batch_size=7)
         return str(caught.value)
 
     assert message in on_ranks(2, work)

@@ -13,7 +13,7 @@ class Alone(Communicator):
 
     rank, size, local_rank, local_size = 0, 1, 0, 1
 
-    def all_reduce(self, backend: Backend, array: Array) -> None:
+    def all_reduce(self, backend: Backend, array: Array, compress: bool = False) -> None:
         """Leave the array as it is."""
 
     def gather(self, value: Any) -> list[Any]:

@@ -25,11 +25,12 @@ class Communicator(ABC):
     """How many of the processes are on this machine."""
 
     @abstractmethod
-    def all_reduce(self, backend: Backend, array: Array) -> None:
+    def all_reduce(self, backend: Backend, array: Array, compress: bool = False) -> None:
         """Replace a C-contiguous array of the backend by the sum of all ranks' arrays.
 
         The sum has one order, so that all ranks receive the same bits. In a step that is being
-        captured it is part of the step.
+        captured it is part of the step. What may be sent in fewer bits, where the communicator was
+        made to, says `compress`: gradients do, counts and statistics must be exact.
         """
 
     @abstractmethod

@@ -21,10 +21,10 @@ def communicator(timeout: float = 60.0, compress: str | None = None) -> Communic
     A rank that raises, is killed, or has not answered for `timeout` seconds (while others waited
     for it, or in giving signs of life) ends the run: RankError on all others, which names it.
 
-    `compress` is "float16" or "bfloat16": float32 arrays of 1,024 numbers and more, which are
-    gradients, are sent in 16 bits and added up in float32 (by NCCL: in 16 bits); all others
-    are exact. Ranks without MPI trust those who know NNKIT_SECRET, or where that is not set what
-    the launcher says: start them in a network of your own.
+    `compress` is "float16" or "bfloat16": gradients of float32 are sent in 16 bits and added up in
+    float32 (by NCCL: in 16 bits); all else is exact. Ranks without MPI trust those who know
+    NNKIT_SECRET, or where that is not set what the launcher says: start them in a network of your
+    own.
     """
     global _made  # noqa: PLW0603
     if not timeout > 0:

@@ -14,9 +14,6 @@ from nnkit.distributed.contract import Communicator
 from nnkit.distributed.pieces import Numbers
 from nnkit.distributed.watch import Watch
 
-EXACT = 1024
-"""Numbers: arrays of fewer, such as statistics, are never sent in 16 bits; gradients have more."""
-
 
 class HostSum(Protocol):
     """What adds up arrays of the host: MPI, or sockets."""
@@ -40,7 +37,7 @@ class Ranks(Communicator):
         self._gpu: nccl.NcclSum | None = None
         self._gpu_known = False
 
-    def all_reduce(self, backend: Backend, array: Array) -> None:
+    def all_reduce(self, backend: Backend, array: Array, compress: bool = False) -> None:
         """Replace an array by the sum of all ranks': by NCCL on GPUs, else on the host."""
         if not array.flags.c_contiguous:
             raise ValueError(
@@ -49,20 +46,17 @@ class Ranks(Communicator):
             )
         if not array.size:
             return
+        wire = self._compress if compress and array.dtype == np.float32 else None
         if self._nccl(backend) is None:
-            backend.call(partial(self._add_up, backend, array))
+            backend.call(partial(self._add_up, backend, array, wire))
         else:
-            self._add_up_on_gpu(array)
+            self._add_up_on_gpu(array, wire)
 
-    def _wire(self, array: Array) -> str | None:
-        compressed = array.dtype == np.float32 and array.size >= EXACT
-        return self._compress if compressed else None
-
-    def _add_up(self, backend: Backend, array: Array) -> None:
+    def _add_up(self, backend: Backend, array: Array, wire: str | None) -> None:
         here = isinstance(array, np.ndarray)
         host = array if here else np.array(backend.to_numpy(array))
         with self._watch.meeting():
-            self._host.add_up(host.reshape(-1), self._wire(array))
+            self._host.add_up(host.reshape(-1), wire)
         if not here:
             array[...] = backend.asarray(host)
 
@@ -79,10 +73,10 @@ class Ranks(Communicator):
             self._gpu_known = True
         return self._gpu
 
-    def _add_up_on_gpu(self, array: Array) -> None:
+    def _add_up_on_gpu(self, array: Array, wire: str | None) -> None:
         assert self._gpu is not None
         self._watch.check()
-        self._gpu.add_up(array, self._wire(array))
+        self._gpu.add_up(array, wire)
 
     def gather(self, value: Any) -> list[Any]:
         """Return what all ranks gave, in their order: they are pickled, and go through rank 0."""

@@ -7,6 +7,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 from nnkit.distributed import ending, launch, mpi, nccl
@@ -45,23 +47,20 @@ def meet(found: launch.Launch, timeout: float, compress: str | None) -> Communic
     ranks = Ranks(watch, host, local, compress)
     ending.on_exception(ranks.fail)
     atexit.register(_close, watch, host, module, finalize)
+    if hasattr(os, "register_at_fork"):  # a child is no rank that could say goodbye
+        os.register_at_fork(after_in_child=partial(atexit.unregister, _close))
     return ranks
 
 
 def _meet_by_mpi(world: Any, timeout: float) -> Met:
-    door = (
-        open_door(launch.Launch("mpi"), token := secrets.token_bytes(32))
-        if not world.rank
-        else None
-    )
-    told = world.bcast((own_addresses(), door.port, token) if door else None)
-    if door is None:
-        addresses, port, token = told
+    if world.rank:
+        addresses, port, token = world.bcast(None)
         places = [(address, port) for address in addresses]
         return join(world.rank, places, token, world.size, timeout, False)
-    met = receive_others(door, world.size, timeout, False)
-    door.close()
-    return met
+    token = secrets.token_bytes(32)
+    with closing(open_door(launch.Launch("mpi"), token)) as door:
+        world.bcast((own_addresses(), door.port, token))
+        return receive_others(door, world.size, timeout, False)
 
 
 def _meet_by_sockets(found: launch.Launch, timeout: float) -> Met:
@@ -69,10 +68,8 @@ def _meet_by_sockets(found: launch.Launch, timeout: float) -> Met:
     if found.rank:
         places = [(found.address, found.port)]
         return join(found.rank, places, token, found.size, timeout, True)
-    door = open_door(found, token)
-    met = receive_others(door, found.size, timeout, True)
-    door.close()
-    return met
+    with closing(open_door(found, token)) as door:
+        return receive_others(door, found.size, timeout, True)
 
 
 def _local(rank: int, found: launch.Launch, met: Met) -> tuple[int, int]:

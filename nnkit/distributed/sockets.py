@@ -85,6 +85,8 @@ def _move(selector: selectors.BaseSelector, key: selectors.SelectorKey, events: 
                 if not moved:
                     return False
                 left[event] = left[event][moved:]
+    except BlockingIOError:  # it was not ready after all
+        pass
     except OSError:
         return False
     if before != [bool(data) for data in left.values()]:

@@ -171,5 +171,8 @@ class Watch:
             self._changed.notify_all()
 
     def _forget(self) -> None:
+        """Be no rank, in a process that was forked from one and has none of its threads."""
         for channel in self._channels.values():
             channel.forget()
+        self._channels, self._changed = {}, Condition()  # which a thread may have held
+        self.failure = f"this process is not rank {self.rank}, but was forked from it"

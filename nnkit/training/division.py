@@ -56,7 +56,7 @@ class Division:
     def add_up(self, backend: Backend, gradients: Array) -> None:
         """Replace this rank's part of gradients by the sum of all parts."""
         if self.ranks.communicator is not None and not self.ranks.alone:
-            self.ranks.communicator.all_reduce(backend, gradients)
+            self.ranks.communicator.all_reduce(backend, gradients, compress=True)
 
     def joined(self, log: np.ndarray[Any, Any], batches: Rows) -> np.ndarray[Any, Any]:
         """Log of steps of batches of these sizes: mean losses and right answers of all ranks.

@@ -19,6 +19,7 @@ from nnkit.training.figures import figures
 from nnkit.training.indices import check_log
 from nnkit.training.metrics import Answers, Metrics
 from nnkit.training.ranks import Ranks
+from nnkit.training.sameness import check_same, of_inputs
 from nnkit.training.streaming import at_once
 
 EVALUATION_BATCH = 1000
@@ -80,6 +81,7 @@ def outputs(
     """
     ranks = ranks or Ranks()
     array, _ = examples(model, x, model.inputs)
+    check_same(ranks, lambda: of_inputs(model.backend, array))
     batch_size, mine = at_once(array, batch_size), ranks.share(len(array))
     with model.using(None), model.in_mode(training=False):
         starts = range(mine.start, mine.stop, batch_size)

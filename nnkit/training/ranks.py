@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, NamedTuple, NoReturn, ParamSpec, Protocol, TypeVar
 
 from nnkit.distributed.contract import Communicator, RankError, share
 from nnkit.given.options import shown
@@ -36,6 +36,7 @@ class Ranks:
         self.rank = 0 if communicator is None else communicator.rank
         self.size = 1 if communicator is None else communicator.size
         self._agreed: BaseException | None = None
+        self._method = ""
 
     @property
     def alone(self) -> bool:
@@ -50,7 +51,17 @@ class Ranks:
         """What all ranks gave, in their order, on all of them."""
         if self.communicator is None or self.alone:
             return [value]
-        return self.communicator.gather(value)
+        found = self.communicator.gather(_Said(self._method, value))
+        methods = [each.method if isinstance(each, _Said) else "gather" for each in found]
+        for rank, method in enumerate(methods):
+            if method != methods[0]:
+                error = RuntimeError(
+                    f"rank {rank} calls {method} while rank 0 calls {methods[0]}: all ranks must "
+                    "call the same methods in the same order, and a callback that says "
+                    "on_every_rank = False none of them"
+                )
+                self.all_raise(error)
+        return [each.value for each in found]
 
     def first(self, value: Any) -> Any:
         """What rank 0 gave."""
@@ -81,16 +92,33 @@ class Ranks:
             self.all_raise(KeyboardInterrupt())
         return any(each for each, _ in found)
 
+    def together(self, work: Callable[[], Result]) -> Result:
+        """Do work in which ranks tell each other nothing; an error of all of them ends none."""
+        if self.alone:
+            return work()
+        failed: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:
+            failed = error
+        on_all = all(self.gather(failed is not None))
+        if failed is None:
+            return result
+        if on_all:
+            self.all_raise(failed)
+        raise failed
+
     def all_raise(self, error: BaseException) -> NoReturn:
         """Raise an error of which all ranks know that they all raise it here."""
         self._agreed = error
         raise error
 
     @contextmanager
-    def taking_part(self) -> Iterator[None]:
+    def taking_part(self, method: str = "") -> Iterator[None]:
         """Have the others end too if anything is raised inside a ``with`` block on this rank alone.
 
-        Of all ranks' warnings those of rank 0 are heard.
+        RuntimeError on all if one is in another `method`. Of all ranks' warnings those of rank 0
+        are heard.
         """
         if self.communicator is None or self.alone:
             yield
@@ -99,17 +127,29 @@ class Ranks:
             if self.rank > 0:
                 stack.enter_context(unheard())
                 stack.enter_context(compilation_shown(False))
+            before, self._method = self._method, method
             try:
                 yield
             except BaseException as error:
                 self.tell(error)
                 raise
+            finally:
+                self._method = before
+                if not before:
+                    self._agreed = None  # whose traceback holds the run's arrays
 
     def tell(self, error: BaseException) -> None:
         """Have the others end because of an error, unless it is one that they have, too."""
         known = error is self._agreed or isinstance(error, RankError | DivergenceError)
         if self.communicator is not None and not (self.alone or known):
             self.communicator.fail(named_reason(error))
+
+
+class _Said(NamedTuple):
+    """What a rank gathers, and the method of a trainer in which it does."""
+
+    method: str
+    value: Any
 
 
 class _HasRanks(Protocol):
@@ -126,7 +166,7 @@ def on_all_ranks(
 
     @wraps(method)
     def call(self: Self, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with self.ranks.taking_part():
+        with self.ranks.taking_part(method.__name__):
             return method(self, *args, **kwargs)
 
     return call

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nnkit.backends import Array, Backend
 from nnkit.layers import Sequential
 from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
@@ -25,6 +26,10 @@ SAMPLED = 256
 """Examples that are looked at."""
 LOOKED_AT = 64 << 20
 """Bytes of targets up to which all are."""
+ALL_OF_IT = (
+    "every rank must be given all of the data, of which it takes its share; a memory map is read "
+    "in parts"
+)
 
 
 class Part(NamedTuple):
@@ -79,8 +84,12 @@ def of_run(
         Part("another loss", words(loss), alike),
         Part("another optimizer", words(optimizer), alike),
         Part("another state of the optimizer", _of_arrays(state), "load one file on all ranks"),
-        *(Part(f"another {name}", words(value), alike) for name, value in options.items()),
+        *(Part(_another(name), words(value), alike) for name, value in options.items()),
     ]
+
+
+def _another(name: str) -> str:
+    return f"other {name}" if name.endswith("s") else f"another {name}"
 
 
 def options_of(
@@ -98,21 +107,32 @@ def of_given(data: Data, validation: Data | None) -> list[Part]:
 
 def of_data(name: str, data: Data | None) -> list[Part]:
     """Examples, of which some are looked at, and their targets and weights."""
-    remedy = (
-        "every rank must be given all of the data, of which it takes its share; a memory map is "
-        "read in parts"
-    )
     if data is None:
-        return [Part(f"other {name}", "none", remedy)]
-    shape = f"x of shape {(len(data), *data.x.shape[1:])} and dtype {data.x.dtype}"
-    some = data.rows[np.unique(np.linspace(0, len(data) - 1, SAMPLED).astype(np.int64))]
+        return [Part(f"other {name}", "none", ALL_OF_IT)]
+    some = _some(data.rows)
     targets = data.t if data.t.nbytes <= LOOKED_AT else data.t[some]
     weights = [] if data.weights is None else [data.weights]
-    arrays = (on_host(data.backend, x) for x in (data.x[some], targets, data.rows, *weights))
-    return [
-        Part(f"other {name}", shape, remedy),
-        Part(f"other {name}", _of_arrays(arrays), remedy),
+    return _of_examples(name, data.backend, data.x, data.rows, targets, data.rows, *weights)
+
+
+def of_inputs(backend: Backend, x: Array) -> list[Part]:
+    """Examples without targets, of which some are looked at."""
+    return _of_examples("data", backend, x, np.arange(len(x)))
+
+
+def _of_examples(
+    name: str, backend: Backend, x: Array, rows: np.ndarray[Any, Any], *others: Array
+) -> list[Part]:
+    shape = f"x of shape {(len(rows), *x.shape[1:])} and dtype {x.dtype}"
+    found = _of_arrays(on_host(backend, array) for array in (x[_some(rows)], *others))
+    return [Part(f"other {name}", shape, ALL_OF_IT), Part(f"other {name}", found, ALL_OF_IT)]
+
+
+def _some(rows: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    some: np.ndarray[Any, Any] = rows[
+        np.unique(np.linspace(0, len(rows) - 1, SAMPLED).astype(np.int64))
     ]
+    return some
 
 
 def words(thing: Any) -> str:

@@ -16,6 +16,7 @@ from nnkit.losses import Loss
 from nnkit.optimizers import Optimizer
 from nnkit.parameters import Run, find_runs, total_room
 from nnkit.showing.warning import warn
+from nnkit.showing.words import counted
 from nnkit.training.configuration import Configuration, configuration
 from nnkit.training.data import Batch, Data, does_operations_alone
 from nnkit.training.division import Division
@@ -271,13 +272,14 @@ def _check_least_rows(model: Sequential, examples: int, division: Division) -> N
     batch_size, size = division.batch_size, division.ranks.size
     whole = examples % batch_size or batch_size
     for _, layer in model.walk():
-        rows = whole if getattr(layer, "sync", False) else whole // size
-        if rows < layer.least_rows > 1:
+        together = getattr(layer, "sync", layer.least_rows == 1)  # who takes one row takes none
+        rows = whole if together else whole // size
+        if rows < layer.least_rows:
             part = "" if rows == whole else f", of which a rank has {rows}"
             raise ValueError(
-                f"{layer!r} needs batches of at least {layer.least_rows} rows in training, but "
-                f"{examples} examples in batches of {batch_size} end with one of {whole}{part}: "
-                "choose another batch_size"
+                f"{layer!r} needs batches of at least {counted(layer.least_rows, 'row')} in "
+                f"training, but {examples} examples in batches of {batch_size} end with one of "
+                f"{whole}{part}: choose another batch_size"
             )
 
 

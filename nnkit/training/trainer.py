@@ -494,9 +494,10 @@ class Trainer:
         holds a model only, or names a loss or an optimizer that is not nnkit's.
         """
         ranks = Ranks(communicator)
-        with ranks.taking_part():
+        with ranks.taking_part("load"):
             ranks.gather(None)
-            trainer = saving.load(Trainer, path, backend, custom_layers)
+            given = path, backend, custom_layers
+            trainer = ranks.together(lambda: saving.load(Trainer, *given))
             trainer.ranks = ranks
         return trainer
 
