@@ -6,9 +6,10 @@ That each operation can be captured: test_contract.py.
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from nnkit.backends import Backend
-from nnkit.backends.contract import Update
+from nnkit.backends.contract import CaptureError, Update
 from nnkit.dtypes import arithmetic
 from tests.helpers import assert_close, counters, random_array
 
@@ -107,6 +108,26 @@ def test_capture_of_containers(backend, dtype, rng):
     for _ in range(3):
         step()
     assert results() == captured
+
+
+def test_call(backend, dtype):
+    """A call of the host is in its place in every repetition, or cannot be captured."""
+    x, seen = backend.asarray(np.ones(3, dtype)), []
+
+    def step() -> None:
+        backend.add(x, x, x)
+        backend.call(lambda: seen.append(float(backend.to_numpy(x)[0])))
+        backend.add(x, x, x)
+
+    step()
+    if backend.name == "cupy":
+        with pytest.raises(CaptureError, match="a call of the host cannot be in a CUDA graph"):
+            backend.capture(step)
+        return
+    replay = backend.capture(step)
+    assert seen == [2], "capturing is not doing"
+    replay(2)
+    assert (seen, float(x[0])) == ([2, 8, 32], 64)
 
 
 def test_rehearse(backend, dtype):

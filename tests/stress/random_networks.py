@@ -79,6 +79,7 @@ LAYER_VALUES: dict[str, Any] = {
     "p": [0.5, 0.0, 0.2],
     "eps": [0.1, 1e-3],
     "momentum": [0.1, 1.0],
+    "sync": [True, False],
     "kernel_size": [1, 3, 2, (3, 1), (1, 2)],
     "size": [2, 1, 3, (1, 2)],
     "stride": [1, 2, (2, 1), 3],
