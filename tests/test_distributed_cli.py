@@ -31,6 +31,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NNKIT_BACKEND", "numpy")
     monkeypatch.setenv("NNKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("NNKIT_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path
 
@@ -69,6 +70,7 @@ def test_two_ranks_train_as_one_process_and_go_on_as_one():
     assert (code, err) == (0, "")
     assert out.count("epoch 2/2") == 1
     assert "ranks      2, each with a share of every batch\n" in out
+    assert "backend    numpy on 1 CPU thread a rank\n" in out
     alone(*options, "--epochs", 2, "--out", "one", "--quiet")
     for name, values in history("one").items():
         np.testing.assert_allclose(history("two")[name], values, 1e-9, err_msg=name)
@@ -127,6 +129,12 @@ def test_commands_that_cannot_be_divided(command, on_rank):
     for rank, told in ((0, message), (1, "")):
         result, _ = on_rank(rank, command)
         assert (result.exit_code, result.output) == (2, told)
+
+
+def test_help_is_for_any_number(on_rank):
+    (first, _), (second, _) = on_rank(0), on_rank(1)
+    assert first.output.startswith("Usage: ")
+    assert (second.exit_code, second.output) == (first.exit_code, "")
 
 
 def test_what_ends_one_rank_alone_is_told_to_the_others(on_rank):

@@ -149,7 +149,7 @@ def describe(run: Run) -> str:
     schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
     ranks = trainer.ranks
     rows = {
-        "backend": f"{model.backend.name} on {_device(model.backend)}",
+        "backend": f"{model.backend.name} on {_device(model.backend, ranks.alone)}",
         "ranks": "" if ranks.alone else f"{ranks.size}, each with a share of every batch",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.told}",
@@ -199,10 +199,9 @@ def _figure(run: Run, last: dict[str, float]) -> str:
     return f"error {squared:.4g} (MSE), {root:.4g} (RMSE)"
 
 
-def _device(backend: Backend) -> str:
+def _device(backend: Backend, alone: bool) -> str:
     if backend.name == "cupy":
         from cupy.cuda import runtime
 
         return str(runtime.getDeviceProperties(runtime.getDevice())["name"].decode())
-    threads = thread_count()
-    return counted(threads, "CPU thread")
+    return counted(thread_count(), "CPU thread") + ("" if alone else " a rank")
