@@ -168,7 +168,7 @@ DIFFERENCES = {
         "another loss, SoftmaxCrossEntropy(label_smoothing=0.1) and not "
         f"SoftmaxCrossEntropy(label_smoothing=0.0): {ALIKE}",
     ),
-    "epochs": ({"epochs": lambda: 3}, f"another epochs, 3 and not 4: {ALIKE}"),
+    "epochs": ({"epochs": lambda: 3}, f"other epochs, 3 and not 4: {ALIKE}"),
     "order": ({"seed": lambda: 5}, f"another seed, 5 and not 1: {ALIKE}"),
     "schedule": (
         {"schedule": nnkit.schedules.Cosine},

@@ -79,8 +79,12 @@ def of_run(
         Part("another loss", words(loss), alike),
         Part("another optimizer", words(optimizer), alike),
         Part("another state of the optimizer", _of_arrays(state), "load one file on all ranks"),
-        *(Part(f"another {name}", words(value), alike) for name, value in options.items()),
+        *(Part(f"{_other(name)} {name}", words(value), alike) for name, value in options.items()),
     ]
+
+
+def _other(name: str) -> str:
+    return "other" if name.endswith("s") else "another"
 
 
 def options_of(
