@@ -36,6 +36,7 @@ class Ranks:
         self.rank = 0 if communicator is None else communicator.rank
         self.size = 1 if communicator is None else communicator.size
         self._agreed: BaseException | None = None
+        self._calls: list[str] = []
 
     @property
     def alone(self) -> bool:
@@ -47,10 +48,23 @@ class Ranks:
         return share(rows, self.rank, self.size)
 
     def gather(self, value: Any) -> list[Any]:
-        """What all ranks gave, in their order, on all of them."""
+        """What all ranks gave, in their order, on all of them.
+
+        Raises RuntimeError on all where they are not in the same methods.
+        """
         if self.communicator is None or self.alone:
             return [value]
-        return self.communicator.gather(value)
+        called = self._calls[-1] if self._calls else "no method"
+        found = self.communicator.gather((len(self._calls), called, value))
+        for rank, (depth, theirs, _) in enumerate(found):
+            if (depth, theirs) != found[0][:2]:
+                self.all_raise(
+                    RuntimeError(
+                        f"rank {rank} is in {theirs} where rank 0 is in {found[0][1]}: all ranks "
+                        "must call the same methods in the same order, callbacks as well"
+                    )
+                )
+        return [each for *_, each in found]
 
     def first(self, value: Any) -> Any:
         """What rank 0 gave."""
@@ -87,10 +101,10 @@ class Ranks:
         raise error
 
     @contextmanager
-    def taking_part(self) -> Iterator[None]:
+    def taking_part(self, method: str) -> Iterator[None]:
         """Have the others end too if anything is raised inside a ``with`` block on this rank alone.
 
-        Of all ranks' warnings those of rank 0 are heard.
+        Of all ranks' warnings those of rank 0 are heard. `method` is what they are in.
         """
         if self.communicator is None or self.alone:
             yield
@@ -99,11 +113,14 @@ class Ranks:
             if self.rank > 0:
                 stack.enter_context(unheard())
                 stack.enter_context(compilation_shown(False))
+            self._calls.append(method)
             try:
                 yield
             except BaseException as error:
                 self.tell(error)
                 raise
+            finally:
+                self._calls.pop()
 
     def tell(self, error: BaseException) -> None:
         """Have the others end because of an error, unless it is one that they have, too."""
@@ -126,7 +143,7 @@ def on_all_ranks(
 
     @wraps(method)
     def call(self: Self, /, *args: Given.args, **kwargs: Given.kwargs) -> Result:
-        with self.ranks.taking_part():
+        with self.ranks.taking_part(method.__name__):
             return method(self, *args, **kwargs)
 
     return call

@@ -100,7 +100,7 @@ class Trainer:
         self.loss = loss  # type: ignore[assignment]
         self.optimizer = optimizer  # type: ignore[assignment]
         self._misfit = ""
-        with self.ranks.taking_part():
+        with self.ranks.taking_part("Trainer"):
             self._warn_of_misfit()
         self.history = History()
         self.progress: Progress | None = None
@@ -494,7 +494,7 @@ class Trainer:
         holds a model only, or names a loss or an optimizer that is not nnkit's.
         """
         ranks = Ranks(communicator)
-        with ranks.taking_part():
+        with ranks.taking_part("load"):
             ranks.gather(None)
             trainer = saving.load(Trainer, path, backend, custom_layers)
             trainer.ranks = ranks
