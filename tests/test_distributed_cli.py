@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from nnkit.cli import cli
 from nnkit.cli import ranks as ranks_of_cli
-from nnkit.distributed import Communicator
+from nnkit.distributed import Communicator, RankError
 
 SECONDS = 60
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -141,6 +141,24 @@ def test_what_ends_one_rank_alone_is_told_to_the_others(on_rank):
     result, communicator = on_rank(1, "evaluate", "missing.safetensors")
     assert (result.exit_code, result.output) == (1, "")
     assert "missing.safetensors" in communicator.reason
+
+
+def test_a_rank_that_was_killed(on_rank, monkeypatch):
+    """Before the first epoch was saved, and after."""
+    left = 0
+
+    def all_reduce(self, backend, array):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RankError("rank 1 of 2 was killed, or lost its connection")
+
+    monkeypatch.setattr(Rank, "all_reduce", all_reduce)
+    killed = "nnkit: error: rank 1 of 2 was killed, or lost its connection"
+    resume = "; to continue: nnkit train --resume runs/digits/model.safetensors"
+    for left, remedy in ((2, ""), (60, resume)):  # noqa: B007
+        result, _ = on_rank(0, "train", "digits", "--hidden", "8", "--quiet", "--epochs", "2")
+        assert (result.exit_code, result.output) == (1, f"{killed}{remedy}\n")
 
 
 def test_the_traceback_of_any_rank_is_shown(on_rank, capsys):
