@@ -1,9 +1,10 @@
 """What `bench.efficiency` predicts for two networks on H100s: ``python -m bench.predictions``.
 
-Nothing here was measured. NVIDIA's data sheet of the H100 SXM (2023) says 67 TFLOP/s in float32 and
-900 GB/s by NVLink, half of it in each direction; a machine of eight has one port of NDR InfiniBand,
-400 Gb/s, here, which is the least that is built. The times of a message and of the start are those
-that NCCL reckons with for its fastest protocol (`hwLat` and `baseLat` of LL trees in
+On one H100 the large products of the first were measured, 26 TFLOP/s; nothing else was. NVIDIA's
+data sheet of the H100 SXM (2023) says 67 TFLOP/s in float32 and 900 GB/s by NVLink, half of it in
+each direction; a machine of eight has one port of NDR InfiniBand, 400 Gb/s, here, which is the
+least that is built. The times of a message and of the start are those that NCCL reckons with for
+its fastest protocol (`hwLat` and `baseLat` of LL trees in
 `src/graph/tuning.cc`, 2020).
 """
 
@@ -23,12 +24,12 @@ NVLINK = Link(bandwidth=450e9, latency=0.5e-6)
 INFINIBAND = Link(bandwidth=400e9 / 8, latency=5e-6)
 H100S = Cluster(NVLINK, INFINIBAND, per_machine=8, start=4.4e-6)
 LAUNCH = 1.6e-6
-"""Seconds for a node of a CUDA graph, in the middle of what is known."""
+"""Seconds for a node of a CUDA graph: the smallest took 1.0 to 1.8 us on an H100."""
 ADAM_BYTES, MEMORY = 28, 2.7e12
 """What Adam moves for a parameter, on every rank for all of them, and bytes a second."""
 RATES = {"large": 25e12, "resnet20": 12e12}
-"""A third of the peak, since the matrices are narrow; half of that where rows of pixels are moved.
-With them the steps take as long as docs/performance.md predicts."""
+"""About what was measured; half of that where rows of pixels are moved, with which the step takes
+as long as docs/performance.md predicts."""
 LAUNCHES = {"large": 16, "resnet20": 211}
 TITLES = {"large": "784-1024-1024-10", "resnet20": "ResNet-20"}
 PER_GPU = {"large": 256, "resnet20": 128}
