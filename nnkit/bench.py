@@ -18,7 +18,7 @@ import numpy as np
 
 from nnkit.backends import Array, Backend, available_backends, get_backend
 from nnkit.backends.contract import CaptureError, Update
-from nnkit.kernels.cores import usable_cores
+from nnkit.kernels.cores import cores_of_rank
 from nnkit.layers import Layer, Linear, ReLU, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.optimizers import SGD, Adam, Optimizer
@@ -167,11 +167,11 @@ def best_seconds(call: Callable[[], object], backend: Backend, rounds: int) -> f
 
 
 def thread_count() -> int:
-    """Threads of the CPU backends: NNKIT_NUM_THREADS, else the cores this process may use."""
+    """Threads of the CPU backends: NNKIT_NUM_THREADS, else this process's share of the cores."""
     given = os.environ.get("NNKIT_NUM_THREADS", "")
     if given.isdigit():
         return max(1, int(given))
-    return usable_cores()
+    return cores_of_rank()
 
 
 def copy_seconds(backend: Backend, nbytes: int, rounds: int = 5) -> float:

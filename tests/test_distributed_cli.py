@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from nnkit.cli import cli
 from nnkit.cli import ranks as ranks_of_cli
-from nnkit.distributed import Communicator
+from nnkit.distributed import Communicator, RankError
 
 SECONDS = 60
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
@@ -31,6 +31,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("NNKIT_BACKEND", "numpy")
     monkeypatch.setenv("NNKIT_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("NNKIT_NUM_THREADS", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return tmp_path
 
@@ -69,6 +70,7 @@ def test_two_ranks_train_as_one_process_and_go_on_as_one():
     assert (code, err) == (0, "")
     assert out.count("epoch 2/2") == 1
     assert "ranks      2, each with a share of every batch\n" in out
+    assert "backend    numpy on 1 CPU thread a rank\n" in out
     alone(*options, "--epochs", 2, "--out", "one", "--quiet")
     for name, values in history("one").items():
         np.testing.assert_allclose(history("two")[name], values, 1e-9, err_msg=name)
@@ -129,10 +131,34 @@ def test_commands_that_cannot_be_divided(command, on_rank):
         assert (result.exit_code, result.output) == (2, told)
 
 
+def test_help_is_for_any_number(on_rank):
+    (first, _), (second, _) = on_rank(0), on_rank(1)
+    assert first.output.startswith("Usage: ")
+    assert (second.exit_code, second.output) == (first.exit_code, "")
+
+
 def test_what_ends_one_rank_alone_is_told_to_the_others(on_rank):
     result, communicator = on_rank(1, "evaluate", "missing.safetensors")
     assert (result.exit_code, result.output) == (1, "")
     assert "missing.safetensors" in communicator.reason
+
+
+def test_a_rank_that_was_killed(on_rank, monkeypatch):
+    """Before the first epoch was saved, and after."""
+    left = 0
+
+    def all_reduce(self, backend, array, compress=False):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise RankError("rank 1 of 2 was killed, or lost its connection")
+
+    monkeypatch.setattr(Rank, "all_reduce", all_reduce)
+    killed = "nnkit: error: rank 1 of 2 was killed, or lost its connection"
+    resume = "; to continue: nnkit train --resume runs/digits/model.safetensors"
+    for left, remedy in ((2, ""), (60, resume)):  # noqa: B007
+        result, _ = on_rank(0, "train", "digits", "--hidden", "8", "--quiet", "--epochs", "2")
+        assert (result.exit_code, result.output) == (1, f"{killed}{remedy}\n")
 
 
 def test_the_traceback_of_any_rank_is_shown(on_rank, capsys):

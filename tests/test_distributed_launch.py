@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 
 import pytest
 
 from nnkit import distributed
 from nnkit.distributed import launch, mpi
 from nnkit.distributed.launch import Launch, launched, read
-from nnkit.distributed.meeting import token_of
+from nnkit.distributed.meeting import open_door, token_of
 
 TORCHRUN = {
     **{"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"},
@@ -65,7 +66,7 @@ WHERE = (
     [
         (
             {"RANK": "1"},
-            f"WORLD_SIZE and MASTER_ADDR and MASTER_PORT must be set where RANK is{WHERE}",
+            f"WORLD_SIZE, MASTER_ADDR and MASTER_PORT must be set where RANK is{WHERE}",
         ),
         ({"WORLD_SIZE": "2", **PLACE}, f"RANK must be set where WORLD_SIZE is{WHERE}"),
         (
@@ -79,6 +80,10 @@ WHERE = (
         (
             {"RANK": "0", "WORLD_SIZE": "two", **PLACE},
             "WORLD_SIZE=two: a whole number from 1 is expected",
+        ),
+        (
+            {"RANK": "0", "WORLD_SIZE": "2", **PLACE, "MASTER_PORT": "70000"},
+            "MASTER_PORT=70000: a whole number from 1 to 65535 is expected",
         ),
         (
             {"PMI_SIZE": "4", "RANK": "0", "WORLD_SIZE": "2", **PLACE},
@@ -102,6 +107,20 @@ def test_mpi_without_mpi4py(monkeypatch):
     with pytest.raises(ImportError) as error:
         mpi.load(2)
     assert str(error.value) == text
+
+
+def test_a_machine_that_is_not_known(monkeypatch):
+    def unknown(*args, **kwargs):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(OSError) as error:
+        open_door(Launch("sockets", 0, 2, address="node", port=29500), b"token")
+    assert str(error.value) == (
+        "rank 0 cannot listen at MASTER_ADDR=node, MASTER_PORT=29500 (Name or service not known): "
+        "MASTER_ADDR must be an address of the machine where rank 0 runs, MASTER_PORT a port that "
+        "no other program uses"
+    )
 
 
 def test_tokens_differ_by_secret_run_and_size():

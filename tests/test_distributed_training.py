@@ -315,6 +315,35 @@ def test_one_rank_stops_all_after_the_same_step(data):
     assert on_ranks(2, work) == [(1, 2, True)] * 2
 
 
+def test_ranks_that_call_other_methods(data):
+    x, t = data[:2]
+
+    class Evaluate(Callback):
+        def on_epoch_end(self, trainer):
+            if trainer.ranks.rank == 0:
+                trainer.evaluate(x, t)
+
+    def in_a_callback(ranks):
+        trained(ranks, data, callbacks=[Evaluate()])
+
+    def by_name(ranks):
+        trainer = trained(ranks, data)
+        trainer.predict(x) if ranks.rank else trainer.evaluate(x, t)
+
+    for work, method in ((in_a_callback, "fit"), (by_name, "predict")):
+
+        def error(ranks, work=work):
+            with pytest.raises(RuntimeError) as raised:
+                work(ranks)
+            return str(raised.value)
+
+        message = (
+            f"rank 1 calls {method} while rank 0 calls evaluate: all ranks must call the same "
+            "methods in the same order, and a callback that says on_every_rank = False none of them"
+        )
+        assert on_ranks(2, error) == [message] * 2
+
+
 def test_one_rank_decides_how_many_steps_are_made_at_once(data):
     """Hooks that only one rank has are called there; the others make the same steps."""
 

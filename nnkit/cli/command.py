@@ -15,6 +15,7 @@ import click
 
 from nnkit.backends import NAMES, BackendUnavailableError
 from nnkit.cli.ranks import errors_of_all, here, met
+from nnkit.distributed import RankError
 from nnkit.reasons import printable
 from nnkit.training.compiling import compilation_shown
 
@@ -196,6 +197,6 @@ def explain(error: Exception) -> str:
             return f"{os.fsdecode(filename)}: {reason}"
         case MemoryError():
             return f"not enough memory. {error}".rstrip(". ")
-        case OSError() | ValueError() | BackendUnavailableError():
+        case OSError() | ValueError() | BackendUnavailableError() | RankError():
             return str(error)
     return f"{type(error).__name__}: {error} (unexpected: --debug shows where it happened)"

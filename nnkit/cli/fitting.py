@@ -21,6 +21,7 @@ from nnkit.cli.runs import Run
 from nnkit.cli.tables import errors
 from nnkit.data import Dataset, Table
 from nnkit.data.dataset import in_words
+from nnkit.distributed import RankError
 from nnkit.files import atomic
 from nnkit.layers.inputs import BYTE, LEAST_PIXELS
 from nnkit.plotting import learning_curves
@@ -35,7 +36,7 @@ def fit(run: Run, quiet: bool) -> float:
     """Train to the end and return the seconds that took; stopped before, exit the process."""
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
-    with StopOnSignal() as stop, _remove_if_empty(run), _told_of_rate():
+    with StopOnSignal() as stop, _remove_if_empty(run), _told_of_rate(), _told_of_ranks(run):
         save = _Save(run)
         callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
         validation = (data.x_test, data.t_test)
@@ -80,6 +81,21 @@ def _told_of_rate() -> Iterator[None]:
         yield
     except DivergenceError as error:
         raise Failure(str(error).replace("learning rate,", "learning rate (--lr),")) from error
+
+
+@contextlib.contextmanager
+def _told_of_ranks(run: Run) -> Iterator[None]:
+    """Tell of a rank that ended, and how to go on from the last epoch that was saved."""
+    try:
+        yield
+    except RankError as error:
+        if not run.checkpoint.exists():
+            raise
+        raise Failure(f"{error}; to continue: {_resuming(run)}") from error
+
+
+def _resuming(run: Run) -> str:
+    return f"nnkit train --resume {shlex.quote(str(run.checkpoint))}"
 
 
 def _scale(data: Dataset) -> float | None:
@@ -136,7 +152,7 @@ def _say_how_to_resume(run: Run) -> None:
         f"stopped in epoch {progress.epoch + 1} of {progress.epochs}, after {progress.step} of "
         f"{counted(progress.steps, 'step')}; saved {run.checkpoint}"
     )
-    notice(f"to continue: nnkit train --resume {shlex.quote(str(run.checkpoint))}")
+    notice(f"to continue: {_resuming(run)}")
 
 
 def describe(run: Run) -> str:
@@ -149,7 +165,7 @@ def describe(run: Run) -> str:
     schedule = "constant" if run.schedule is None else type(run.schedule).__name__.lower()
     ranks = trainer.ranks
     rows = {
-        "backend": f"{model.backend.name} on {_device(model.backend)}",
+        "backend": f"{model.backend.name} on {_device(model.backend, ranks.alone)}",
         "ranks": "" if ranks.alone else f"{ranks.size}, each with a share of every batch",
         "data": f"{data.name}: {len(data.x_train):,} training and {len(data.x_test):,} test "
         f"{images}, {data.told}",
@@ -199,10 +215,9 @@ def _figure(run: Run, last: dict[str, float]) -> str:
     return f"error {squared:.4g} (MSE), {root:.4g} (RMSE)"
 
 
-def _device(backend: Backend) -> str:
+def _device(backend: Backend, alone: bool) -> str:
     if backend.name == "cupy":
         from cupy.cuda import runtime
 
         return str(runtime.getDeviceProperties(runtime.getDevice())["name"].decode())
-    threads = thread_count()
-    return counted(threads, "CPU thread")
+    return counted(thread_count(), "CPU thread") + ("" if alone else " a rank")

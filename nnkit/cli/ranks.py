@@ -28,8 +28,11 @@ def here() -> Ranks:
 
 
 def refuse_undivided(command: str | None) -> None:
-    """Raise UsageError for a command that several processes cannot carry out together."""
-    if not here().alone and command not in DIVIDED:
+    """Raise UsageError for a command that several processes cannot carry out together.
+
+    None, for no command, shows help.
+    """
+    if not here().alone and command not in (*DIVIDED, None):
         raise click.UsageError(
             f"nnkit {command} is for one process, but {here().size} were started: leave mpiexec, "
             "srun or torchrun out"

@@ -15,7 +15,8 @@ script of sbatch's has SLURM_NTASKS as well, and is one process."""
 TORCH = {"RANK": "SLURM_PROCID", "WORLD_SIZE": STEP_SIZE, "LOCAL_RANK": "SLURM_LOCALID"}
 """What torchrun writes, and where srun has the same."""
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"
-"""Says that torchrun itself listens at MASTER_PORT."""
+"""Says that torchrun itself listens at MASTER_PORT, and ranks at the next."""
+PORTS = 65535
 
 
 class Launch(NamedTuple):
@@ -72,7 +73,7 @@ def _sockets(environment: Mapping[str, str]) -> Launch:
     missing = [name for name in needed if not environment.get(name)]
     if missing:
         raise ValueError(
-            f"{' and '.join(missing)} must be set where {_first(needed, missing)} is: start "
+            f"{_listed(missing)} must be set where {_first(needed, missing)} is: start "
             "by mpiexec, srun or torchrun, or give each process RANK (from 0), WORLD_SIZE, "
             "MASTER_ADDR and MASTER_PORT (where rank 0 listens)"
         )
@@ -83,17 +84,26 @@ def _sockets(environment: Mapping[str, str]) -> Launch:
     local_rank = _number(environment, local, 0) if environment.get(local) else None
     whole = environment.get("LOCAL_WORLD_SIZE")
     local_size = _number(environment, "LOCAL_WORLD_SIZE", 1) if whole else None
-    port = _number(environment, "MASTER_PORT", 1) + (environment.get(AGENT) == "True")
+    ours = int(environment.get(AGENT) == "True")
+    port = _number(environment, "MASTER_PORT", 1, most=PORTS - ours) + ours
     address = environment["MASTER_ADDR"]
     return Launch("sockets", rank, size, local_rank, local_size, address, port)
+
+
+def _listed(names: list[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _first(needed: list[str], missing: list[str]) -> str:
     return next(name for name in needed if name not in missing)
 
 
-def _number(environment: Mapping[str, str], name: str, least: int, default: str = "") -> int:
+def _number(
+    environment: Mapping[str, str], name: str, least: int, default: str = "", most: int = 10**9
+) -> int:
     text = environment.get(name, default).strip()
-    if not text.isdecimal() or len(text) > 9 or int(text) < least:
-        raise ValueError(f"{name}={text}: a whole number from {least} is expected")
+    if not text.isdecimal() or not least <= int(text[:10]) <= most:
+        upper = f" to {most}" if most <= PORTS else ""
+        raise ValueError(f"{name}={text}: a whole number from {least}{upper} is expected")
     return int(text)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from nnkit.distributed.channel import Channel
+from nnkit.distributed.contract import RankError
 from nnkit.distributed.door import Door, call
 from nnkit.distributed.ending import Process, this_process
 from nnkit.distributed.launch import Launch
@@ -57,7 +58,8 @@ def open_door(launch: Launch, token: bytes) -> Door:
     try:
         return Door(launch.address, launch.port, token)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
+        number = None if isinstance(error, socket.gaierror) else error.errno
+        why = os.strerror(number) if number else error.strerror or error
         raise OSError(
             f"rank 0 cannot listen at MASTER_ADDR={launch.address}, MASTER_PORT={launch.port} "
             f"({why}): MASTER_ADDR must be an address of the machine where rank 0 runs, "
@@ -108,12 +110,23 @@ def join(
     here, at_zero = connection.getsockname()[0], connection.getpeername()[:2]
     door = Door(here, 0, token) if with_sums else None
     channel = Channel(connection, timeout)
-    channel.send(this_process(), (here, door.port if door else 0))
-    processes, others = channel.receive()
+    try:
+        channel.send(this_process(), (here, door.port if door else 0))
+        processes, others = channel.receive()
+    except (EOFError, OSError):
+        raise RankError(
+            f"rank 0 of {size} ended before all ranks had met: its own error says why"
+        ) from None
     sums = {}
     if door is not None:
-        sums = {r: call([others[r]], token, "sum", rank, deadline) for r in range(1, rank)}
-        sums[0] = call([at_zero], token, "sum", rank, deadline)
-        sums |= door.wait_for("sum", range(rank + 1, size), deadline)
+        try:
+            sums = {r: call([others[r]], token, "sum", rank, deadline) for r in range(1, rank)}
+            sums[0] = call([at_zero], token, "sum", rank, deadline)
+            sums |= door.wait_for("sum", range(rank + 1, size), deadline)
+        except TimeoutError as error:
+            raise TimeoutError(
+                f"rank {rank} did not meet the other ranks within {timeout:g} s ({error}): each "
+                "connects to every other, at any port, which no firewall may refuse"
+            ) from None
         door.close()
     return Met({0: channel}, processes, sums)

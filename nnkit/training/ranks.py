@@ -48,7 +48,10 @@ class Ranks:
         return share(rows, self.rank, self.size)
 
     def gather(self, value: Any) -> list[Any]:
-        """What all ranks gave, in their order, on all of them."""
+        """What all ranks gave, in their order, on all of them.
+
+        Raises RuntimeError on all where they are not in the same methods.
+        """
         if self.communicator is None or self.alone:
             return [value]
         found = self.communicator.gather(_Said(self._method, value))

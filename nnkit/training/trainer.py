@@ -100,7 +100,7 @@ class Trainer:
         self.loss = loss  # type: ignore[assignment]
         self.optimizer = optimizer  # type: ignore[assignment]
         self._misfit = ""
-        with self.ranks.taking_part():
+        with self.ranks.taking_part("Trainer"):
             self._warn_of_misfit()
         self.history = History()
         self.progress: Progress | None = None
