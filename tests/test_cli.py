@@ -220,7 +220,7 @@ def test_the_gpu_is_named(monkeypatch):
     )
     monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "cupy.cuda", SimpleNamespace(runtime=runtime))
-    assert _device(SimpleNamespace(name="cupy")) == "GPU number 1"
+    assert _device(SimpleNamespace(name="cupy"), alone=True) == "GPU number 1"
 
 
 def test_small_data_sets_get_more_epochs_of_smaller_batches(monkeypatch, tiny):
