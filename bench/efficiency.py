@@ -1,4 +1,4 @@
-"""What more GPUs or machines would bring: a model of a training step, measured nowhere.
+"""What more GPUs or machines would bring: a model of a training step.
 
 Every rank works on its share of the batch, then all add up their gradients:
 
@@ -9,7 +9,7 @@ rank, in 2 (P - 1) messages (Patarasuk & Yuan 2009, "Bandwidth optimal all-reduc
 Thakur, Rabenseifner & Gropp 2005). Two trees, each for half of the numbers, send them up and down
 again: twice the bytes, but 2 log2 P messages one after the other (Sanders, Speck & Träff 2009,
 "Two-tree algorithms"). Machines of several GPUs add up inside first, and then among each other.
-``python -m bench.efficiency`` prints the tables of docs/scaling.md.
+``python -m bench.predictions`` prints the tables of docs/scaling.md.
 """
 
 from __future__ import annotations

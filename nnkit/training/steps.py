@@ -253,15 +253,14 @@ class Steps:
         Without rows, which an update of other ranks may have, there is nothing to look at.
         """
         model, counters = self.model, self.optimizer.counters
-        if rows:
-            x, t = self.batch.gather(self.order, counters, rows)
-        else:
-            x, t = self.batch.changed[:0], self.batch.t[:0]
+        if not rows:
+            model.run_forward(self.batch.changed[:0])
+            model.run_backward(self.batch.gradient[:0])
+            return
+        x, t = self.batch.gather(self.order, counters, rows)
         y = model.run_forward(x)
-        gradient = self.batch.gradient[:0]
-        if rows:
-            gradient = self.batch.measure(self.loss, y, t, self.log, counters)
-        if part != 1.0 and rows:
+        gradient = self.batch.measure(self.loss, y, t, self.log, counters)
+        if part != 1.0:
             flat = gradient.reshape(-1)
             model.backend.accumulate(flat, flat, part, True)
         model.run_backward(gradient)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nnkit.backends.contract import Array, Norm, Out, Running, rectified
-from nnkit.backends.numpy.normalization import moments_along
+from nnkit.backends.contract import Array, Norm, Out, Running
+from nnkit.backends.numpy.normalization import moments_along, passed_and_normal
 
 
 def batch_norm_moments(x: Array, place: int, moments: Out) -> None:
@@ -43,9 +43,7 @@ def batch_norm_sums(
     dbeta: Out,
     sums: Out,
 ) -> None:
-    if rectified(kind):
-        dy = np.where(y > 0, dy, 0)
-    xhat = (x - mean) / np.sqrt(var + norm.eps)
+    dy, xhat, _ = passed_and_normal(kind, dy, y, x, norm, mean, var)
     np.sum(dy, axis=0, out=sums[0])
     np.sum(dy * xhat, axis=0, out=sums[1])
     dbeta[...], dgamma[...] = sums
@@ -63,8 +61,5 @@ def batch_norm_input_gradient(
     count: int,
     dx: Out,
 ) -> None:
-    if rectified(kind):
-        dy = np.where(y > 0, dy, 0)
-    inverse = 1 / np.sqrt(var + norm.eps)
-    xhat = (x - mean) * inverse
+    dy, xhat, inverse = passed_and_normal(kind, dy, y, x, norm, mean, var)
     np.multiply(dy - (sums[0] + xhat * sums[1]) / count, norm.gamma * inverse, out=dx)

@@ -34,6 +34,16 @@ def batch_norm_inference(kind: str, x: Array, norm: Norm, mean: Array, var: Arra
         np.maximum(y, 0, out=y)
 
 
+def passed_and_normal(
+    kind: str, dy: Array, y: Array, x: Array, norm: Norm, mean: Array, var: Array
+) -> tuple[Array, Array, Array]:
+    """What the activation lets through of dy, the normalised x, and what x was multiplied by."""
+    if rectified(kind):
+        dy = np.where(y > 0, dy, 0)
+    inverse = 1 / np.sqrt(var + norm.eps)
+    return dy, (x - mean) * inverse, inverse
+
+
 def batch_norm_backward(
     kind: str,
     dy: Array,
@@ -47,10 +57,7 @@ def batch_norm_backward(
     dx: Out,
     batch_statistics: bool,
 ) -> None:
-    if rectified(kind):
-        dy = np.where(y > 0, dy, 0)
-    inverse = 1 / np.sqrt(var + norm.eps)
-    xhat = (x - mean) * inverse
+    dy, xhat, inverse = passed_and_normal(kind, dy, y, x, norm, mean, var)
     np.sum(dy, axis=0, out=dbeta)
     np.sum(dy * xhat, axis=0, out=dgamma)
     rest = (dbeta + xhat * dgamma) / len(x) if batch_statistics else 0
