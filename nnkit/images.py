@@ -114,20 +114,26 @@ def _read(path: Path, shape: tuple[int, ...], how: Preparation) -> NDArray[np.ui
     if colors:
         layers = np.moveaxis(read_pixels(path, detail, color=True), 2, 0)
         return _as_bytes(np.dstack([_resized(layer, (height, width)) for layer in layers]))
-    return _as_bytes(_prepared(path, read_pixels(path, detail), (height, width), how)).reshape(-1)
+    try:
+        return prepared(read_pixels(path, detail), (height, width), how).reshape(-1)
+    except ImageError as error:
+        if error.args[0].startswith(str(path)):
+            raise
+        raise ImageError(f"{path}: {error}") from None
 
 
-def _prepared(
-    path: Path, gray: NDArray[np.float64], shape: tuple[int, int], how: Preparation
-) -> NDArray[np.float64]:
+def prepared(
+    gray: NDArray[np.float64], shape: tuple[int, int], how: Preparation
+) -> NDArray[np.uint8]:
+    """Make brightness (rows, columns), 0 to 255, an image as `read_image` says.
+
+    Raises ImageError where there is nothing on it.
+    """
     if how != "resize" and _dark_on_light(gray):
         gray = 255 - gray
     if how == "resize" or gray.shape == shape:
-        return _resized(gray, shape)
-    try:
-        return _place(gray, shape, how)
-    except ImageError as error:
-        raise ImageError(f"{path}: {error}") from None
+        return _as_bytes(_resized(gray, shape))
+    return _as_bytes(_place(gray, shape, how))
 
 
 def _as_bytes(pixels: NDArray[np.float64]) -> NDArray[np.uint8]:

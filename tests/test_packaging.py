@@ -82,7 +82,7 @@ def package_files(tree):
     for folder, package in (("nnkit", "nnkit"), ("kernels", "nnkit/kernels")):
         for file in (tree / folder).rglob("*"):
             path = file.relative_to(tree / folder)
-            data = folder == "nnkit" and path.parts[0] == "data"
+            data = folder == "nnkit" and (path.parts[0] == "data" or "page" in path.parts)
             wanted = file.suffix in SOURCES or file.name == "py.typed" or data
             if file.is_file() and wanted and "__pycache__" not in path.parts:
                 yield file.relative_to(tree).as_posix(), f"{package}/{path.as_posix()}"
@@ -135,6 +135,7 @@ def test_metadata(built):
         "mpi",
         "nvrtc",
         "onnx",
+        "play",
         "plot",
         "sklearn",
         "table",

@@ -14,7 +14,8 @@ LEVELS = [
     *("parameters", "checkpoint"),
     *("layers", "losses", "optimizers", "schedules", "augment", "gradcheck", "loading"),
     "models",
-    *("training", "sklearn", "onnx", "plotting", "callbacks", "cli"),
+    "tracing",
+    *("training", "sklearn", "onnx", "plotting", "callbacks", "play", "cli"),
 ]
 """Parts of nnkit, each of which may need those before it. Others stand beside them."""
 

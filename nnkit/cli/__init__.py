@@ -14,6 +14,7 @@ from nnkit.cli.evaluate import evaluate
 from nnkit.cli.export import export
 from nnkit.cli.info import info
 from nnkit.cli.interruption import end_at_once_next_time
+from nnkit.cli.play import play
 from nnkit.cli.plot import plot
 from nnkit.cli.predict import predict
 from nnkit.cli.ranks import refuse_undivided
@@ -52,7 +53,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (train, evaluate, predict, plot, export, bench, info, datasets, warm):
+for command in (train, evaluate, predict, plot, play, export, bench, info, datasets, warm):
     cli.add_command(command)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnkit.layers import LogSoftmax, Sequential, Softmax
+from nnkit.layers import Sequential
 from nnkit.plotting.pixels import batch_of, channels_last, draw_image, frame
 from nnkit.plotting.style import headline, new_figure
+from nnkit.tracing import Scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,26 +76,8 @@ def saliency_map(
 
 
 def score_gradient(model: Sequential, image: Any, label: int | None) -> tuple[int, Gradient]:
-    """The class, and the gradient of its score by the image, in the image's shape.
-
-    It is that by what the first layer is given: of bytes, by pixels from 0 to 1.
-    """
-    x = batch_of(model, image)
-    scoring = copy.deepcopy(model).eval()
-    if len(scoring) > 1 and isinstance(scoring[-1], Softmax | LogSoftmax):
-        scoring = scoring[:-1]
-    scores = scoring.backend.to_numpy(scoring(x))
-    if scores.ndim != 2:
-        raise ValueError(
-            f"the model gives outputs of shape {scores.shape[1:]}, and no score for each class"
-        )
-    classes = scores.shape[1]
-    if label is not None and not 0 <= label < classes:
-        raise ValueError(f"label must be a class from 0 to {classes - 1}, not {label}")
-    answer = int(scores[0].argmax()) if label is None else int(label)
-    dy = np.zeros(scores.shape, scores.dtype)
-    dy[0, answer] = 1
-    dx = scoring.backend.to_numpy(scoring.backward(dy))
+    """The class, and the gradient of its score by the image, in the image's shape."""
+    answer, dx = Scores(model).gradient(batch_of(model, image), label)
     return answer, dx.reshape(np.shape(image)).astype(np.float64)
 
 

@@ -1,0 +1,6 @@
+import { element } from "../dom.js";
+import { text } from "../language.js";
+
+export function open(root) {
+  root.append(element("h1", {}, text("chapters.title")));
+}
