@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { drawHeader } from "./header.js";
-import { speak, text } from "./language.js";
+import { chooseLanguage, speak, text } from "./language.js";
 import { here, VIEWS } from "./places.js";
 import { apply } from "./theme.js";
 
@@ -45,8 +45,8 @@ async function go() {
 }
 
 /** The same view in another language; whoever chose it is still at its choice. */
-async function again(language) {
-  await speak(language);
+async function again(name) {
+  await chooseLanguage(name);
   await show();
   document.getElementById("language").focus();
 }
