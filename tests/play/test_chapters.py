@@ -77,7 +77,7 @@ def test_the_code_runs(chapter, tmp_path, monkeypatch):
     if chapter["id"] == "own-layer":
         assert ring(names["model"]) == 1
     if chapter["id"] == "save-and-resume":
-        assert names["trainer"].epoch == 4
+        assert len(names["trainer"].history.loss) == 4
 
 
 def ring(model):
@@ -88,4 +88,5 @@ def ring(model):
     angle = rng.uniform(0, 2 * np.pi, 200)
     x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     trainer = nnkit.Trainer(model, nnkit.SigmoidCrossEntropy(), nnkit.Adam(lr=0.1))
-    return trainer.fit(x, t, epochs=100, batch_size=20, progress=False).accuracy[-1]
+    how = {"epochs": 100, "batch_size": 20, "progress": False, "compile": False}
+    return trainer.fit(x, t, **how).accuracy[-1]

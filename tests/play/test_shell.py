@@ -25,10 +25,10 @@ def test_home_shows_what_there_is(address, open_page):
     page.locator(".card").first.wait_for()
     assert page.locator(".card h2").all_inner_texts() == ["Draw", "Playground", "Chapters"]
     assert page.locator("nav a").all_inner_texts() == ["Draw", "Playground", "Chapters"]
-    assert page.title() == "See it learn – nnkit"
+    assert page.title() == "See it learn · nnkit"
     page.locator(".card", has_text="Chapters").click()
     page.get_by_role("heading", name="Chapters", level=1).wait_for()
-    assert page.title() == "Chapters – nnkit"
+    assert page.title() == "Chapters · nnkit"
     assert page.locator("nav [aria-current=page]").inner_text() == "Chapters"
 
 
@@ -82,7 +82,7 @@ def test_language_stays(address, open_page):
     assert page.evaluate("document.documentElement.lang") == "ko"
     page.reload()
     page.get_by_role("heading", name=re.compile("퍼셉트론의 한계")).wait_for()
-    assert page.title() == "퍼셉트론의 한계: XOR, 그리고 층 – nnkit"
+    assert page.title() == "퍼셉트론의 한계: XOR, 그리고 층 · nnkit"
 
 
 def test_the_browsers_language_comes_first(address, open_page):

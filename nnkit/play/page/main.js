@@ -28,7 +28,7 @@ async function show() {
     const module = await import(`./views/${name}.js`);
     if (turn !== opened) return;
     close = module.open(root, known ? place : { ...place, unknown: place.name }) ?? (() => {});
-    document.title = `${root.querySelector("h1").textContent} – nnkit`;
+    document.title = `${root.querySelector("h1").textContent} · nnkit`;
   } catch (error) {
     root.replaceChildren(element("p", { class: "error", role: "alert" }, text("shell.not_loaded")));
     throw error;

@@ -26,12 +26,12 @@ export function experiment({ id, view, tries }, there) {
   }
 
   const names = Object.keys(tries);
-  const buttons = names.map((name) => element("button", { name, type: "button", onclick: () => set(name) }, text(`chapters.${id}.try_${name}`)));
+  const buttons = names.length === 1 ? [] : names.map((name) => element("button", { name, type: "button", onclick: () => set(name) }, text(`chapters.${id}.try_${name}`)));
   set(names[0]);
   const block = element(
     "section",
     { class: "experiment", "aria-label": text("chapters.experiment") },
-    element("div", { class: "row" }, names.length > 1 && element("div", { class: "row", role: "group", "aria-label": text("chapters.settings") }, buttons), whole),
+    element("div", { class: "row" }, buttons.length > 0 && element("div", { class: "row", role: "group", "aria-label": text("chapters.settings") }, buttons), whole),
     stage,
   );
   return {
