@@ -18,6 +18,8 @@ IDS = [chapter["id"] for chapter in CHAPTERS]
 TEXTS = {name: json.loads(FILES[f"strings/{name}.json"][0])["chapters"] for name in ("en", "ko")}
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| .* \| \[`(\d\d_\w+\.py)`\]\(.*\) \| \[`([\w/.]+)`\]", re.M)
+PARTS = {"bars", "seen", "why", "weights", "maps", "teach"}
+"""What the view "draw" can show."""
 SETTINGS = {
     *("problem", "points", "noise", "hidden", "activation", "initial", "batch_norm", "loss"),
     *("optimizer", "lr", "batch", "decay", "dropout", "seed", "backend"),
@@ -56,7 +58,7 @@ def test_settings_are_those_of_the_view(chapter):
         if chapter["view"] == "draw":
             assert {*values} <= {"model", "second", "show"}
             assert {values["model"], values.get("second", "mlp")} <= DRAWN
-            assert values.get("show", "maps") in {"maps", "weights", "saliency"}
+            assert {*values["show"].split(",")} <= PARTS
         else:
             assert {*values["show"].split(",")} <= SETTINGS
             assert {*values} <= SETTINGS | {"show"}
