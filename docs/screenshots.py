@@ -7,9 +7,11 @@ trained is the same each time; how far it is in a picture depends on the machine
 from __future__ import annotations
 
 import io
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,16 +19,27 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.play.conftest import browser_program
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
-IMAGES = Path(__file__).parent / "images"
+from tests.play.conftest import browser_program  # noqa: E402
+
+IMAGES = ROOT / "docs" / "images"
 COLORS = 128
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1280, "height": 960}
 PHONE = {"width": 390, "height": 844}
 PLAY = ["play", "--port", "0"]
-WATCH = ["train", "digits", "--watch", "--epochs", "60"]
+WATCH = ["train", "digits", "--watch", "--epochs", "1000"]
 SEVEN = [(0.28, 0.27), (0.72, 0.27), (0.45, 0.8)]
 """Where a 7 goes, as shares of the pad."""
+
+
+DRAWN = """() => {
+  const canvas = document.querySelector(".networks canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return data.some((value, i) => value !== data[i % 4]);
+}"""
+"""Whether there is something to be seen in what the network sees."""
 
 
 def main() -> None:
@@ -49,17 +62,19 @@ def main() -> None:
 @contextmanager
 def served(command: list[str]) -> Iterator[str]:
     """Run a command of nnkit's, and give the address that it prints."""
-    run = subprocess.Popen(
-        [sys.executable, "-m", "nnkit", *command, "--no-browser"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
-    assert run.stdout is not None
-    try:
-        found = (re.search(r"http://\S+", line) for line in run.stdout)
-        yield next(filter(None, found))[0]
-    finally:
-        run.terminate()
-        run.wait()
+    with tempfile.TemporaryDirectory() as runs:
+        run = subprocess.Popen(
+            [sys.executable, "-m", "nnkit", *command, "--no-browser"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=runs,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert run.stdout is not None
+        try:
+            found = (re.search(r"http://\S+", line) for line in run.stdout)
+            yield next(filter(None, found))[0]
+        finally:
+            run.terminate()
+            run.communicate()
 
 
 def take(browser: Browser, address: str, name: str) -> None:
@@ -82,7 +97,7 @@ def take(browser: Browser, address: str, name: str) -> None:
 def draw(page: Page) -> None:
     """Draw a 7, and wait for what is seen in it."""
     pad = page.locator("canvas.pad")
-    page.wait_for_function("document.querySelector('[data-answer]')", timeout=120_000)
+    page.locator(".networks canvas").first.wait_for(state="attached", timeout=120_000)
     pad.scroll_into_view_if_needed()
     box = pad.bounding_box()
     assert box is not None
@@ -93,7 +108,7 @@ def draw(page: Page) -> None:
         page.mouse.move(*point, steps=12)
     page.mouse.up()
     page.locator("[data-answer]").filter(has_text=re.compile(r"\d")).first.wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(DRAWN)
     page.evaluate("window.scrollTo(0, 0)")
 
 
@@ -109,13 +124,13 @@ def train(page: Page) -> None:
 
 def watch(page: Page) -> None:
     """Wait for the pictures that are got wrong."""
-    page.locator(".view-watch canvas").first.wait_for()
-    page.get_by_text(re.compile(r"[Ee]poch (1\d|[2-9]\d)")).first.wait_for(timeout=120_000)
+    page.locator(".mistakes canvas").first.wait_for(timeout=120_000)
+    page.locator(".epochs tbody tr").nth(4).wait_for(state="attached")
 
 
 DARK = {"color_scheme": "dark"}
 MOONS = "#/playground?problem=moons&noise=0.1&hidden=8,4&optimizer=adam&lr=0.01"
-CHAPTER = "#/chapters/vanishing-gradients"
+CHAPTER = "#/chapters/activations"
 PICTURES: dict[str, tuple[list[str], str, dict[str, object], Callable[[Page], None]]] = {
     "draw": (PLAY, "#/draw", {}, draw),
     "draw-narrow": (PLAY, "#/draw", {"viewport": PHONE}, draw),
