@@ -15,6 +15,12 @@ export async function speak(wanted = localStorage.getItem("nnkit.language")) {
   for (const marked of document.querySelectorAll("[data-text]")) marked.textContent = text(marked.dataset.text);
 }
 
+/** Choose a language, for the next time as well. */
+export async function chooseLanguage(name) {
+  localStorage.setItem("nnkit.language", name);
+  await speak(name);
+}
+
 /** The sentence of a key such as "draw.clear"; {name} in it is replaced by the value of that name. */
 export function text(key, values = {}) {
   const found = key.split(".").reduce((part, name) => part?.[name], strings);

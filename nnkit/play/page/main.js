@@ -1,64 +1,62 @@
 // The page: which view is open, in which language and colours.
 
 import { element } from "./dom.js";
-import { LANGUAGES, language, speak, text } from "./language.js";
-import { THEMES, apply, choose, theme } from "./theme.js";
-
-/** Views by their name in the address, "#/draw". Each module has open(root, place), which returns
- * what closes it; place has `path`, what is behind the view's name, and `values`, the address's. */
-const VIEWS = { draw: "draw", playground: "playground", watch: "watch", chapters: "chapters" };
+import { drawHeader } from "./header.js";
+import { chooseLanguage, speak, text } from "./language.js";
+import { here, VIEWS } from "./places.js";
+import { apply } from "./theme.js";
 
 let close = () => {};
 let there = [];
+let opened = 0;
 
-function place() {
-  const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [name, ...rest] = path.split("/");
-  return { name: name || "home", path: rest.join("/"), values: new URLSearchParams(query) };
-}
-
+/** Open the view that the address names. Each module has open(root, place), which returns what
+ * closes it; place has `path`, what is behind the view's name, `values`, the address's, and `there`,
+ * the views that this server has. */
 async function show() {
-  const here = place();
-  const name = here.name in VIEWS && (there.includes(here.name) || here.name === "chapters") ? here.name : "home";
+  const place = { ...here(), there };
+  const known = place.name === "home" || there.includes(place.name);
+  const name = known ? place.name : "home";
+  const turn = ++opened;
   close();
   close = () => {};
-  drawHeader(name);
+  drawHeader(name, there, again);
   const root = document.getElementById("view");
   root.replaceChildren();
   root.className = `view-${name}`;
-  const module = await import(`./views/${name}.js`);
-  if (place().name !== here.name) return;
-  document.title = `${text(`${name}.title`)} – nnkit`;
-  close = module.open(root, here) ?? (() => {});
+  try {
+    const module = await import(`./views/${name}.js`);
+    if (turn !== opened) return;
+    close = module.open(root, known ? place : { ...place, unknown: place.name }) ?? (() => {});
+    document.title = `${root.querySelector("h1").textContent} · nnkit`;
+  } catch (error) {
+    root.replaceChildren(element("p", { class: "error", role: "alert" }, text("shell.not_loaded")));
+    throw error;
+  }
 }
 
-function drawHeader(current) {
-  const names = Object.keys(VIEWS).filter((name) => there.includes(name) || name === "chapters");
-  const link = (name) => element("a", { href: `#/${name}`, "aria-current": name === current && "page" }, text(`${name}.title`));
-  const option = (chosen) => ([value, label]) => element("option", { value, selected: value === chosen }, label);
-  document.getElementById("header").replaceChildren(
-    element("a", { class: "brand", href: "#/" }, element("img", { src: "/page/icon.svg", alt: "", width: 24, height: 24 }), "nnkit"),
-    element("nav", { "aria-label": text("shell.views") }, names.map(link)),
-    element(
-      "select",
-      { "aria-label": text("shell.language"), onchange: async (event) => (await change(event.target.value), show()) },
-      Object.entries(LANGUAGES).map(option(language)),
-    ),
-    element(
-      "select",
-      { "aria-label": text("shell.theme"), onchange: (event) => choose(event.target.value) },
-      THEMES.map((name) => [name, text(`shell.theme_${name}`)]).map(option(theme())),
-    ),
-  );
+/** Another view: the page begins at its top, and a screen reader with its heading. */
+async function go() {
+  await show();
+  window.scrollTo(0, 0);
+  const heading = document.querySelector("#view h1");
+  heading?.setAttribute("tabindex", "-1");
+  heading?.focus({ preventScroll: true });
 }
 
-async function change(name) {
-  localStorage.setItem("nnkit.language", name);
-  await speak(name);
+/** The same view in another language; whoever chose it is still at its choice. */
+async function again(name) {
+  await chooseLanguage(name);
+  await show();
+  document.getElementById("language").focus();
 }
 
 apply();
 const [, views] = await Promise.all([speak(), fetch("/views").then((answer) => answer.json())]);
-there = views;
-window.addEventListener("hashchange", show);
+there = VIEWS.filter((name) => name === "chapters" || views.includes(name));
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the address is the view's
+  document.getElementById("view").focus();
+});
+window.addEventListener("hashchange", go);
 await show();
