@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 import numpy as np
@@ -32,13 +32,16 @@ from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
 
-def fit(run: Run, quiet: bool) -> float:
-    """Train to the end and return the seconds that took; stopped before, exit the process."""
+def fit(run: Run, quiet: bool, more: Sequence[Callback] = ()) -> float:
+    """Train to the end, `more` callbacks told of it, and return the seconds that took.
+
+    Stopped before, exit the process.
+    """
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
     with StopOnSignal() as stop, _remove_if_empty(run), _told_of_rate(), _told_of_ranks(run):
         save = _Save(run)
-        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
+        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop, *more]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(

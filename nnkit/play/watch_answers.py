@@ -12,8 +12,8 @@ from nnkit.training import Trainer
 from nnkit.training.data import Data
 from nnkit.training.evaluation import outputs_of
 
-EXAMPLES = 10_000
-"""That are looked at, spread evenly over the data where there are more."""
+EXAMPLES, AT_THE_END = 2_000, 10_000
+"""That are looked at, spread evenly over the data where there are more: in a run, and behind it."""
 
 CLASSES = 200
 """Of more there is no matrix."""
@@ -34,16 +34,18 @@ def kind_of(trainer: Trainer) -> str:
     return "classes" if trainer.answers_per_row == 1 else "labels"
 
 
-def answers(trainer: Trainer, data: Data, image_shape: tuple[int, ...] | None) -> Fields:
-    """Counts, and the wrong answers, of a network in evaluation mode.
+def answers(
+    trainer: Trainer, data: Data, image_shape: tuple[int, ...] | None, most: int = EXAMPLES
+) -> Fields:
+    """Counts, and the wrong answers, of a network in evaluation mode, to at most so many examples.
 
     Of classes: "counts" int32 (classes, classes), truth by answer; "pairs", the commonest mistakes;
     "wrong", the most confident ones, with "pictures" uint8 (n, height, width, channels) of them. Of
     amounts: "truth" and "said", float32 (n,).
     """
     whole = len(data)
-    if whole > EXAMPLES:
-        some = np.linspace(0, whole - 1, EXAMPLES).round().astype(np.int64)
+    if whole > most:
+        some = np.linspace(0, whole - 1, most).round().astype(np.int64)
         data = data.part(data.rows[some])
     with np.errstate(over="ignore", invalid="ignore"):
         outputs = outputs_of(trainer.model, data, lambda y: y)

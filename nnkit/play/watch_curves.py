@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
+Value = TypeVar("Value")
 
 POINTS = 400
 """That a curve has at least, once there are so many values; and fewer than twice as many."""
@@ -48,7 +51,7 @@ class Curve:
         return ends.astype(np.float32), means.astype(np.float32)
 
 
-def thinned(values: list[float], most: int = 2 * POINTS) -> tuple[list[int], list[float]]:
+def thinned(values: list[Value], most: int = POINTS) -> tuple[list[int], list[Value]]:
     """Places, from 1, and values of at most so many, spread evenly, the last one with them."""
     step = -(-len(values) // most) if values else 1
     places = list(range(len(values) - 1, -1, -step))[::-1]

@@ -9,10 +9,10 @@ import numpy as np
 
 from nnkit.layers.inputs import LEAST_PIXELS
 from nnkit.play import watch_frame as frame
-from nnkit.play.watch_answers import answers
+from nnkit.play.watch_answers import AT_THE_END, EXAMPLES, answers
 from nnkit.play.watch_board import Board
 from nnkit.play.watch_budget import Budget
-from nnkit.play.watch_curves import Curve
+from nnkit.play.watch_curves import Curve, thinned
 from nnkit.play.watch_weights import first_weights, sizes
 from nnkit.training import Trainer
 
@@ -39,10 +39,13 @@ class WatchedRun:
         self._clock = frame.Clock(trainer)
         self._frames, self._answers = Budget(*FRAMES), Budget(*ANSWERS)
         self._loss, self._right = Curve(), Curve()
+        begun = frame.position(trainer)
+        self._rates: list[tuple[int, float]] = [(begun["epoch"], begun["lr"])]
+        """Epochs, and the learning rates of their last steps; that of the first step in front."""
         self._taken = 0
         """Steps of the current epoch that the curves have."""
         self._answered: object = None
-        """Epoch and step of the answers that the board has."""
+        """Epoch and step of the answers that the board has, and to how many examples."""
         self._recall(trainer)
         board.clear("frame", "answers")
         board.pin("run", number=number, **frame.about(trainer, class_names))
@@ -61,6 +64,8 @@ class WatchedRun:
 
     def epoch(self, trainer: Trainer) -> None:
         """Take in what epochs have logged that are over now."""
+        assert trainer.progress is not None
+        self._rates.append((trainer.progress.epoch, trainer.optimizer.last_lr))
         self._take(trainer, len(trainer.log))
         self._taken = 0
         self.look(trainer)
@@ -69,7 +74,7 @@ class WatchedRun:
         """Tell how it ended, whoever waits."""
         assert trainer.progress is not None
         ended = "stopped" if trainer.stop else "interrupted"
-        self._answer(trainer)
+        self._answer(trainer, AT_THE_END)
         self._tell(trainer, "finished" if trainer.progress.finished else ended)
 
     def _recall(self, trainer: Trainer) -> None:
@@ -115,18 +120,25 @@ class WatchedRun:
     def _curves(self) -> dict[str, Any]:
         places, losses = self._loss.points()
         _, right = self._right.points()
-        return {"curve_steps": places, "curve_loss": losses, "curve_right": right}
+        _, rates = thinned(self._rates)
+        return {
+            "curve_steps": places,
+            "curve_loss": losses,
+            "curve_right": right,
+            "rates_at": [epoch for epoch, _ in rates],
+            "rates": [rate for _, rate in rates],
+        }
 
-    def _answer(self, trainer: Trainer) -> None:
-        """Tell what the network says to the validation data, if it has changed since."""
+    def _answer(self, trainer: Trainer, most: int = EXAMPLES) -> None:
+        """Tell what the network says to so many validation examples, if that is not told yet."""
         progress = trainer.progress
         assert progress is not None
-        now = progress.epoch, progress.step
+        now = progress.epoch, progress.step, most
         if trainer.validation is None or now == self._answered:
             return
         self._answered = now
         with self._answers.spending():
-            found = answers(trainer, trainer.validation, self.image_shape)
+            found = answers(trainer, trainer.validation, self.image_shape, most)
             self.board.pin("answers", run=self.number, step=progress.step, **found)
 
 
