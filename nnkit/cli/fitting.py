@@ -35,7 +35,7 @@ from nnkit.training.callbacks import Callback
 def fit(run: Run, quiet: bool, more: Sequence[Callback] = ()) -> float:
     """Train to the end, `more` callbacks told of it, and return the seconds that took.
 
-    Stopped before, exit the process.
+    Stopped before, save the run; by a signal, exit the process.
     """
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
@@ -67,12 +67,13 @@ def fit(run: Run, quiet: bool, more: Sequence[Callback] = ()) -> float:
             )
         assert trainer.progress is not None
         signum = next(filter(None, trainer.ranks.gather(stop.signum)), None)
-        if signum is not None and not trainer.progress.finished:
+        if not trainer.progress.finished:
             _save(run)
             _say_how_to_resume(run)
             trainer.ranks.gather("saved")  # before a rank ends, and a launcher with it all
-            raise click.exceptions.Exit(128 + signum)
-        if save.failed:
+            if signum is not None:
+                raise click.exceptions.Exit(128 + signum)
+        elif save.failed:
             _save(run)
     return time.perf_counter() - start
 
@@ -189,9 +190,10 @@ def describe(run: Run) -> str:
 def report(run: Run, seconds: float) -> None:
     """Write the curves and figures beside the checkpoint, and say how training ended.
 
-    Of several ranks rank 0 does it.
+    Of several ranks rank 0 does it. Of a run that was stopped in its first epoch there is nothing
+    to say.
     """
-    if run.trainer.ranks.rank > 0:
+    if run.trainer.ranks.rank > 0 or not len(run.trainer.history):
         return
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]

@@ -97,8 +97,8 @@ function heading(state) {
       if (now.run !== run) {
         run = now.run;
         stop.disabled = false;
-        about.textContent = shown.about;
       }
+      if (about.textContent !== shown.about) about.textContent = shown.about;
       bar.value = shown.share;
       bar.hidden = !now.run;
       again.hidden = !now.gone;
@@ -240,6 +240,7 @@ function wrong() {
         const of = { said: nameOf(run, said), truth: nameOf(run, truth), row, sure: percent(probability, 0) };
         return element("li", {}, canvas, element("span", {}, text(canvas ? "watch.mistake" : "watch.mistake_row", of)));
       });
+      list.classList.toggle("rows", !answers.pictures);
       list.replaceChildren(...items);
     },
   };
