@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nnkit.play.server import Server
     from nnkit.training import Trainer
 
-REMEDY = "Watch needs Starlette, uvicorn and websockets: pip install 'nnkit-learn[play]'"
+REMEDY = "Watch needs Starlette, uvicorn and websockets: pip install starlette uvicorn websockets"
 
 LAST_SECONDS = 1.0
 """That open pages have to be told how a run ended, before the page is closed."""
@@ -53,7 +53,7 @@ class Watch(Callback):
     class_names
         Names of the classes; where there is none, it is the number.
 
-    Needs Starlette, uvicorn and websockets, the extra ``play``, and raises ImportError without.
+    Needs Starlette, uvicorn and websockets, and raises ImportError without them.
     """
 
     each_epoch = on_every_rank = False

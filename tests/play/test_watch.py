@@ -244,7 +244,7 @@ def test_it_is_closed_with_the_object():
 
 def test_what_it_needs_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(ImportError, match=r"pip install 'nnkit-learn\[play\]'"):
+    with pytest.raises(ImportError, match="pip install starlette uvicorn"):
         fit(trainer(), nnkit.Watch(port=0, browser=False))
 
 

@@ -58,7 +58,7 @@ export function open(root) {
 
 function panel(name, ...content) {
   const title = element("h2", {}, text(`watch.${name}`));
-  return { title, place: element("section", { class: `panel ${name}`, "aria-label": text(`watch.${name}`) }, title, content) };
+  return { title, place: element("section", { class: `panel ${name}` }, title, content) };
 }
 
 /** What runs, how far it is, and the button that ends it. */
@@ -151,6 +151,7 @@ function weights() {
   const grid = element("div", { class: "tiles", role: "img" });
   const note = element("p", { class: "quiet" });
   const { place } = panel("weights_first", grid, note);
+  let told = ""; // words change with each epoch, not with each picture
   return {
     place,
     update({ frame }) {
@@ -162,8 +163,11 @@ function weights() {
       grid.classList.toggle("whole", rows);
       if (rows) tiles(grid, 1, (_, canvas) => drawArray(canvas, given.values, ...given.shape, "signed", 127));
       else tiles(grid, shown, (i, canvas) => drawWeights(canvas, given, i));
+      const now = `${frame.run} ${frame.epoch} ${frame.state}`;
+      if (told === now) return;
+      told = now;
       const words = text(`watch.weights_${kind}`, { shown, units, inputs: given.shape[0], reach: number(reach, 3) });
-      if (note.textContent !== words) note.textContent = words;
+      note.textContent = words;
       grid.setAttribute("aria-label", words);
     },
   };
