@@ -157,19 +157,23 @@ def test_a_page_may_end_its_run_and_no_other(watch):
     class Wait(nnkit.Callback):
         """Lets steps go on only when the page's wish has come."""
 
+        comes_last = True
+
+        def __init__(self, off):
+            self.off = off
+
         def on_fit_begin(self, trainer):
             with Page(watch) as page:
                 run = page.until("run")["number"]
                 page.send("stop", run="1")
                 assert page.until("problem")["code"] == "unknown_message"
-                page.send("stop", run=run + wrong)
+                page.send("stop", run=run + self.off)
                 page.send("none")
                 page.until("problem", values={"kind": "none"})
 
-    Wait.comes_last = True
-    for wrong, finished in ((1, True), (0, False)):
+    for off, finished in ((1, True), (0, False)):
         one = trainer()
-        fit(one, watch, Wait())
+        fit(one, watch, Wait(off))
         assert one.progress.finished is finished
     assert ended(watch)["frame"]["state"] == "stopped"
     assert len(one.resume(X, T, validation_data=UNSEEN, callbacks=[watch], progress=False)) == 4
