@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from nnkit import schedules as schedules
     from nnkit.checkpoint import CheckpointError
     from nnkit.loading import load
+    from nnkit.play.watch import Watch
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,7 @@ __all__ = [
     "Metric",
     "Parameter",
     "Trainer",
+    "Watch",
     "activations",
     "available_backends",
     "current_backend",
@@ -82,7 +84,7 @@ if not TYPE_CHECKING:
         """Import what not every program needs when it is first asked for."""
         from importlib import import_module
 
-        places = {"CheckpointError": "checkpoint", "load": "loading"}
+        places = {"CheckpointError": "checkpoint", "Watch": "play.watch", "load": "loading"}
         if name in places:
             return getattr(import_module(f"nnkit.{places[name]}"), name)
         if is_module(__name__, name):

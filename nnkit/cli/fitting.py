@@ -7,7 +7,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 import numpy as np
@@ -32,13 +32,16 @@ from nnkit.training import DivergenceError, Trainer
 from nnkit.training.callbacks import Callback
 
 
-def fit(run: Run, quiet: bool) -> float:
-    """Train to the end and return the seconds that took; stopped before, exit the process."""
+def fit(run: Run, quiet: bool, more: Sequence[Callback] = ()) -> float:
+    """Train to the end, `more` callbacks told of it, and return the seconds that took.
+
+    Stopped before, save the run; by a signal, exit the process.
+    """
     trainer, data = run.trainer, run.dataset
     start = time.perf_counter()
     with StopOnSignal() as stop, _remove_if_empty(run), _told_of_rate(), _told_of_ranks(run):
         save = _Save(run)
-        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop]
+        callbacks = [*([] if quiet else [ProgressBar("test")]), save, stop, *more]
         validation = (data.x_test, data.t_test)
         if trainer.progress is None:
             trainer.fit(
@@ -64,12 +67,13 @@ def fit(run: Run, quiet: bool) -> float:
             )
         assert trainer.progress is not None
         signum = next(filter(None, trainer.ranks.gather(stop.signum)), None)
-        if signum is not None and not trainer.progress.finished:
+        if not trainer.progress.finished:
             _save(run)
             _say_how_to_resume(run)
             trainer.ranks.gather("saved")  # before a rank ends, and a launcher with it all
-            raise click.exceptions.Exit(128 + signum)
-        if save.failed:
+            if signum is not None:
+                raise click.exceptions.Exit(128 + signum)
+        elif save.failed:
             _save(run)
     return time.perf_counter() - start
 
@@ -186,9 +190,10 @@ def describe(run: Run) -> str:
 def report(run: Run, seconds: float) -> None:
     """Write the curves and figures beside the checkpoint, and say how training ended.
 
-    Of several ranks rank 0 does it.
+    Of several ranks rank 0 does it. Of a run that was stopped in its first epoch there is nothing
+    to say.
     """
-    if run.trainer.ranks.rank > 0:
+    if run.trainer.ranks.rank > 0 or not len(run.trainer.history):
         return
     folder, history = run.checkpoint.parent, run.trainer.history
     files = [run.checkpoint, folder / "history.json", folder / "learning-curves.png"]

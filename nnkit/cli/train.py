@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nnkit.cli.photographs import photograph_options
 from nnkit.cli.runs import resume, start
 from nnkit.cli.settings import RATES, RATES_OF_MODELS, Settings
 from nnkit.cli.tables import table_options
+from nnkit.cli.watching import stay, watched
 from nnkit.files.paths import expand
 
 EXAMPLES = """
@@ -28,6 +30,7 @@ nnkit train letters.npz --out runs/letters      one's own images and labels
 nnkit train photos --image-size 32              one's own image files, in a folder for each class
 nnkit train photos --color                      the same, with their colours
 nnkit train flowers.csv --target species        a table, CSV or Parquet
+nnkit train mnist --watch                       watched in the browser
 nnkit train --resume runs/mnist/model.safetensors --epochs 20
 mpiexec -n 4 nnkit train mnist                  by four processes together
 """
@@ -100,6 +103,8 @@ def _expand(_: click.Context, __: click.Parameter, value: Path | None) -> Path |
     help="Continue the run of this file or folder, to the --epochs given here or then.",
 )
 @click.option("--quiet", "-q", is_flag=True, help="Print the result only.")
+@click.option("--watch", is_flag=True, help="Open a page in the browser that shows the run.")
+@click.option("--no-browser", is_flag=True, help="With --watch: print its address only.")
 @debug_option
 @click.pass_context
 def train(
@@ -110,6 +115,8 @@ def train(
     out: Path | None,
     checkpoint: str | None,
     quiet: bool,
+    watch: bool,
+    no_browser: bool,
     **settings: Any,
 ) -> None:
     """Train a network on images or on a table.
@@ -134,8 +141,11 @@ def train(
 
     Ctrl-C stops after the current step and saves, as do SIGTERM and SIGHUP. --resume then continues
     as if nothing had happened, in the same folder and on the same backend, unless --backend or
-    NNKIT_BACKEND names another. Of the other options only --epochs and --quiet may be given with
-    it, and DATA only if it has moved.
+    NNKIT_BACKEND names another. Of the other options only --epochs, --quiet and --watch may be
+    given with it, and DATA only if it has moved.
+
+    --watch shows on a page of this machine what the network learns: curves, weights, and whom it
+    takes for whom. In a terminal the page stays open at the end, until Ctrl-C.
 
     Started several times by mpiexec, srun or torchrun, it trains the same network, by a share of
     every batch in each process; --batch-size is that of the whole.
@@ -148,14 +158,20 @@ def train(
         run = resume(checkpoint, data, backend, settings["epochs"])
     if not quiet:
         click.echo(describe(run))
-    seconds = fit(run, quiet)
-    report(run, seconds)
+    with watched(run, not no_browser) if watch else nullcontext() as page:
+        seconds = fit(run, quiet, [] if page is None else [page])
+        report(run, seconds)
+        if page is not None:
+            stay(page)
+
+
+_WITH_RESUME = {"data", "backend", "epochs", "checkpoint", "quiet", "watch", "no_browser"}
 
 
 def _refuse_options(context: click.Context) -> None:
     """Raise for an option that has no meaning with --resume."""
     for name, option in options.given(context):
-        if name not in {"data", "backend", "epochs", "checkpoint", "quiet"}:
+        if name not in _WITH_RESUME:
             raise click.UsageError(
                 f"{option} cannot be given with --resume: a run keeps its settings", context
             )

@@ -78,6 +78,10 @@ class Data:
         targets: np.ndarray[Any, Any] = on_host(self.backend, self.given)[self.rows]
         return targets
 
+    def examples(self, rows: np.ndarray[Any, Any]) -> Array:
+        """The examples in these rows of all, where they lie: on the device, or on the host."""
+        return self.x[self.backend.asarray(rows) if self.backend.owns(self.x) else rows]
+
     def weigh(self, weights: Weights | None) -> None:
         """Give the examples weights, of any scale; raises ValueError where those meant have none.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import MappingProxyType
 from typing import Any
 
@@ -83,11 +83,9 @@ def outputs(
     array, _ = examples(model, x, model.inputs)
     check_same(ranks, lambda: of_inputs(model.backend, array))
     batch_size, mine = at_once(array, batch_size), ranks.share(len(array))
-    with model.using(None), model.in_mode(training=False):
-        starts = range(mine.start, mine.stop, batch_size)
-        batches = (array[start : min(start + batch_size, mine.stop)] for start in starts)
-        results = (finish(model.run_forward(as_input(model, batch))) for batch in batches)
-        parts = [model.backend.to_numpy(y) for y in results]
+    starts = range(mine.start, mine.stop, batch_size)
+    batches = (array[start : min(start + batch_size, mine.stop)] for start in starts)
+    parts = _computed(model, batches, finish)
     parts = [part for of_rank in ranks.gather(parts) for part in of_rank]
     result: np.ndarray[Any, Any] = as_arithmetic(np.concatenate(parts))
     strange = np.isnan(result).any(axis=1)
@@ -97,3 +95,24 @@ def outputs(
             "so that its answers for them mean nothing"
         )
     return result
+
+
+def outputs_of(
+    model: Sequential, data: Data, finish: Callable[[Array], Array]
+) -> np.ndarray[Any, Any]:
+    """What `finish` makes of the model's outputs for the rows of checked data, on the host.
+
+    This process alone computes them, in evaluation mode, whatever others there are.
+    """
+    size = at_once(data.x, EVALUATION_BATCH)
+    blocks = (data.rows[start : start + size] for start in range(0, len(data), size))
+    return np.concatenate(_computed(model, map(data.examples, blocks), finish))
+
+
+def _computed(
+    model: Sequential, batches: Iterable[Array], finish: Callable[[Array], Array]
+) -> list[np.ndarray[Any, Any]]:
+    """What `finish` makes of the outputs for each batch of checked examples, on the host."""
+    with model.using(None), model.in_mode(training=False):
+        results = (finish(model.run_forward(as_input(model, batch))) for batch in batches)
+        return [model.backend.to_numpy(y) for y in results]

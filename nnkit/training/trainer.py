@@ -113,6 +113,8 @@ class Trainer:
         """float64 (steps, 2) on the device, each step's mean loss and number of right answers."""
         self.validates = False
         """Whether the run evaluates validation data after every epoch."""
+        self.validation: Data | None = None
+        """The validation data, while a run is made: checked, scaled, on the model's backend."""
         self.epochs_made = 0
         """Finished epochs of all runs together."""
         self.answers_per_row = 1
@@ -381,13 +383,23 @@ class Trainer:
         """Carry out what is left of the run."""
         self.answers_per_row = self.loss.answers_per_row(*steps.batch.data.outputs)
         self.stop, self.validates = False, validation is not None
-        keeping.restore(self, callbacks, self._kept)
-        hooks.begin(self, callbacks)
+        self.validation = validation
+        try:
+            keeping.restore(self, callbacks, self._kept)
+            hooks.begin(self, callbacks)
+            loop = self._carried_out(steps, callbacks, on_nan)
+        finally:
+            self.validation = None
+        loop.look_at_weights()
+        return self.history
+
+    def _carried_out(self, steps: Steps, callbacks: Sequence[Callback], on_nan: OnNan) -> Loop:
+        """Make the steps, and end the callbacks, which were begun."""
         self._callbacks = callbacks
         with steps.model.fitted():
             try:
                 with deferred_interrupt() as check:
-                    loop = Loop(self, steps, validation, callbacks, check, on_nan)
+                    loop = Loop(self, steps, self.validation, callbacks, check, on_nan)
                     loop.finish()
             finally:
                 steps.close()
@@ -398,8 +410,7 @@ class Trainer:
                     hooks.end(self, callbacks)
                 finally:
                     self._kept, self._callbacks = self.kept(), ()
-        loop.look_at_weights()
-        return self.history
+        return loop
 
     def running(self) -> dict[str, float]:
         """Mean loss and accuracy of the current epoch so far, read from the device."""
@@ -527,11 +538,12 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         self.optimizer.attach(self.model)  # the state of the parameters that there are now
         log = None if self.log is None else self.model.backend.to_numpy(self.log).copy()
-        passing = ("workspace", "ranks", "_fitting", "_callbacks", "_kept", "log", "metrics")
+        passing = {"workspace", "ranks", "_fitting", "_callbacks", "_kept", "log", "metrics"}
+        passing |= {"validation"}
         rest = {k: v for k, v in vars(self).items() if k not in passing}
         return {**rest, "log": log, "_kept": self.kept()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, workspace=Workspace(), _fitting=threading.Lock(), _callbacks=())
         self.ranks = Ranks()
-        self.metrics = {}
+        self.metrics, self.validation = {}, None

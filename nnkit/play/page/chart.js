@@ -82,6 +82,10 @@ function paint(canvas, series, { log = false, low, high, unit = "" }) {
       down = true;
     }
     context.stroke();
+    if (x.length === 1 && down) {
+      context.fillStyle = colors[color];
+      context.fillRect(across(x[0]) - 3, up(y[0]) - 3, 6, 6);
+    }
   }
   context.setLineDash([]);
 }
