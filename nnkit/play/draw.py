@@ -97,7 +97,9 @@ class Draw(Room):
         """Answer one drawing: first with all answers, then with pictures."""
         try:
             pixels, seats = _pixels(message), self.seats.items()
-            images = {slot: _prepared(seat, pixels) for slot, seat in seats}
+            ways = {(seat.recogniser.shape, seat.recogniser.how): seat for _, seat in seats}
+            ready = {way: _prepared(seat, pixels) for way, seat in ways.items()}
+            images = {s: ready[seat.recogniser.shape, seat.recogniser.how] for s, seat in seats}
             for slot, seat in seats:
                 self._answer(slot, seat, images[slot])
             for slot, seat in seats:

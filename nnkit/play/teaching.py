@@ -20,7 +20,7 @@ from nnkit.recognising import Recogniser
 
 Numbers = NDArray[Any]
 
-LR = 0.001
+LR = 0.0005
 REHEARSED, DRAWN = 48, 16
 """Images of a step's batch: known ones, and drawings, each as often as it takes."""
 
