@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,8 @@ class Draw(Room):
     """Answers drawings with probabilities and pictures, and teaches networks.
 
     Messages to it: "open" {slot, model}, "leave" {slot}, "drawing" {pixels}, "teach" {slot, label,
-    pixels}, "forget" {slot, index} and "undo" {slot}. To a drawing there is one "answer" and one
-    "pictures" for each network, and "done" behind them, also where it was refused.
+    pixels}, "forget" {slot, index} and "undo" {slot}. To a drawing there is an "answer" for each
+    network, "done", also where it was refused, and then "pictures" for each.
     """
 
     def __init__(self, connection: Connection, gallery: Gallery) -> None:
@@ -94,19 +95,23 @@ class Draw(Room):
         del self.seats[message["slot"]]
 
     def on_drawing(self, message: Message) -> None:
-        """Answer one drawing: first with all answers, then with pictures."""
+        """Answer one drawing: first all answers, then pictures."""
         try:
-            pixels, seats = _pixels(message), self.seats.items()
-            ways = {(seat.recogniser.shape, seat.recogniser.how): seat for _, seat in seats}
+            pixels = _pixels(message)
+            ways = {(seat.recogniser.shape, seat.recogniser.how): seat for seat in self._all()}
             ready = {way: _prepared(seat, pixels) for way, seat in ways.items()}
-            images = {s: ready[seat.recogniser.shape, seat.recogniser.how] for s, seat in seats}
-            for slot, seat in seats:
-                self._answer(slot, seat, images[slot])
-            for slot, seat in seats:
-                x = seat.recogniser.batch(images[slot][None])
-                self.connection.send("pictures", slot=slot, **seat.insight.pictures(x))
+            images = [ready[seat.recogniser.shape, seat.recogniser.how] for seat in self._all()]
+            for slot, image in zip(self.seats, images, strict=True):
+                self._answer(slot, self.seats[slot], image)
         finally:
             self.connection.send("done")
+        for slot, image in zip(self.seats, images, strict=True):
+            seat = self.seats[slot]
+            found = seat.insight.pictures(seat.recogniser.batch(image[None]))
+            self.connection.send("pictures", slot=slot, **found)
+
+    def _all(self) -> Iterable[Seat]:
+        return self.seats.values()
 
     def on_teach(self, message: Message) -> None:
         """Have a network learn what the drawing is."""

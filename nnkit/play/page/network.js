@@ -50,6 +50,7 @@ export function network(label, shown, choose) {
   let canvases = [];
   let list = null;
   let timer = 0;
+  let frame = 0;
 
   const order = (said) => said.map((_, i) => i).sort((a, b) => said[b] - said[a]).slice(0, MOST_BARS);
   const drawBars = (said) => {
@@ -63,16 +64,25 @@ export function network(label, shown, choose) {
   };
   const tell = (words) => {
     clearTimeout(timer);
-    timer = setTimeout(() => (told.textContent = words), TOLD_AFTER);
+    timer = setTimeout(() => ((told.textContent = words), describe()), TOLD_AFTER);
+  };
+  const describe = () => {
+    if (!last.pictures) return;
+    const name = about.classes[last.pictures.label];
+    seen.canvas.setAttribute("aria-label", text("draw.seen_told", { name }));
+    why.canvas.setAttribute("aria-label", text("draw.why_told", { name }));
+    canvases.forEach(({ canvas, name: layer }, i) => {
+      const { values } = last.pictures[`layer${i}`];
+      const active = values.reduce((n, value) => n + (value > 0), 0) / values.length;
+      canvas.setAttribute("aria-label", text("draw.layer_told", { name: layer, active: percent(active, 0), most: number(Math.max(...values), 2) }));
+    });
   };
   const drawLayers = (message) => {
-    canvases.forEach(({ canvas, name }, i) => {
+    canvases.forEach(({ canvas }, i) => {
       const { values, shape } = message[`layer${i}`];
       const reach = reachOf(values);
       if (shape.length === 3) drawTiles(canvas, values, shape, Math.min(8, shape[0]), Math.max(1, Math.floor(TILE / shape[1])), reach);
       else drawTiles(canvas, values, [shape[0], 1, 1], 32, UNIT, reach);
-      const active = values.reduce((n, value) => n + (value > 0), 0) / values.length;
-      canvas.setAttribute("aria-label", text("draw.layer_told", { name, active: percent(active, 0), most: number(reach, 2) }));
     });
   };
   const drawWeights = ({ weights: { values, shape }, loudest }) => {
@@ -133,11 +143,9 @@ export function network(label, shown, choose) {
       if (shown("bars")) drawBars(message.probabilities);
     },
     pictures(message) {
-      const name = about.classes[message.label];
+      if (!last.answer) return;
       last.pictures = { ...message, image: last.answer.image.values };
-      seen.canvas.setAttribute("aria-label", text("draw.seen_told", { name }));
-      why.canvas.setAttribute("aria-label", text("draw.why_told", { name }));
-      redraw();
+      if (!frame) frame = requestAnimationFrame(() => ((frame = 0), redraw()));
     },
     /** Show nothing, but why, where there are words for it. */
     clear(why_not = "") {
@@ -152,6 +160,7 @@ export function network(label, shown, choose) {
     },
     close() {
       clearTimeout(timer);
+      cancelAnimationFrame(frame);
       ended();
     },
   };
