@@ -20,7 +20,9 @@ from nnkit.recognising import Recogniser
 
 Numbers = NDArray[Any]
 
-LR = 0.0005
+LR, GROWTH = 0.0005, 1.02
+"""The first step is small, and each is larger than the one before: as much as it takes."""
+
 REHEARSED, DRAWN = 48, 16
 """Images of a step's batch: known ones, and drawings, each as often as it takes."""
 
@@ -72,6 +74,7 @@ class Pupil:
             rows, wanted = self._batch(x, labels, rng)
             loss(model(rows), wanted)
             model.backward(loss.backward())
+            optimizer.lr = LR * GROWTH**steps
             optimizer.step(model)
             answers, steps = self._answers(x), steps + 1
         known = None if known_before is None else (known_before, self._known_right() or 0.0)

@@ -24,6 +24,7 @@ export function open(root, { embedded = false, values = new URLSearchParams() } 
   const change = (time) => {
     wanted = time;
     if (!busy) ask();
+    places.setAttribute("aria-busy", String(busy));
   };
   const ask = () => {
     const time = wanted;
@@ -64,6 +65,7 @@ export function open(root, { embedded = false, values = new URLSearchParams() } 
     else if (ready.delete(1)) socket.send("leave", { slot: 1 });
   };
   networks[1].place.hidden = true;
+  const places = element("div", { class: "networks" }, networks.map(({ place }) => place));
 
   root.append(
     ...(embedded ? [] : [element("h1", {}, text("draw.title")), element("p", {}, text("draw.intro"))]),
@@ -72,7 +74,7 @@ export function open(root, { embedded = false, values = new URLSearchParams() } 
       "div",
       { class: "drawing" },
       element("div", { class: "side" }, element("section", { class: "panel" }, board.place, element("div", { class: "row" }, compare)), shown("teach") && teach.place),
-      element("div", { class: "networks" }, networks.map(({ place }) => place)),
+      places,
     ),
   );
 
@@ -104,6 +106,7 @@ export function open(root, { embedded = false, values = new URLSearchParams() } 
     done() {
       busy = false;
       if (wanted !== null) ask();
+      places.setAttribute("aria-busy", String(busy));
     },
     taught: (message) => (teach.taught(message), change(performance.now())),
     undone: () => (teach.undone(), change(performance.now())),
