@@ -128,10 +128,15 @@ def test_thickness_undo_and_clear(address, open_page):
     assert page.get_by_role("button", name="Undo").is_disabled()
 
 
-def test_what_is_touched_is_drawn(address, open_page):
+def test_what_is_touched_is_drawn_and_a_dot_is_too_little(address, open_page):
     page = ready(open_page(address + "#/draw", has_touch=True))
     box = page.locator("canvas.pad").bounding_box()
-    page.touchscreen.tap(box["x"] + 140, box["y"] + 140)
+    page.touchscreen.tap(box["x"] + 140, box["y"] + 100)
+    page.get_by_text("too little on the pad").first.wait_for(state="attached")
+    session = page.context.new_cdp_session(page)
+    for kind, y in (("touchStart", 100), ("touchMove", 150), ("touchMove", 200), ("touchEnd", 0)):
+        points = [{"x": box["x"] + 140, "y": box["y"] + y}] if y else []
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     answer(page)
 
 
