@@ -70,7 +70,8 @@ def test_drawn_digits_are_read(data, right, open_page, tmp_path_factory, monkeyp
     if data == "mnist" and next(d for d in available() if d.name == "mnist").location is None:
         pytest.skip("MNIST is not on this machine")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp()))
-    made = partial(galleries._made, "lenet", data, nnkit.get_backend())
+    pytest.importorskip("numba")  # the plain formulas would take a minute
+    made = partial(galleries._made, "lenet", data, nnkit.get_backend("numba"))
     networks = Gallery({"lenet": made})
     networks.open("lenet")
     with serving(networks) as server:
