@@ -17,11 +17,11 @@ def levelled(gray: NDArray[np.float64]) -> NDArray[np.float64]:
     """
     down, right = (np.linspace(-1, 1, side) for side in gray.shape)
     y, x = (place.ravel() for place in np.meshgrid(down, right, indexing="ij"))
-    terms = np.stack([np.ones(gray.size), y, x, y * y, y * x, x * x], axis=1)
-    for _ in range(ROUNDS):
-        paper = (gray <= threshold(gray)).ravel()
-        weights = np.linalg.lstsq(terms[paper], gray.ravel()[paper], rcond=None)[0]
-        gray = gray - (terms @ weights).reshape(gray.shape)
+    terms = np.stack([np.ones(gray.size), y, x, y * y, y * x, x * x])
+    for _ in range(ROUNDS):  # by the normal equations, a few numbers instead of all pixels
+        known = terms * (gray <= threshold(gray)).ravel()
+        weights = np.linalg.lstsq(known @ terms.T, known @ gray.ravel(), rcond=None)[0]
+        gray = gray - (weights @ terms).reshape(gray.shape)
     return gray
 
 

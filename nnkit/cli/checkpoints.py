@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from math import inf, prod
 from pathlib import Path
@@ -21,8 +20,8 @@ from nnkit.data.table_files import is_table
 from nnkit.files.checking import check
 from nnkit.files.paths import expand
 from nnkit.images import Preparation, preparation
-from nnkit.layers import Linear, Sequential
 from nnkit.losses import SoftmaxCrossEntropy
+from nnkit.recognising import as_taken, input_features
 from nnkit.training import Trainer
 
 MODEL = "model.safetensors"
@@ -154,25 +153,6 @@ def _listed(names: tuple[str, ...]) -> str:
     return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "")
 
 
-def as_taken(model: Sequential, shape: tuple[int, ...]) -> tuple[int, ...] | None:
-    """Return the shape in which a network takes an image: as a row, or with its channels.
-
-    None where it takes no image of this size.
-    """
-    for candidate in ((prod(shape),), shape, (*shape, 1)):
-        with contextlib.suppress(ValueError):
-            model.output_shape(candidate)
-            return candidate
-    return None
-
-
-def input_features(trainer: Trainer) -> int | None:
-    """How many numbers an input has, where a layer says so."""
-    if (shape := trainer.model.input_shape) is not None:
-        return prod(shape)
-    return next((layer.in_features for layer in trainer.model if isinstance(layer, Linear)), None)
-
-
 def model_file(path: str) -> Path:
     """Return the file that `path` names, or the checkpoint in a run's folder."""
     file = expand(path)
@@ -200,9 +180,3 @@ def checked_classifier(trainer: Trainer, path: str) -> Trainer:
     if not isinstance(trainer.loss, SoftmaxCrossEntropy):
         raise Failure(f"{path} was trained with {trainer.loss}: it does not tell classes apart")
     return trainer
-
-
-def class_names(trainer: Trainer, outputs: int) -> tuple[str, ...]:
-    """Name each of the network's outputs, with its number where the checkpoint has no name."""
-    names = trainer.extra.get("class_names", ())
-    return (*names, *map(str, range(len(names), outputs)))

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import checked_classifier, class_names, dataset_of, load_trainer
+from nnkit.cli.checkpoints import checked_classifier, dataset_of, load_trainer
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.tables import encoder_of, errors
 from nnkit.data import Dataset
 from nnkit.reasons import printable
+from nnkit.recognising import class_names
 
 EXAMPLES = """
 nnkit evaluate runs/mnist/model.safetensors

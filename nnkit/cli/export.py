@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import as_taken, load_trainer
+from nnkit.cli.checkpoints import load_trainer
 from nnkit.cli.command import Command, Failure, Name, backend_option, debug_option
 from nnkit.files.paths import expand
+from nnkit.recognising import as_taken
 
 EXAMPLES = """
 nnkit export runs/mnist/model.safetensors mnist.onnx

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 import webbrowser
 from functools import partial
 
 import click
-import numpy as np
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import as_taken, load_classifier
-from nnkit.cli.command import Command, backend_option, debug_option
-from nnkit.cli.inputs import as_fitted, input_of
-from nnkit.images import prepared
-from nnkit.play.draw import Draw
-from nnkit.play.wire import Array
+from nnkit.cli.command import Command, backend_option, debug_option, notice
 
 EXAMPLES = """
 nnkit play
 nnkit play runs/mnist/model.safetensors
+nnkit play runs/mnist/model.safetensors runs/mnist-2       side by side
 """
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", required=True)
+@click.argument("checkpoints", nargs=-1, metavar="[CHECKPOINT]...")
 @backend_option
 @click.option(
     "--port",
@@ -35,20 +31,23 @@ nnkit play runs/mnist/model.safetensors
 )
 @click.option("--browser/--no-browser", default=True, help="Whether to open it.")
 @debug_option
-def play(checkpoint: str, backend: str | None, port: int, browser: bool) -> None:
-    """Open a page on which networks are seen to think and learn."""
+def play(checkpoints: tuple[str, ...], backend: str | None, port: int, browser: bool) -> None:
+    """Open a page on which networks are seen to think and learn.
+
+    CHECKPOINTs are those of networks that tell images apart, to draw for. Without one, networks for
+    digits are trained in a few seconds and kept in the user's cache folder.
+    """
+    from nnkit.cli.galleries import of_files, of_recipes
+    from nnkit.play.draw import Draw
     from nnkit.play.server import Server
 
-    trainer = load_classifier(checkpoint, get_backend(backend))
-    shape, how = input_of(trainer, checkpoint)
-    taken = as_taken(trainer.model, shape) or shape
-
-    def recognise(pixels: Array) -> Array:
-        image = prepared(pixels.astype(np.float64), (shape[0], shape[1]), how).reshape(taken)
-        probabilities: Array = trainer.predict_proba(as_fitted(trainer, image[None]))[0]
-        return probabilities
-
-    with Server({"draw": partial(Draw, recognise=recognise)}, port=port) as server:
+    target = get_backend(backend)
+    gallery = of_files(checkpoints, target) if checkpoints else of_recipes(target)
+    began = time.monotonic()
+    gallery.open(gallery.names[0], lambda: notice(f"training {gallery.names[0]}"))
+    if not checkpoints:
+        notice(f"{gallery.names[0]} is ready after {time.monotonic() - began:.1f} s")
+    with Server({"draw": partial(Draw, gallery=gallery)}, port=port) as server:
         click.echo(f"nnkit play is at {server.address}")
         click.echo("Ctrl-C ends it.")
         if browser:

@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import as_taken, checked_classifier, class_names, load_trainer
+from nnkit.cli.checkpoints import checked_classifier, load_trainer
 from nnkit.cli.command import Command, Failure, backend_option, debug_option, explain, report
-from nnkit.cli.inputs import as_fitted, input_of
 from nnkit.cli.predict_tables import predict_tables
 from nnkit.cli.tables import encoder_of
-from nnkit.images import read_image
 from nnkit.reasons import printable
+from nnkit.recognising import Recogniser
 
 Probabilities = NDArray[np.floating[Any]]
 
@@ -91,20 +90,18 @@ def predict(
         return
     if out is not None:
         raise Failure(f"--out is for tables, which {checkpoint} was not trained on")
-    checked_classifier(trainer, checkpoint)
-    shape, how = input_of(trainer, checkpoint)
-    taken = as_taken(trainer.model, shape) or shape
+    recogniser = Recogniser(checked_classifier(trainer, checkpoint), checkpoint)
     results = []
     failed = False
     for image in images:
         try:
-            pixels = read_image(image, shape, "resize" if raw else how).reshape(taken)
+            pixels = recogniser.read(image, raw)
         except (OSError, ValueError) as error:
             failed = True
             report(explain(error))
             continue
-        probabilities = trainer.predict_proba(as_fitted(trainer, pixels[None]))[0]
-        names = class_names(trainer, len(probabilities))
+        probabilities = recogniser.probabilities(pixels)
+        names = recogniser.names(len(probabilities))
         if as_json:  # which writes by itself what is not for printing
             results.append(_record(image, names, probabilities, top))
             continue

@@ -11,3 +11,21 @@ WAITING_MESSAGES = 16
 
 IDLE_SECONDS = 600
 """After so long without a word from the page nothing is trained for it any more."""
+
+PAD_SIDE = 1024
+"""Pixels that a side of a drawing has at most."""
+
+DRAWN_LAYERS, DRAWN_MAPS, DRAWN_SIDE, DRAWN_UNITS = 12, 32, 64, 256
+"""Of a network's activations: layers, maps of each, pixels of a map's side, units of a layer."""
+
+LOUDEST = 8
+"""Units of the first layer whose weights are drawn."""
+
+DRAWINGS = 50
+"""That a network is taught."""
+
+TAUGHT_STEPS, TAUGHT_SECONDS = 200, 10
+"""After so many steps, or seconds, it is taught no further."""
+
+TAUGHT_PARAMETERS = 5_000_000
+"""That a network may have to be taught: each page has copies of its own."""

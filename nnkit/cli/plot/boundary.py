@@ -9,11 +9,12 @@ import numpy as np
 
 from nnkit import plotting
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, dataset_of, input_features
+from nnkit.cli.checkpoints import dataset_of
 from nnkit.cli.command import Command, Failure, Name, backend_option
 from nnkit.cli.plot.loading import load_model
 from nnkit.cli.plot.saving import picture, save
 from nnkit.cli.problems import UNITS, Problem, classes, learn, make
+from nnkit.recognising import class_names, input_features
 from nnkit.training import Trainer
 
 POINTS = 1000

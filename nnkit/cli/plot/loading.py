@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, dataset_of, load_classifier, load_trainer
+from nnkit.cli.checkpoints import dataset_of, load_classifier, load_trainer
 from nnkit.cli.command import Failure
 from nnkit.data import Dataset
 from nnkit.plotting.convolutions import convolutions
+from nnkit.recognising import class_names
 from nnkit.training import Trainer
 
 

@@ -8,11 +8,12 @@ import click
 
 from nnkit import plotting
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, load_classifier
+from nnkit.cli.checkpoints import load_classifier
 from nnkit.cli.command import Command
 from nnkit.cli.inputs import read_input
 from nnkit.cli.plot.loading import is_ink
 from nnkit.cli.plot.saving import picture, save
+from nnkit.recognising import class_names
 
 
 @click.command(

@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from nnkit import plotting
-from nnkit.cli.checkpoints import input_features
 from nnkit.cli.command import Command, Failure
 from nnkit.cli.plot.loading import load_model
 from nnkit.cli.plot.saving import picture, save
 from nnkit.plotting.convolutions import convolutions
+from nnkit.recognising import input_features
 from nnkit.training import Trainer
 
 
