@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from nnkit import schedules as schedules
     from nnkit.checkpoint import CheckpointError
     from nnkit.loading import load
-    from nnkit.play.watch import Watch
+    from nnkit.play.watching.callback import Watch
 
 __version__ = "0.1.0"
 

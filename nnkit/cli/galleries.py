@@ -12,8 +12,8 @@ from nnkit.backends import Backend
 from nnkit.cli.checkpoints import MODEL, dataset_of, load_classifier
 from nnkit.cli.command import Failure, notice
 from nnkit.data import DataError, available
-from nnkit.play import recipes
-from nnkit.play.gallery import Examples, Exhibit, Gallery
+from nnkit.play.drawing import recipes
+from nnkit.play.drawing.gallery import Examples, Exhibit, Gallery
 from nnkit.recognising import Recogniser
 from nnkit.training import Trainer
 

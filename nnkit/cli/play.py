@@ -38,7 +38,7 @@ def play(checkpoints: tuple[str, ...], backend: str | None, port: int, browser: 
     digits are trained in a few seconds and kept in the user's cache folder.
     """
     from nnkit.cli.galleries import of_files, of_recipes
-    from nnkit.play.draw import Draw
+    from nnkit.play.drawing.room import Draw
     from nnkit.play.server import Server
 
     target = get_backend(backend)

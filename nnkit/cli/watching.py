@@ -10,12 +10,12 @@ from nnkit.cli.runs import Run
 from nnkit.showing.watching import person_watches
 
 if TYPE_CHECKING:
-    from nnkit.play.watch import Watch
+    from nnkit.play.watching.callback import Watch
 
 
 def watched(run: Run, browser: bool) -> Watch:
     """Return what shows a run, with its images and the names of its classes."""
-    from nnkit.play.watch import Watch
+    from nnkit.play.watching.callback import Watch
 
     data = run.dataset
     return Watch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import nnkit
 from nnkit.data import load
-from nnkit.play.gallery import Exhibit, Gallery
+from nnkit.play.drawing.gallery import Exhibit, Gallery
 from nnkit.recognising import Recogniser
 
 

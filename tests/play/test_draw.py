@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.play.draw import Draw
-from nnkit.play.gallery import Gallery
-from nnkit.play.insight import Insight, parts
+from nnkit.play.drawing.gallery import Gallery
+from nnkit.play.drawing.insight import Insight, parts
+from nnkit.play.drawing.room import Draw
+from nnkit.play.drawing.teaching import Pupil
 from nnkit.play.limits import DRAWN_LAYERS, DRAWN_MAPS, DRAWN_SIDE
-from nnkit.play.teaching import Pupil
 from nnkit.recognising import Recogniser
 from tests.play.networks import exhibit, gallery, relu, sigmoid, trained
 
@@ -134,7 +134,7 @@ def test_a_drawing_is_taken_out(room):
 
 
 def test_what_contradicts_itself_ends_at_the_limit(monkeypatch):
-    monkeypatch.setattr("nnkit.play.teaching.TAUGHT_STEPS", 9)
+    monkeypatch.setattr("nnkit.play.drawing.teaching.TAUGHT_STEPS", 9)
     there = exhibit(relu(), known=False)
     image = there.recogniser.prepared(a_one())
     lesson = Pupil(there.recogniser, None).learn(

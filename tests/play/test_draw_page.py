@@ -10,8 +10,8 @@ import pytest
 import nnkit
 from nnkit.cli import galleries
 from nnkit.data import available
-from nnkit.play.draw import Draw
-from nnkit.play.gallery import Gallery
+from nnkit.play.drawing.gallery import Gallery
+from nnkit.play.drawing.room import Draw
 from nnkit.play.server import Server
 from nnkit.play.wire import unpack
 from tests.play.networks import gallery, relu, sigmoid, trained

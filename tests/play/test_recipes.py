@@ -7,7 +7,7 @@ import pytest
 
 import nnkit
 from nnkit.data import DataError, load
-from nnkit.play import big_digits, recipes
+from nnkit.play.drawing import big_digits, recipes
 
 
 @pytest.fixture

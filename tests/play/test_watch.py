@@ -106,7 +106,7 @@ def test_other_answers_than_classes(loss, watch):
 
 
 def test_of_many_examples_some_are_asked_evenly(monkeypatch, watch):
-    monkeypatch.setattr("nnkit.play.watch_run.AT_THE_END", 12)
+    monkeypatch.setattr("nnkit.play.watching.run.AT_THE_END", 12)
     fit(trainer(), watch)
     told = ended(watch)["answers"]
     assert (told["looked_at"], told["examples"], told["counts"].sum()) == (12, 48, 12)
@@ -133,8 +133,8 @@ def test_without_validation_data(watch):
 @pytest.mark.parametrize("validation", [None, UNSEEN], ids=["epochs in one go", "validated"])
 def test_the_run_is_the_one_without(look, validation, backend, watch, monkeypatch):
     """Bit for bit, also where a page looks as often as it can."""
-    monkeypatch.setattr("nnkit.play.watch_run.FRAMES", (1e9, 0))
-    monkeypatch.setattr("nnkit.play.watch_run.ANSWERS", (1e9, 0))
+    monkeypatch.setattr("nnkit.play.watching.run.FRAMES", (1e9, 0))
+    monkeypatch.setattr("nnkit.play.watching.run.ANSWERS", (1e9, 0))
     alone, seen = trainer(backend=backend), trainer(backend=backend)
     join = [Join(watch)] if look else []
     how = {"epochs": 12, "batch": 12, "validation": validation}

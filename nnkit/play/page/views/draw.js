@@ -2,10 +2,10 @@
 
 import { element } from "../dom.js";
 import { text } from "../language.js";
-import { network } from "../network.js";
-import { pad } from "../pad.js";
+import { network } from "../draw/network.js";
+import { pad } from "../draw/pad.js";
 import { connect } from "../socket.js";
-import { teaching } from "../teach.js";
+import { teaching } from "../draw/teach.js";
 
 const MEASURE = "stroke-to-bars";
 const KEPT_MEASURES = 1000;

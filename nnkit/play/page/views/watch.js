@@ -2,15 +2,15 @@
 
 import { drawArray } from "../canvas.js";
 import { chart } from "../chart.js";
-import { confusion } from "../confusion.js";
+import { confusion } from "../watch/confusion.js";
 import { element } from "../dom.js";
 import { number, percent, text } from "../language.js";
-import { scatter } from "../scatter.js";
-import { sizes } from "../sizes.js";
+import { scatter } from "../watch/scatter.js";
+import { sizes } from "../watch/sizes.js";
 import { connect } from "../socket.js";
 import { onTheme } from "../theme.js";
-import { drawPicture, drawWeights, tiles } from "../watch_tiles.js";
-import { summary } from "../watched.js";
+import { drawPicture, drawWeights, tiles } from "../watch/tiles.js";
+import { summary } from "../watch/watched.js";
 
 export function open(root) {
   const state = { run: null, frame: null, answers: null, gone: false };

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nnkit.image_files import ImageError
 from nnkit.play.connection import Connection, RefusedError
-from nnkit.play.gallery import Gallery
-from nnkit.play.insight import Insight
+from nnkit.play.drawing.gallery import Gallery
+from nnkit.play.drawing.insight import Insight
+from nnkit.play.drawing.teaching import Pupil
 from nnkit.play.limits import DRAWINGS, PAD_SIDE, TAUGHT_PARAMETERS
 from nnkit.play.rooms import Room
-from nnkit.play.teaching import Pupil
 from nnkit.play.wire import Message
 
 SLOTS = 2

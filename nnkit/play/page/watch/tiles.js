@@ -1,7 +1,7 @@
 // Small pictures side by side: weights, and examples.
 
-import { drawArray } from "./canvas.js";
-import { element } from "./dom.js";
+import { drawArray } from "../canvas.js";
+import { element } from "../dom.js";
 
 /** As many canvases as wanted in a place; draw(i, canvas) draws each anew. */
 export function tiles(place, count, draw) {

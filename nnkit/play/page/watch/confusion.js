@@ -1,9 +1,9 @@
 // The confusion matrix: who is taken for whom.
 
-import { drawArray, reachOf } from "./canvas.js";
-import { element } from "./dom.js";
-import { number, text } from "./language.js";
-import { onTheme } from "./theme.js";
+import { drawArray, reachOf } from "../canvas.js";
+import { element } from "../dom.js";
+import { number, text } from "../language.js";
+import { onTheme } from "../theme.js";
 
 const NUMBERED = 30; // with more classes there is no room for numbers in the cells
 

@@ -21,7 +21,7 @@ from nnkit.files.caches import user_cache
 from nnkit.layers import Flatten, Layer, Linear, Sequential
 from nnkit.models import lenet
 from nnkit.optimizers import Adam
-from nnkit.play import big_digits
+from nnkit.play.drawing import big_digits
 from nnkit.schedules import Cosine
 from nnkit.training import Trainer
 

@@ -1,6 +1,6 @@
 // A run in words and figures.
 
-import { number, percent, text } from "./language.js";
+import { number, percent, text } from "../language.js";
 
 /** What stands at the top of a page that knows of a run, a frame of it, or that it is gone. */
 export function summary({ run, frame, gone }) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nnkit.play.connection import Connection, RefusedError
 from nnkit.play.rooms import Room
-from nnkit.play.watch_board import Board
+from nnkit.play.watching.board import Board
 from nnkit.play.wire import Message
 
 SECONDS = 0.1

@@ -1,7 +1,7 @@
 // A pad to draw on, white on black: by mouse, touch, pen or keys.
 
-import { element } from "./dom.js";
-import { text } from "./language.js";
+import { element } from "../dom.js";
+import { text } from "../language.js";
 
 export const SIDE = 280;
 const STEP = 8;

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nnkit.losses import SoftmaxCrossEntropy
 from nnkit.optimizers import Adam
-from nnkit.play.gallery import Examples
+from nnkit.play.drawing.gallery import Examples
 from nnkit.play.limits import TAUGHT_SECONDS, TAUGHT_STEPS
 from nnkit.recognising import Recogniser
 

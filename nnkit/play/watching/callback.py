@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit.given.keywords import explained
 from nnkit.given.options import integer, shown
-from nnkit.play.watch_board import Board
-from nnkit.play.watch_room import WatchRoom
-from nnkit.play.watch_run import WatchedRun
+from nnkit.play.watching.board import Board
+from nnkit.play.watching.room import WatchRoom
+from nnkit.play.watching.run import WatchedRun
 from nnkit.reasons import importing
 from nnkit.showing.watching import in_notebook, person_watches
 from nnkit.training.callbacks import Callback

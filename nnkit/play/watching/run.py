@@ -9,11 +9,11 @@ import numpy as np
 
 from nnkit.layers.inputs import LEAST_PIXELS
 from nnkit.play import watch_frame as frame
-from nnkit.play.watch_answers import AT_THE_END, EXAMPLES, answers
-from nnkit.play.watch_board import Board
-from nnkit.play.watch_budget import Budget
-from nnkit.play.watch_curves import Curve, thinned
-from nnkit.play.watch_weights import first_weights, sizes
+from nnkit.play.watching.answers import AT_THE_END, EXAMPLES, answers
+from nnkit.play.watching.board import Board
+from nnkit.play.watching.budget import Budget
+from nnkit.play.watching.curves import Curve, thinned
+from nnkit.play.watching.weights import first_weights, sizes
 from nnkit.training import Trainer
 
 FRAMES, ANSWERS = (0.01, 0.1), (0.02, 0.5)

@@ -6,8 +6,8 @@ import time
 from collections import deque
 from typing import Any
 
-from nnkit.play.watch_answers import kind_of
-from nnkit.play.watch_curves import thinned
+from nnkit.play.watching.answers import kind_of
+from nnkit.play.watching.curves import thinned
 from nnkit.training import Trainer
 
 WINDOW = 5.0

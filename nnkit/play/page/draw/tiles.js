@@ -1,6 +1,6 @@
 // Several small pictures in one canvas, and a digit with what speaks for and against it.
 
-import { palette } from "./theme.js";
+import { palette } from "../theme.js";
 
 const GAP = 3;
 

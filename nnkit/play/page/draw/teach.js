@@ -1,8 +1,8 @@
 // "This is a 7": the panel by which a network is taught drawings.
 
-import { drawArray } from "./canvas.js";
-import { element } from "./dom.js";
-import { number, percent, text } from "./language.js";
+import { drawArray } from "../canvas.js";
+import { element } from "../dom.js";
+import { number, percent, text } from "../language.js";
 
 const MOST_BUTTONS = 12;
 

@@ -1,8 +1,8 @@
 // Amounts that a network says, against the true ones.
 
-import { sharp } from "./canvas.js";
-import { number } from "./language.js";
-import { onTheme, palette } from "./theme.js";
+import { sharp } from "../canvas.js";
+import { number } from "../language.js";
+import { onTheme, palette } from "../theme.js";
 
 const EDGE = 44;
 

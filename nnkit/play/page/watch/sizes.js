@@ -1,7 +1,7 @@
 // How large the weights and gradients of each layer are.
 
-import { element } from "./dom.js";
-import { text } from "./language.js";
+import { element } from "../dom.js";
+import { text } from "../language.js";
 
 const LEAST = -8; // powers of ten that a bar reaches over
 const MOST = 2;

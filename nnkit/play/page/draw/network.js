@@ -1,10 +1,10 @@
 // One network of the view "draw": its answer, and pictures of what led to it.
 
-import { bars } from "./bars.js";
-import { drawArray, reachOf } from "./canvas.js";
-import { element } from "./dom.js";
-import { number, percent, text } from "./language.js";
-import { onTheme } from "./theme.js";
+import { bars } from "../bars.js";
+import { drawArray, reachOf } from "../canvas.js";
+import { element } from "../dom.js";
+import { number, percent, text } from "../language.js";
+import { onTheme } from "../theme.js";
 import { drawOver, drawTiles } from "./tiles.js";
 
 const MOST_BARS = 12;

@@ -1,0 +1,1 @@
+"""The view "watch": a training run, as it goes."""
