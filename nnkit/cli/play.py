@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from collections.abc import Callable
 from functools import partial
 
 import click
@@ -14,7 +15,10 @@ from nnkit.cli.checkpoints import as_taken, load_classifier
 from nnkit.cli.command import Command, backend_option, debug_option
 from nnkit.cli.inputs import as_fitted, input_of
 from nnkit.images import prepared
-from nnkit.play.draw import Draw
+from nnkit.play.connection import Connection
+from nnkit.play.draw import Draw, Recognise
+from nnkit.play.playground import Playground
+from nnkit.play.rooms import Room
 from nnkit.play.wire import Array
 
 EXAMPLES = """
@@ -24,7 +28,7 @@ nnkit play runs/mnist/model.safetensors
 
 
 @click.command(cls=Command, examples=EXAMPLES)
-@click.argument("checkpoint", required=True)
+@click.argument("checkpoint", required=False)
 @backend_option
 @click.option(
     "--port",
@@ -35,10 +39,22 @@ nnkit play runs/mnist/model.safetensors
 )
 @click.option("--browser/--no-browser", default=True, help="Whether to open it.")
 @debug_option
-def play(checkpoint: str, backend: str | None, port: int, browser: bool) -> None:
+def play(checkpoint: str | None, backend: str | None, port: int, browser: bool) -> None:
     """Open a page on which networks are seen to think and learn."""
     from nnkit.play.server import Server
 
+    rooms: dict[str, Callable[[Connection], Room]] = {"playground": Playground}
+    if checkpoint is not None:
+        rooms["draw"] = partial(Draw, recognise=_recognise(checkpoint, backend))
+    with Server(rooms, port=port) as server:
+        click.echo(f"nnkit play is at {server.address}")
+        click.echo("Ctrl-C ends it.")
+        if browser:
+            webbrowser.open(server.address)
+        threading.Event().wait()
+
+
+def _recognise(checkpoint: str, backend: str | None) -> Recognise:
     trainer = load_classifier(checkpoint, get_backend(backend))
     shape, how = input_of(trainer, checkpoint)
     taken = as_taken(trainer.model, shape) or shape
@@ -48,9 +64,4 @@ def play(checkpoint: str, backend: str | None, port: int, browser: bool) -> None
         probabilities: Array = trainer.predict_proba(as_fitted(trainer, image[None]))[0]
         return probabilities
 
-    with Server({"draw": partial(Draw, recognise=recognise)}, port=port) as server:
-        click.echo(f"nnkit play is at {server.address}")
-        click.echo("Ctrl-C ends it.")
-        if browser:
-            webbrowser.open(server.address)
-        threading.Event().wait()
+    return recognise
