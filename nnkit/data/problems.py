@@ -19,7 +19,7 @@ Random = np.random.Generator
 
 
 def problem(
-    name: str, points: int = 200, noise: float = 0.1, seed: int = 0
+    name: str, points: int = 200, noise: float = 0.05, seed: int = 0
 ) -> tuple[Numbers, Numbers]:
     """Return the inputs and targets of a small problem.
 
