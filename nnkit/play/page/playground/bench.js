@@ -33,14 +33,13 @@ export function bench(view, { hello, embedded, shown, send, change, reset, link 
   const [losses, bars] = [lossPanel(), layerBars()];
   const said = element("p", { class: "said", role: "status" });
   const alarm = element("p", { class: "error", role: "alert" });
+  const work = element("div", { class: "work" }, ...pictures.parts, element("div", { class: "columns" }, losses.root, bars.root), sharer?.root);
   const parts = [
     experiments?.root,
     train.root,
     said,
     alarm,
-    element("div", { class: "stage" }, board.root, ...pictures.parts),
-    element("div", { class: "columns" }, losses.root, bars.root),
-    sharer?.root,
+    element("div", { class: "desk" }, work, board.root),
   ].filter(Boolean);
   view.append(...parts);
   const unbind = keys(embedded ? view : document, train.toggle);

@@ -37,7 +37,7 @@ export function plane() {
       built[targets].values.forEach((t, i) => {
         const at = built[places].values;
         const [x, y, kind] = built.curved ? [at[i], t, 1] : [at[2 * i], at[2 * i + 1], t];
-        drawPoint(context, across(x), up(y), kind, built.settings.points > 200 || !filled ? 3 : 4, filled);
+        drawPoint(context, across(x), up(y), kind, built[targets].values.length > 100 || !filled ? 3 : 5, filled);
       });
     }
   }

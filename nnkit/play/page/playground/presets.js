@@ -4,7 +4,7 @@ import { element } from "../dom.js";
 import { text } from "../language.js";
 
 const PRESETS = {
-  xor: { problem: "xor", hidden: [4], activation: "sigmoid", optimizer: "adam", lr: 0.05, batch: 0 },
+  xor: { problem: "xor", hidden: [4], activation: "sigmoid", optimizer: "adam", lr: 0.05, batch: 0, seed: 1 },
   linear: { problem: "circles", hidden: [6, 6], activation: "identity" },
   spirals: { problem: "spirals", points: 300, noise: 0.02, hidden: [12, 12, 8], optimizer: "adam", lr: 0.01 },
   vanishing: { problem: "circles", hidden: [6, 6, 6, 6, 6, 6], activation: "sigmoid" },

@@ -33,7 +33,9 @@ export function transport(speeds, send, reset) {
       going = yes;
       play.textContent = text(yes ? "playground.pause" : "playground.play");
     },
-    update: (frame) => names.forEach((name) => (values[name].textContent = written[name](frame))),
+    update(frame) {
+      names.forEach((name) => (values[name].textContent = written[name](frame)));
+    },
     shut: () => buttons.querySelectorAll("button, select").forEach((control) => (control.disabled = true)),
   };
 }
