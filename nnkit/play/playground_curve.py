@@ -34,12 +34,12 @@ class Curve:
             self._apart = max(2 * self._apart, step // MOST_POINTS)
 
     def arrays(self, step: int, loss: float, test_loss: float) -> dict[str, Array]:
-        """The points by their names in a frame, with the latest behind them."""
+        """The points by their names in a frame, float32, with the latest behind them."""
         latest = (step, loss, test_loss)
         points = [p for p in self._points if p[0] < step] + [latest]
         steps, losses, tests = zip(*points, strict=True)
         return {
-            "curve_step": np.array(steps, np.int32),
+            "curve_step": np.array(steps, np.float32),
             "curve_loss": np.array(losses, np.float32),
             "curve_test": np.array(tests, np.float32),
         }
