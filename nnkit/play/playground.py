@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from nnkit.kernels import compiling
-from nnkit.play.connection import ClosedError, Connection, RefusedError
+from nnkit.play.connection import Connection, RefusedError
 from nnkit.play.limits import IDLE_SECONDS
 from nnkit.play.playground_network import code
 from nnkit.play.playground_settings import (
@@ -22,7 +21,8 @@ from nnkit.play.playground_settings import (
     number,
     parsed,
 )
-from nnkit.play.playground_training import Network, Steps, Stretches
+from nnkit.play.playground_telling import Telling
+from nnkit.play.playground_training import Epoch, Network, Steps, Stretches
 from nnkit.play.rooms import Room
 from nnkit.play.wire import Message
 from nnkit.training import DivergenceError
@@ -62,7 +62,7 @@ class Playground(Room):
 
     def serve(self) -> None:
         """Answer, and train where that is wished, until the page goes."""
-        with compiling.told(_Telling(self.connection)):
+        with compiling.told(Telling(self.connection)):
             self.greet()
             while True:
                 if self.playing and self._held is None:
@@ -97,7 +97,7 @@ class Playground(Room):
 
     def on_epoch(self, _: Message) -> None:
         """Train to the end of the epoch."""
-        self._train_once(_Epoch)
+        self._train_once(Epoch)
 
     def on_rate(self, message: Message) -> None:
         """Change the learning rate; training goes on."""
@@ -199,29 +199,3 @@ class Playground(Room):
         else:
             self._held = message
             self._built().trainer.stop = True
-
-
-class _Epoch(Stretches):
-    """Trains to the end of the epoch."""
-
-    def on_progress(self, trainer: Any) -> None:
-        """Nothing: only the end of the epoch counts."""
-
-
-class _Telling:
-    """Tells the page, once, that kernels are compiled."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection, self._told = connection, False
-
-    def begin(self) -> None:
-        """Say so; a page that has gone is noticed when they are compiled."""
-        if self._told:
-            return
-        self._told = True
-        with suppress(ClosedError):
-            self._connection.send("preparing")
-
-    def end(self) -> None:
-        """Nothing more is said: a frame follows."""
-        self._told = False

@@ -123,3 +123,10 @@ class Steps(Stretches):
 
     def on_step_end(self, trainer: Trainer) -> None:
         """That it is defined makes each step a call of its own."""
+
+
+class Epoch(Stretches):
+    """Calls `between` at the end of each epoch alone."""
+
+    def on_progress(self, trainer: Trainer) -> None:
+        """Say nothing."""

@@ -1,4 +1,4 @@
-"""What a network of the playground looks like now: its answers over the plane, unit by unit."""
+"""What a network of the playground looks like now: its answers, and those of its units."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from nnkit.backends import get_backend
 from nnkit.data.problems import GATES
 from nnkit.layers import Sequential
 from nnkit.losses import HingeLoss, Loss
+from nnkit.play import playground_pictures as pictures
 from nnkit.play.playground_settings import Settings
 from nnkit.play.wire import Array
 from nnkit.tracing import Trace
-
-SIDE, UNIT_SIDE = 64, 32
-"""Pixels of the regions and of a unit's picture: of those, every second one."""
-CURVE, UNIT_CURVE = 256, 64
-"""Places of the curve that is to be the sine, and of a unit's: of those, every fourth one."""
 
 BOUNDED = ("sigmoid", "tanh", "softsign", "hard_sigmoid")
 """Activations that saturate."""
@@ -50,7 +46,7 @@ class View:
         self.curved = settings.problem == "sine"
         self.plane = (-0.5, 1.5) if settings.problem in GATES else (-1.25, 1.25)
         """From where to where the pictures go, in both directions."""
-        self._grid = _line(*self.plane) if self.curved else _plane(*self.plane)
+        self._grid = pictures.line(*self.plane) if self.curved else pictures.plane(*self.plane)
         self._train, self._test = train, test
 
     def figures(self) -> dict[str, Any]:
@@ -74,9 +70,10 @@ class View:
             if self.curved:
                 found["curve"] = answers
             else:
-                found["regions"] = _whole(255 * answers, np.uint8).reshape(SIDE, SIDE)
-            found["neurons"] = self._pictures([seen[path][:n] for path in self._active])
-            found["boundaries"] = self._pictures([seen[path][:n] for path in self._given])
+                found["regions"] = pictures.regions(answers)
+            of_units = pictures.curves if self.curved else pictures.images
+            found["neurons"] = of_units([seen[path][:n] for path in self._active])
+            found["boundaries"] = of_units([seen[path][:n] for path in self._given])
         return found
 
     def _figures(self, y: Array) -> dict[str, Any]:
@@ -128,37 +125,6 @@ class View:
         array = parameter.grad if name == "gradients" else parameter.value
         return np.array(self.model.backend.to_numpy(array))
 
-    def _pictures(self, seen: list[Array]) -> Array:
-        """Of each unit of these layers int8 what it gives over the plane, by its largest."""
-        shape = (-1, UNIT_CURVE) if self.curved else (-1, UNIT_SIDE, UNIT_SIDE)
-        if not seen:
-            return np.zeros((0, *shape[1:]), np.int8)
-        values = np.concatenate(seen, axis=1).T
-        if self.curved:
-            values = values[:, :: CURVE // UNIT_CURVE]
-        else:
-            apart = SIDE // UNIT_SIDE
-            values = values.reshape(-1, SIDE, SIDE)[:, ::apart, ::apart].reshape(len(values), -1)
-        largest = np.abs(values).max(axis=1, keepdims=True)
-        scaled = 127 * values / np.where(largest > 0, largest, 1)
-        return _whole(scaled, np.int8).reshape(shape)
-
-
-def _plane(low: float, high: float) -> Array:
-    """The pixels' middles (SIDE^2, 2), row by row, the first row on top."""
-    middles = low + (high - low) * (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE
-    x, y = np.meshgrid(middles, middles[::-1])
-    return np.stack([x.reshape(-1), y.reshape(-1)], axis=1).astype(np.float32)
-
-
-def _line(low: float, high: float) -> Array:
-    return np.linspace(low, high, CURVE, dtype=np.float32).reshape(-1, 1)
-
 
 def _size(array: Array) -> float:
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64))))
-
-
-def _whole(array: Array, dtype: Any) -> Array:
-    """Rounded; what is NaN is 0."""
-    return np.nan_to_num(array.round(), posinf=0, neginf=0).astype(dtype)

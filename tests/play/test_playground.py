@@ -16,9 +16,9 @@ from nnkit.kernels import compiling
 from nnkit.play import playground
 from nnkit.play.playground import Playground
 from nnkit.play.playground_network import code
-from nnkit.play.playground_settings import Settings
+from nnkit.play.playground_pictures import CURVE, SIDE, UNIT_CURVE, UNIT_SIDE
+from nnkit.play.playground_settings import LOSSES, Settings
 from nnkit.play.playground_training import Network
-from nnkit.play.playground_view import CURVE, SIDE, UNIT_CURVE, UNIT_SIDE
 from nnkit.play.server import Server
 from nnkit.play.wire import unpack
 from tests.play.talking import ANYTHING, talking
@@ -133,8 +133,9 @@ SPIRALS = {"problem": "spirals", "points": 100, "noise": 0.0, "hidden": [8, 8]}
         *({"problem": "xor", "hidden": [4], "lr": 0.5, "backend": name} for name in BACKENDS),
         {"problem": "circles", "points": 100, "backend": "numpy"},
         {**SPIRALS, "optimizer": "adam", "lr": 0.02, "backend": BACKENDS[-1]},
+        *({"problem": "nand", "loss": name, "optimizer": "adam"} for name in LOSSES["nand"]),
     ],
-    ids=lambda s: f"{s['problem']}-{s['backend']}",
+    ids=lambda s: "-".join(str(x) for x in s.values() if isinstance(x, str)),
 )
 def test_problems_are_learned(page, changed):
     made, _ = built(page, **changed)
