@@ -1,17 +1,10 @@
 // The small picture of what one unit makes of the plane.
 
 import { palette } from "../theme.js";
-import { contour } from "./contour.js";
 import { paintSquare, shades } from "./images.js";
 
 /** Paint a unit's activation, int8, and the line where what it is given is 0; `side` pixels. */
-export function paintTile(canvas, activation, given, side) {
-  paintSquare(canvas, activation, side, shades.unit);
-  const context = canvas.getContext("2d");
-  context.beginPath();
-  contour(context, given, side, 0, side);
-  outline(context, 1);
-}
+export const paintTile = (canvas, activation, given, side) => paintSquare(canvas, activation, side, shades.unit, given);
 
 /** The same for an input or output of one number: a curve. */
 export function paintCurve(canvas, activation, given, size) {
