@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -215,7 +216,7 @@ def test_a_sine_has_a_curve_and_the_losses_that_go_with_it(play):
     loss = setting(page, "loss").locator("select")
     expect(loss).to_have_value("mean_squared_error")
     expect(page.locator(".plane")).to_have_attribute("aria-label", re.compile("curve"))
-    expect(reading(page, "accuracy")).to_have_text("–")
+    expect(reading(page, "accuracy")).to_have_text("\u2013")
     action(page, "epoch").click()
     expect(reading(page, "epoch")).to_have_text("1")
 
@@ -351,3 +352,36 @@ def test_it_fits_a_phone_and_speaks_korean(play):
     expect(page.locator(".said")).to_have_text("학습하고 있습니다.")
     page.locator("[data-unit='1.0']").tap()
     expect(page.locator(".picture h2")).to_have_text("2층 뉴런 1")
+
+
+def test_what_is_opened_and_left_ends(play):
+    page = play()
+    for _ in range(5):
+        page.keyboard.press("Space")
+        expect(page.locator(".playground")).to_have_attribute("data-playing", "true")
+        page.evaluate("location.hash = '#/chapters'")
+        page.locator(".view-chapters").wait_for()
+        page.evaluate("location.hash = '#/playground?backend=numpy'")
+        drawn(page)
+    page.evaluate("location.hash = '#/chapters'")
+    page.locator(".view-chapters").wait_for()
+    threads = [x for x in threading.enumerate() if x.name.startswith("nnkit-page-")]
+    for thread in threads:
+        thread.join(20)
+    assert not [thread for thread in threads if thread.is_alive()]
+
+
+def test_in_a_chapter_it_is_small_and_leaves_the_address(server, open_page):
+    page = open_page(f"{server.address}#/chapters")
+    page.locator(".view-chapters h1").wait_for()
+    page.evaluate("""async () => {
+      const { open } = await import("/page/views/playground.js");
+      const values = new URLSearchParams("problem=xor&hidden=3&backend=numpy&show=lr,hidden");
+      open(document.getElementById("view"), { values, embedded: true });
+    }""")
+    drawn(page)
+    page.get_by_role("button", name="One more unit in layer 1").click()
+    expect(page.locator("[data-unit='0.3']")).to_be_visible()
+    settings = [x.get_attribute("data-setting") for x in page.locator("[data-setting]").all()]
+    assert settings == ["lr"]
+    assert page.url.endswith("#/chapters")

@@ -14,16 +14,14 @@ const WIDEST = 5;
 export function paintEdges(canvas, columns, layers, name) {
   const { context } = sharp(canvas);
   const colors = palette();
-  const paths = { positive: buckets(), negative: buckets() };
+  const lines = { positive: buckets(), negative: buckets() };
   layers.forEach(({ units, biases, ...values }, k) => {
     const reach = reachOf(values[name]) || 1;
     values[name].forEach((value, i) => {
       const level = Math.ceil((LEVELS * Math.abs(value)) / reach);
       if (!level || !columns[k] || !columns[k + 1]) return;
       const [[, x0, y0], [x1, , y1]] = [columns[k][Math.floor(i / units)], columns[k + 1][i % units]];
-      const path = paths[value > 0 ? "positive" : "negative"][level - 1];
-      path.moveTo(x0, y0);
-      path.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1);
+      lines[value > 0 ? "positive" : "negative"][level - 1].push([x0, y0, x1, y1]);
     });
     const most = reachOf(biases) || 1;
     biases.forEach((value, unit) => {
@@ -34,17 +32,25 @@ export function paintEdges(canvas, columns, layers, name) {
       context.fill();
     });
   });
-  for (const [sign, found] of Object.entries(paths)) {
+  for (const [sign, found] of Object.entries(lines)) {
     context.strokeStyle = colors[sign];
     context.setLineDash(sign === "negative" ? [6, 3] : []);
-    found.forEach((path, i) => {
+    found.forEach((alike, i) => {
       context.lineWidth = (WIDEST * (i + 1)) / LEVELS;
       context.globalAlpha = 0.25 + (0.75 * (i + 1)) / LEVELS;
-      context.stroke(path);
+      alike.forEach((line) => curve(context, ...line));
     });
   }
   context.globalAlpha = 1;
   context.setLineDash([]);
 }
 
-const buckets = () => Array.from({ length: LEVELS }, () => new Path2D());
+const buckets = () => Array.from({ length: LEVELS }, () => []);
+
+/** Each line by itself: a single path of hundreds that cross takes longer. */
+function curve(context, x0, y0, x1, y1) {
+  context.beginPath();
+  context.moveTo(x0, y0);
+  context.bezierCurveTo((x0 + x1) / 2, y0, (x0 + x1) / 2, y1, x1, y1);
+  context.stroke();
+}
