@@ -72,7 +72,8 @@ export function bench(view, { hello, embedded, shown, send, change, reset, link 
       sharer?.show(message.code);
     },
     frame(frame) {
-      last = { ...frame, held_out: built.held_out };
+      const none = built.held_out ? {} : { test_loss: null, test_accuracy: null };
+      last = { ...frame, ...none, held_out: built.held_out };
       show(last);
       view.dataset.frames = Number(view.dataset.frames) + 1;
       view.dataset.steps = frame.step;
