@@ -622,7 +622,7 @@ def test_problems_are_points_with_two_classes(name):
     problem = make(name, 3)
     assert problem.x.shape == (len(problem.t), 2)
     assert set(problem.t.tolist()) == {0, 1}
-    assert np.abs(problem.x).max() <= 1
+    assert np.abs(problem.x).max() <= 1.1
 
 
 def test_boundary_of_a_model_with_two_inputs(drawn):

@@ -11,6 +11,7 @@ import click
 
 from nnkit.backends import get_backend
 from nnkit.cli.command import Command, backend_option, debug_option, notice
+from nnkit.play.rooms import Rooms
 
 EXAMPLES = """
 nnkit play
@@ -39,6 +40,7 @@ def play(checkpoints: tuple[str, ...], backend: str | None, port: int, browser: 
     """
     from nnkit.cli.galleries import of_files, of_recipes
     from nnkit.play.drawing.room import Draw
+    from nnkit.play.playground.room import Playground
     from nnkit.play.server import Server
 
     target = get_backend(backend)
@@ -47,7 +49,8 @@ def play(checkpoints: tuple[str, ...], backend: str | None, port: int, browser: 
     gallery.open(gallery.names[0], lambda: notice(f"training {gallery.names[0]}"))
     if not checkpoints:
         notice(f"{gallery.names[0]} is ready after {time.monotonic() - began:.1f} s")
-    with Server({"draw": partial(Draw, gallery=gallery)}, port=port) as server:
+    rooms: Rooms = {"draw": partial(Draw, gallery=gallery), "playground": Playground}
+    with Server(rooms, port=port) as server:
         click.echo(f"nnkit play is at {server.address}")
         click.echo("Ctrl-C ends it.")
         if browser:

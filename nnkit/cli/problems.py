@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnkit.backends import Backend
+from nnkit.data.problems import GATES, problem
 from nnkit.layers import Layer, Linear, Sequential, Sigmoid
 from nnkit.losses import SigmoidCrossEntropy
 from nnkit.optimizers import Adam
 from nnkit.training import Trainer
-
-GATES = {"and": (0, 0, 0, 1), "nand": (1, 1, 1, 0), "or": (0, 1, 1, 1), "xor": (0, 1, 1, 0)}
-"""Logic gates: the answers to (0, 0), (0, 1), (1, 0) and (1, 1)."""
 
 UNITS = {**dict.fromkeys(GATES, 6), "ring": 12, "spirals": 48}
 """How many hidden units each problem is learned by."""
@@ -30,33 +28,12 @@ class Problem:
 
 def make(name: str, seed: int) -> Problem:
     """Return a problem of that name, a key of `UNITS`; all but the gates are drawn at random."""
-    if name in GATES:
-        x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
-        return Problem(x, np.array(GATES[name], np.int64))
-    rng = np.random.default_rng(seed)
-    return _ring(rng) if name == "ring" else _spirals(rng)
+    kind, noise = {"ring": ("circles", 0.0), "spirals": ("spirals", 0.02)}.get(name, (name, 0.0))
+    x, t = problem(kind, noise=noise, seed=seed)
+    return Problem(x.astype(np.float64), t)
 
 
-def _ring(rng: np.random.Generator) -> Problem:
-    """A disc in a ring."""
-    t = np.arange(200) % 2
-    radius = np.where(t == 0, rng.uniform(0, 0.45, 200), rng.uniform(0.65, 1, 200))
-    return Problem(_polar(radius, rng.uniform(0, 2 * np.pi, 200)), t)
-
-
-def _spirals(rng: np.random.Generator) -> Problem:
-    """Two spirals, one in the other."""
-    t = np.arange(200) % 2
-    radius = (np.arange(200) // 2 + 5) / 105
-    angle = 8 * radius + np.pi * t + rng.normal(0, 0.12, 200)
-    return Problem(_polar(radius, angle), t)
-
-
-def _polar(radius: NDArray[np.float64], angle: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
-
-
-def learn(problem: Problem, units: int, epochs: int, seed: int, backend: Backend) -> Trainer:
+def learn(points: Problem, units: int, epochs: int, seed: int, backend: Backend) -> Trainer:
     """Train a network with one hidden layer of sigmoids, by full batches with Adam.
 
     Its one output is a logit. With no hidden unit it is a single neuron.
@@ -64,7 +41,7 @@ def learn(problem: Problem, units: int, epochs: int, seed: int, backend: Backend
     hidden: list[Layer] = [Linear(2, units), Sigmoid()] if units else []
     model = Sequential(*hidden, Linear(units or 2, 1), seed=seed, backend=backend)
     trainer = Trainer(model, SigmoidCrossEntropy(), Adam(0.05))
-    trainer.fit(problem.x, problem.t, epochs, len(problem.x), progress=False)
+    trainer.fit(points.x, points.t, epochs, len(points.x), progress=False)
     return trainer
 
 

@@ -6,6 +6,7 @@ from nnkit.data.catalogue import available, load
 from nnkit.data.dataset import Dataset, DatasetInfo
 from nnkit.data.errors import DataError
 from nnkit.data.idx import read_idx
+from nnkit.data.problems import problem
 from nnkit.data.table import Table, from_table
 from nnkit.data.table_encoder import TableEncoder
 from nnkit.given.missing import missing
@@ -19,6 +20,7 @@ __all__ = [
     "available",
     "from_table",
     "load",
+    "problem",
     "read_idx",
 ]
 

@@ -12,8 +12,8 @@ import nnkit
 from nnkit.play.files import page
 from nnkit.tracing import Trace
 
-settings = pytest.importorskip("nnkit.play.playground_settings")
-network = pytest.importorskip("nnkit.play.playground_network")
+settings = pytest.importorskip("nnkit.play.playground.settings")
+network = pytest.importorskip("nnkit.play.playground.network")
 
 CHAPTERS = json.loads(page()["chapters.json"][0])
 TRIES = {

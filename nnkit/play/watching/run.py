@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.layers.inputs import LEAST_PIXELS
-from nnkit.play import watch_frame as frame
+from nnkit.play.watching import frame
 from nnkit.play.watching.answers import AT_THE_END, EXAMPLES, answers
 from nnkit.play.watching.board import Board
 from nnkit.play.watching.budget import Budget

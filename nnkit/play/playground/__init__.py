@@ -1,0 +1,1 @@
+"""The view "playground": small networks are trained, and shown as they learn."""
