@@ -11,3 +11,6 @@ WAITING_MESSAGES = 16
 
 IDLE_SECONDS = 600
 """After so long without a word from the page nothing is trained for it any more."""
+
+BUSY_SECONDS = 60
+"""For which a page's thread may leave more messages than that unread, or the page its own."""
