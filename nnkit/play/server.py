@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import secrets
@@ -62,7 +63,9 @@ class Server:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, name="nnkit-server", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="nnkit-server", daemon=True
+        )
 
     @property
     def private(self) -> bool:
@@ -106,8 +109,11 @@ class Server:
         for thread in list(self._pages):
             thread.join(max(0, end - time.monotonic()))
 
-    def _run(self) -> None:
-        self._server.run(sockets=[self._socket])
+    async def _serve(self) -> None:
+        await self._server.serve(sockets=[self._socket])
+        for stuck in list(self._server.server_state.connections):  # whose page does not read
+            stuck.transport.abort()
+        await asyncio.sleep(0)
 
 
 def _listening(host: str, port: int) -> socket.socket:
