@@ -21,8 +21,7 @@ from tests.play.asking import ask, cookie, talk
 def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp("play") / "model.safetensors"
     data = nnkit.data.load("digits")
-    layers = nnkit.Linear(64, 10), nnkit.Softmax()
-    model = nnkit.Sequential(*layers, seed=0, backend="numpy")
+    model = nnkit.Sequential(nnkit.Linear(64, 10), seed=0, backend="numpy")
     trainer = nnkit.Trainer(model)
     trainer.fit(data.x_train[:64], data.t_train[:64], epochs=1, progress=False)
     trainer.save(path)
