@@ -11,6 +11,7 @@ import struct
 import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
+from functools import partialmethod
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_malformed_messages_leave_a_page_beside_as_it_was(server, caplog):
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_pages_that_come_and_go_leave_nothing_behind(server, monkeypatch):
     rooms = weakref.WeakSet()
-    monkeypatch.setattr(Echo, "greet", lambda room: rooms.add(room))
+    monkeypatch.setattr(Echo, "greet", partialmethod(_remember, rooms))
 
     def visits(count):
         for visit in range(count):
@@ -125,6 +126,10 @@ def test_pages_that_come_and_go_leave_nothing_behind(server, monkeypatch):
     after, open_now = visits(VISITS)
     assert after - before < 16 * 2**20
     assert open_now <= descriptors + 2
+
+
+def _remember(room, rooms):
+    rooms.add(room)
 
 
 def _memory():

@@ -44,6 +44,7 @@ def test_too_many_pages(open_page, monkeypatch):
         monkeypatch.setattr(app, "PAGES", 9)
         page.get_by_role("button", name="Connect again").click()
         expect(page.locator("#notice")).to_be_empty()
+        page.close()
 
 
 def test_a_room_that_fails(open_page):
@@ -53,3 +54,4 @@ def test_a_room_that_fails(open_page):
     with Server({"draw": fail}, port=0) as server:
         page = open_page(server.address + "#/draw")
         expect(page.locator("#notice")).to_contain_text("nnkit had an error here")
+        page.close()
