@@ -15,8 +15,10 @@ CUDA_EXTRA := $(shell $(FIND_CUDA))
 
 comma := ,
 TRAIN_EXTRAS := numba,plot$(if $(CUDA_EXTRA),$(comma)$(CUDA_EXTRA))
+PLAY_EXTRAS := $(TRAIN_EXTRAS),play
 TEST_EXTRAS := dev,$(or $(CUDA_EXTRA),nvrtc)
 TRAIN_READY := $(VENV)/.ready-train-$(or $(CUDA_EXTRA),cpu)
+PLAY_READY := $(VENV)/.ready-play-$(or $(CUDA_EXTRA),cpu)
 TEST_READY := $(VENV)/.ready-test-$(or $(CUDA_EXTRA),cpu)
 DOCS_READY := $(VENV)/.ready-docs
 SHARE := 1
@@ -35,7 +37,7 @@ define install
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-large stress lint types format docs bench bench-compare bench-check clean extras
+.PHONY: help train play test test-large stress lint types format docs bench bench-compare bench-check clean extras
 
 help: ## show this list
 	@echo "Usage: make TARGET [ARGS='...'] [PYTHON=python3.12]"
@@ -45,6 +47,9 @@ train: $(TRAIN_READY) ## set up, then train: make train ARGS='mnist --epochs 5'
 	@$(BIN)/nnkit train $(ARGS); code=$$?; \
 	  [ "$$VIRTUAL_ENV" = "$(CURDIR)/$(VENV)" ] || printf '%s\n' 'To use nnkit in this shell, and to run the examples: $(ACTIVATE)'; \
 	  exit $$code
+
+play: $(PLAY_READY) ## set up, then open a page on which networks think and learn: make play ARGS='--port 9000'
+	@$(BIN)/nnkit play $(ARGS)
 
 # A process for each core is enough: BLAS's own threads would only wait for each other.
 test test-large stress: export OPENBLAS_NUM_THREADS := 1
@@ -86,8 +91,9 @@ bench-compare: $(TEST_READY) ## time training steps against other frameworks, th
 bench-check: $(TEST_READY) ## time again, and show what is slower than the results recorded last
 	$(BIN)/python -m bench.check $(ARGS)
 
-extras: ## print the extras that train and test install here
+extras: ## print the extras that train, play and test install here
 	@echo "train: $(TRAIN_EXTRAS)"
+	@echo "play: $(PLAY_EXTRAS)"
 	@echo "test: $(TEST_EXTRAS)"
 
 clean: ## remove .venv, caches and build output (not runs/)
@@ -107,6 +113,9 @@ $(VENV)/.created:
 $(TRAIN_READY): pyproject.toml | $(VENV)/.created
 	$(call install,$(TRAIN_EXTRAS))
 	@$(BIN)/nnkit warm --quiet || true
+
+$(PLAY_READY): pyproject.toml | $(VENV)/.created
+	$(call install,$(PLAY_EXTRAS))
 
 $(TEST_READY): pyproject.toml | $(VENV)/.created
 	$(call install,$(TEST_EXTRAS))

@@ -83,7 +83,18 @@ def test_import_loads_no_third_party_module_but_numpy():
 
 OPTIONAL = [
     *("cupy", "joblib", "jax", "matplotlib", "mlflow", "narwhals", "numba", "onnx", "onnxruntime"),
-    *("pandas", "PIL", "polars", "pyarrow", "scipy", "sklearn", "tensorboardX", "torch", "wandb"),
+    *(
+        "pandas",
+        "PIL",
+        "polars",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+        "starlette",
+        "tensorboardX",
+        "torch",
+    ),
+    *("uvicorn", "wandb", "websockets"),
 ]
 """Libraries that nnkit works with, and does without."""
 

@@ -253,13 +253,15 @@ needs_make = pytest.mark.skipif(not shutil.which("make"), reason="make is not in
 )
 def test_make_chooses_the_cuda_extra_that_fits(tmp_path, cuda, capabilities, train, test):
     stand_in(tmp_path, "nvidia-smi", NVIDIA_SMI.format(cuda=cuda, capabilities=capabilities))
-    assert make(tmp_path, "extras").stdout == f"train: {train}\ntest: {test}\n"
+    listed = f"train: {train}\nplay: {train},play\ntest: {test}\n"
+    assert make(tmp_path, "extras").stdout == listed
 
 
 @needs_make
 def test_make_does_without_a_gpu_where_nvidia_smi_fails(tmp_path):
     stand_in(tmp_path, "nvidia-smi", "#!/bin/sh\necho 'NVIDIA-SMI has failed'\nexit 9\n")
-    assert make(tmp_path, "extras").stdout == "train: numba,plot\ntest: dev,nvrtc\n"
+    listed = "train: numba,plot\nplay: numba,plot,play\ntest: dev,nvrtc\n"
+    assert make(tmp_path, "extras").stdout == listed
 
 
 @needs_make
@@ -291,8 +293,8 @@ def test_make_says_that_python_is_missing(tmp_path):
 def test_make_help_is_the_default_and_lists_the_targets(tmp_path):
     listed = make(tmp_path).stdout
     assert [line.split()[0] for line in listed.splitlines()[1:]] == [
-        *("help", "train", "test", "test-large", "stress", "lint", "types", "format", "docs"),
-        *("bench", "bench-compare", "bench-check", "extras", "clean"),
+        *("help", "train", "play", "test", "test-large", "stress", "lint", "types", "format"),
+        *("docs", "bench", "bench-compare", "bench-check", "extras", "clean"),
     ]
 
 
@@ -334,6 +336,22 @@ def test_make_train_compiles_ahead_once_it_is_set_up(tmp_path, code):
 
 
 @needs_make
+def test_make_play_sets_up_once_and_opens_the_page(tmp_path):
+    (tmp_path / "pyproject.toml").touch()
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    (tmp_path / ".venv" / ".created").touch()
+    stand_in(programs, "python", "#!/bin/sh\necho python $*\n")
+    stand_in(programs, "nnkit", "#!/bin/sh\necho nnkit $*\n")
+    first, again = (
+        make(tmp_path, "play", "ARGS=--port 9000", "CUDA_EXTRA=", "OS=").stdout for _ in range(2)
+    )
+    assert "install -q -e .[numba,plot,play]" in first
+    assert first.endswith("nnkit play --port 9000\n")
+    assert again == "nnkit play --port 9000\n"
+
+
+@needs_make
 @pytest.mark.parametrize(("system", "folder"), [("Windows_NT", "Scripts"), ("", "bin")])
 def test_make_finds_the_programs_where_this_system_puts_them(tmp_path, system, folder):
     (tmp_path / "pyproject.toml").touch()
@@ -344,4 +362,4 @@ def test_make_finds_the_programs_where_this_system_puts_them(tmp_path, system, f
 def test_ci_runs_make_test():
     script = ROOT / ".ci/run"
     assert os.access(script, os.X_OK)
-    assert script.read_text().endswith("make test\nmake test-large\nexec make stress SHARE=0.1\n")
+    assert script.read_text().endswith("\nmake test\nmake test-large\nexec make stress SHARE=0.1\n")

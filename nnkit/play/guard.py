@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import secrets
 from collections.abc import Iterable
 
-from starlette.datastructures import URL, Headers, QueryParams
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,7 @@ NO_TOKEN = (
     "This page opens with the address that nnkit printed, token and all: go back to where you "
     "started it, and take the whole address.\n"
 )
+NOT_HERE = "nnkit play answers at the address that it printed, and to its own pages alone.\n"
 
 
 class Guard:
@@ -37,46 +39,38 @@ class Guard:
 
     def __init__(self, app: ASGIApp, token: str, port: int, names: Iterable[str] = ()) -> None:
         self.app, self.token, self.port = app, token, port
-        self.names = {"localhost", *names}
-        self.cookie = f"nnkit-{port}"
+        self.names = {"localhost", *(name.lower() for name in names)}
+        self.cookie = f"nnkit-{port}"  # browsers send a host's cookies to all of its ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or have the application do so."""
-        if scope["type"] not in ("http", "websocket"):
-            await self.app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        refused = self._refused(scope, headers)
-        if refused is not None:
-            await refused(scope, receive, send)
-            return
 
         async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("response.start"):
                 added = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
                 message = {**message, "headers": [*message["headers"], *added]}
             await send(message)
 
-        await self.app(scope, receive, guarded)
+        answer = self._instead(scope, Headers(scope=scope)) or self.app
+        await answer(scope, receive, guarded)
 
-    def _refused(self, scope: Scope, headers: Headers) -> Response | None:
+    def _instead(self, scope: Scope, headers: Headers) -> Response | None:
         """What is answered instead; None: it may pass."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._is_here(host) or origin not in (None, f"http://{host}"):
-            return PlainTextResponse("Not from there.\n", 403)
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("This is only read.\n", 405)
+            return PlainTextResponse(NOT_HERE, 403)
+        web = scope["type"] == "http"
+        if web and scope["method"] not in ("GET", "HEAD"):
+            return PlainTextResponse("This is only read.\n", 405, {"allow": "GET, HEAD"})
         if self._is_token(QueryParams(scope["query_string"]).get("token")):
-            return self._welcome(scope)
+            return self._welcome() if web else None
         if self._is_token(cookie_parser(headers.get("cookie", "")).get(self.cookie)):
             return None
         return PlainTextResponse(NO_TOKEN, 403)
 
-    def _welcome(self, scope: Scope) -> Response | None:
-        """Keep the token as a cookie, and the address without it."""
-        if scope["type"] != "http":
-            return None
-        answer = RedirectResponse(scope["path"], 303, HEADERS)
+    def _welcome(self) -> Response:
+        """Keep the token as a cookie, and go where the address does not have it."""
+        answer = RedirectResponse("/", 303)
         answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict")
         return answer
 
@@ -85,13 +79,10 @@ class Guard:
 
     def _is_here(self, host: str) -> bool:
         """Whether a Host header names this server."""
-        try:
-            url = URL(f"http://{host}")
-            name, port = url.hostname or "", url.port or 80
-        except ValueError:
+        parts = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[\w.-]+)(?::([0-9]{1,5}))?", host)
+        if parts is None or int(parts[2] or 80) != self.port:
             return False
-        if port != self.port:
-            return False
+        name = parts[1].strip("[]").lower()
         try:
             ipaddress.ip_address(name)
         except ValueError:

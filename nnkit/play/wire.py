@@ -3,7 +3,7 @@
 A message without arrays is a text. One with arrays is binary::
 
     uint32    n, the number of bytes of JSON, a multiple of 8 less 4
-    n bytes   JSON, with spaces at its end; its "arrays" is a list of [name, dtype, shape]
+    n bytes   JSON in UTF-8, with spaces at its end; its "arrays" is a list of [name, dtype, shape]
     ...       each array's bytes, little-endian, in C order, each padded to a multiple of 8 bytes
 """
 
@@ -24,7 +24,8 @@ Message = dict[str, Any]
 DTYPES = {"uint8": 1, "int8": 1, "int32": 4, "float32": 4}
 """What arrays may hold, and its bytes."""
 
-MOST_DIMENSIONS = 4
+MOST_DIMENSIONS, MOST = 4, 2**24
+"""Of an array, and its numbers; sides of 0 count as 1."""
 
 
 class MessageError(ValueError):
@@ -34,6 +35,8 @@ class MessageError(ValueError):
 def pack(message: Mapping[str, Any]) -> str | bytes:
     """Write a message; numbers that are NaN or infinite become null."""
     arrays = {k: v for k, v in message.items() if isinstance(v, np.ndarray)}
+    if wrong := [k for k, v in arrays.items() if v.dtype.name not in DTYPES]:
+        raise TypeError(f"{', '.join(wrong)}: the page reads arrays of {', '.join(DTYPES)}")
     rest = {k: _plain(v) for k, v in message.items() if k not in arrays}
     if not arrays:
         return json.dumps(rest, allow_nan=False)
@@ -47,13 +50,13 @@ def pack(message: Mapping[str, Any]) -> str | bytes:
 
 
 def unpack(data: str | bytes) -> Message:
-    """Read a message; raises MessageError for anything else."""
+    """Read a message; raises MessageError for anything else, and where a number is not finite."""
     if isinstance(data, str):
         return _object(data)
     if len(data) < 4:
         raise MessageError("a binary message begins with four bytes")
     (size,) = struct.unpack_from("<I", data)
-    if size > len(data) - 4:
+    if size > len(data) - 4 or size % 8 != 4:
         raise MessageError(f"a message of {len(data)} bytes cannot have {size} of JSON")
     message = _object(data[4 : 4 + size])
     arrays, start = message.pop("arrays", None), 4 + size
@@ -67,14 +70,17 @@ def unpack(data: str | bytes) -> Message:
             raise MessageError(f"array {name!r} ends behind the message")
         if name in message:
             raise MessageError(f"there are two {name!r}")
-        message[name] = np.frombuffer(data, np.dtype(dtype), count, start).reshape(shape)
-        start = end + (-end + 4 + size) % 8
+        array = np.frombuffer(data, np.dtype(dtype), count, start).reshape(shape)
+        if not np.isfinite(array).all():
+            raise MessageError(f"array {name!r} has numbers that are not finite")
+        message[name] = array
+        start = end + -end % 8
     return message
 
 
 def _object(text: str | bytes) -> Message:
     try:
-        message = json.loads(text)
+        message = json.loads(text, parse_int=_number, parse_float=_number, parse_constant=_number)
     except (ValueError, RecursionError) as error:
         raise MessageError("a message is an object of JSON") from error
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
@@ -82,11 +88,19 @@ def _object(text: str | bytes) -> Message:
     return message
 
 
+def _number(text: str) -> int | float:
+    """A whole number that floats have, too, or a float that is finite."""
+    number = float(text)
+    if not isfinite(number):
+        raise MessageError(f"{text[:20]} is no number")
+    return int(number) if text.lstrip("-").isdecimal() else number
+
+
 def _described(described: Any) -> tuple[str, str, list[int]]:
     match described:
         case [str(name), str(dtype), list(shape)] if dtype in DTYPES:
-            whole = all(type(n) is int and 0 <= n < 2**24 for n in shape)
-            if whole and len(shape) <= MOST_DIMENSIONS:
+            whole = all(type(n) is int and n >= 0 for n in shape)
+            if whole and len(shape) <= MOST_DIMENSIONS and prod(n or 1 for n in shape) <= MOST:
                 return name, dtype, shape
     raise MessageError("an array is described by its name, its dtype and its shape")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import weakref
 import webbrowser
 from collections.abc import Callable, Sequence
@@ -12,18 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit.given.keywords import explained
 from nnkit.given.options import integer, shown
+from nnkit.play.needs import check_libraries
 from nnkit.play.watching.board import Board
 from nnkit.play.watching.room import WatchRoom
 from nnkit.play.watching.run import WatchedRun
-from nnkit.reasons import importing
 from nnkit.showing.watching import in_notebook, person_watches
 from nnkit.training.callbacks import Callback
 
 if TYPE_CHECKING:
     from nnkit.play.server import Server
     from nnkit.training import Trainer
-
-REMEDY = "Watch needs Starlette, uvicorn and websockets: pip install starlette uvicorn websockets"
 
 LAST_SECONDS = 1.0
 """That open pages have to be told how a run ended, before the page is closed."""
@@ -114,7 +111,7 @@ class Watch(Callback):
         """Keep the process, and so the page, until Ctrl-C; return at once where there is none."""
         try:
             if self._server is not None:
-                threading.Event().wait()
+                self._server.wait()
         except KeyboardInterrupt:
             pass
 
@@ -132,9 +129,7 @@ class Watch(Callback):
         self.close()
 
     def _open(self) -> None:
-        for module in ("starlette", "uvicorn", "websockets"):
-            with importing(module, module, REMEDY):
-                pass
+        check_libraries("Watch")
         from nnkit.play.server import Server
 
         server = Server({"watch": partial(WatchRoom, board=self._board)}, port=self.port)
