@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from nnkit.play.files import page
 from nnkit.play.guard import Guard
@@ -51,7 +52,8 @@ def application(
         await socket.accept()
         alive.difference_update([thread for thread in alive if not thread.is_alive()])
         if len(alive) >= PAGES:
-            await socket.close(FULL, "too many pages are open")
+            with suppress(WebSocketDisconnect, RuntimeError):  # it has gone meanwhile
+                await socket.close(FULL, "too many pages are open")
             return
         await talk(socket, make, alive)
 

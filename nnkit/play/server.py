@@ -63,9 +63,8 @@ class Server:
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="nnkit-server", daemon=True
-        )
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nnkit-server", daemon=True)
 
     @property
     def private(self) -> bool:
@@ -83,8 +82,10 @@ class Server:
 
     def wait(self) -> None:
         """Serve until a signal, such as Ctrl-C, or an error ends it."""
-        while self._thread.is_alive():
-            self._thread.join(0.5)  # a wait without end cannot be interrupted on Windows
+        # Not by Thread.join, which an interrupt leaves broken (bpo-45274), and not without end,
+        # which cannot be interrupted on Windows.
+        while not self._ended.wait(0.5):
+            pass
 
     def __enter__(self) -> Server:
         """Begin to serve."""
@@ -108,6 +109,12 @@ class Server:
         end = time.monotonic() + THREAD_SECONDS
         for thread in list(self._pages):
             thread.join(max(0, end - time.monotonic()))
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        finally:
+            self._ended.set()
 
     async def _serve(self) -> None:
         await self._server.serve(sockets=[self._socket])

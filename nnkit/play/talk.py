@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -84,10 +85,14 @@ async def talk(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    if not reading.cancelled() and (why := reading.result()) is not None:
-        await socket.close(why)
+    why = None
+    if not reading.cancelled():
+        why = reading.result()
     elif not ending.cancelled():
-        await socket.close(FAILED if connection.failed else DONE)
+        why = FAILED if connection.failed else DONE
+    if why is not None:
+        with suppress(WebSocketDisconnect, RuntimeError):  # it has gone meanwhile
+            await socket.close(why)
 
 
 async def _read(socket: WebSocket, connection: Connection, places: asyncio.Semaphore) -> int | None:

@@ -1,20 +1,26 @@
 // A view's connection to its thread. Messages are as nnkit/play/wire.py describes them.
 
+import { found, lost } from "./notice.js";
+
 const TYPES = { uint8: Uint8Array, int8: Int8Array, int32: Int32Array, float32: Float32Array };
 
-/** Open the connection of a view. `on` has a function for each type of message, and "closed". */
+/** Open the connection of a view. `on` has a function for each type of message, and "closed", when it
+ * is lost: the page says so and opens the view again once it can. */
 export function connect(view, on) {
   const socket = new WebSocket(`ws://${location.host}/talk/${view}`);
   socket.binaryType = "arraybuffer";
   let over = false;
   const waiting = [];
+  socket.addEventListener("open", found);
   socket.addEventListener("open", () => waiting.splice(0).forEach((data) => socket.send(data)));
   socket.addEventListener("message", ({ data }) => {
     const message = typeof data === "string" ? JSON.parse(data) : unpack(data);
     on[message.type]?.(message);
   });
   socket.addEventListener("close", ({ code }) => {
-    if (!over) on.closed?.(code);
+    if (over) return;
+    on.closed?.(code);
+    lost(code);
   });
   return {
     /** Send a message: fields, of which typed arrays with a `shape` beside them go as bytes. */
@@ -25,6 +31,7 @@ export function connect(view, on) {
     },
     close() {
       over = true;
+      found();
       socket.close();
     },
   };
