@@ -84,7 +84,11 @@ if not TYPE_CHECKING:
         """Import what not every program needs when it is first asked for."""
         from importlib import import_module
 
-        places = {"CheckpointError": "checkpoint", "Watch": "play.watch", "load": "loading"}
+        places = {
+            "CheckpointError": "checkpoint",
+            "Watch": "play.watching.callback",
+            "load": "loading",
+        }
         if name in places:
             return getattr(import_module(f"nnkit.{places[name]}"), name)
         if is_module(__name__, name):

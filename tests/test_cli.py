@@ -1012,7 +1012,7 @@ def test_raw_leaves_the_image_as_it_is(digits_run, picture, monkeypatch):
         asked.append((path, shape, how))
         return np.zeros(64, np.uint8)
 
-    monkeypatch.setattr(sys.modules["nnkit.cli.predict"], "read_image", read_image)
+    monkeypatch.setattr(sys.modules["nnkit.recognising"], "read_image", read_image)
     nnkit_ok("predict", digits_run, picture)
     nnkit_ok("predict", digits_run, picture, "--raw")
     assert asked == [(picture, (8, 8), "fit"), (picture, (8, 8), "resize")]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnkit.backends import Backend, get_backend
-from nnkit.cli.command import Command, backend_option, debug_option, notice
+from nnkit.cli.command import Command, Failure, backend_option, debug_option, notice
 from nnkit.play.drawing.gallery import Gallery
 from nnkit.play.needs import check_libraries
 from nnkit.play.rooms import Rooms
@@ -54,7 +54,10 @@ def play(
 
     The page is this machine's own; nothing is sent elsewhere. Ctrl-C ends it.
     """
-    check_libraries("nnkit play")
+    try:
+        check_libraries("nnkit play")
+    except ImportError as error:
+        raise Failure(str(error)) from error
     from nnkit.play.drawing.room import Draw
     from nnkit.play.playground.room import Playground
 

@@ -13,6 +13,11 @@ PLACES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable
 SIZE = {"width": 1280, "height": 900}
 
 
+def is_error(message) -> bool:
+    """Whether a word of the console is the page's fault; that a server has ended is not."""
+    return message.type == "error" and "ERR_CONNECTION_REFUSED" not in message.text
+
+
 def browser_program() -> str | None:
     wanted = os.environ.get("NNKIT_TEST_BROWSER")
     return wanted or next(filter(None, map(shutil.which, PLACES)), None)
@@ -44,7 +49,7 @@ def open_page(browser):
         page.set_default_timeout(20_000)
         if not expect_errors:
             page.on("pageerror", lambda error: errors.append(str(error)))
-            page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
+            page.on("console", lambda m: errors.append(m.text) if is_error(m) else None)
         page.goto(address)
         return page
 

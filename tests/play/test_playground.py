@@ -13,7 +13,6 @@ from websockets.sync.client import connect
 
 import nnkit
 from nnkit.kernels import compiling
-from nnkit.play import playground
 from nnkit.play.playground.network import code
 from nnkit.play.playground.pictures import CURVE, SIDE, UNIT_CURVE, UNIT_SIDE
 from nnkit.play.playground.room import Playground
@@ -252,7 +251,7 @@ def test_a_page_is_told_that_kernels_are_compiled(page, monkeypatch):
         compiling.listener().end()
         return Network(settings)
 
-    monkeypatch.setattr(playground, "Network", compiles)
+    monkeypatch.setattr("nnkit.play.playground.room.Network", compiles)
     page.say("set", settings=SMALL)
     assert page.came.get(timeout=60)["type"] == "preparing"
     assert page.came.get(timeout=60)["type"] == "built"

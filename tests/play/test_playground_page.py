@@ -320,7 +320,7 @@ def test_a_server_that_ends_is_told(open_page):
         drawn(page)
         action(page, "play").click()
         page.locator(".playground:not([data-steps='0'])").wait_for()
-    expect(page.locator(".playground > .error")).to_contain_text("connection to the server is lost")
+    expect(page.locator("#notice")).to_contain_text("nnkit play has ended")
     expect(action(page, "play")).to_be_disabled()
 
 

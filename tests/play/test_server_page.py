@@ -2,20 +2,15 @@
 
 from functools import partial
 
-import numpy as np
 import pytest
-from nnkit.play.draw import Draw
 from playwright.sync_api import expect
 
 from nnkit.play import app
+from nnkit.play.drawing.room import Draw
 from nnkit.play.server import Server
+from tests.play.networks import gallery, relu
 
-
-def recognise(pixels):
-    return np.eye(1, 10)[0]
-
-
-ROOMS = {"draw": partial(Draw, recognise=recognise)}
+ROOMS = {"draw": partial(Draw, gallery=gallery(it=relu()))}
 
 
 @pytest.mark.parametrize("locale", ["en", "ko"])

@@ -127,4 +127,4 @@ def test_a_view_that_cannot_be_loaded_is_told(address, open_page):
     page.locator("h1").first.wait_for()
     page.route("**/views/chapters.js", lambda route: route.abort())
     page.locator("nav a", has_text="Chapters").click()
-    assert "could not be loaded" in page.get_by_role("alert").inner_text()
+    assert "could not be loaded" in page.locator("#view").get_by_role("alert").inner_text()

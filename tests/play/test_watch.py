@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nnkit
-from nnkit.play import watch_answers
+from nnkit.play.watching import answers as watched_answers
 from tests.play.watching import UNSEEN, Join, Page, T, X, fit, trainer
 
 
@@ -113,7 +113,7 @@ def test_of_many_examples_some_are_asked_evenly(monkeypatch, watch):
 
 
 def test_of_too_many_classes_there_is_no_matrix(monkeypatch, watch):
-    monkeypatch.setattr(watch_answers, "CLASSES", 2)
+    monkeypatch.setattr(watched_answers, "CLASSES", 2)
     fit(trainer(), watch)
     told = ended(watch)["answers"]
     assert "counts" not in told

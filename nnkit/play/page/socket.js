@@ -4,8 +4,8 @@ import { found, lost } from "./notice.js";
 
 const TYPES = { uint8: Uint8Array, int8: Int8Array, int32: Int32Array, float32: Float32Array };
 
-/** Open the connection of a view. `on` has a function for each type of message, and "closed", when it
- * is lost: the page says so and opens the view again once it can. */
+/** Open the connection of a view. `on` has a function for each type of message. When it is lost, the
+ * page says so and opens the view again once it can, unless the view has a "closed" of its own. */
 export function connect(view, on) {
   const socket = new WebSocket(`ws://${location.host}/talk/${view}`);
   socket.binaryType = "arraybuffer";
@@ -19,8 +19,7 @@ export function connect(view, on) {
   });
   socket.addEventListener("close", ({ code }) => {
     if (over) return;
-    on.closed?.(code);
-    lost(code);
+    (on.closed ?? lost)(code);
   });
   return {
     /** Send a message: fields, of which typed arrays with a `shape` beside them go as bytes. */

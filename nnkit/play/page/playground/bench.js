@@ -96,7 +96,6 @@ export function bench(view, { hello, embedded, shown, send, change, reset, link 
     },
     lost() {
       train.shut();
-      alarm.textContent = text("playground.lost");
       said.textContent = "";
     },
     close() {

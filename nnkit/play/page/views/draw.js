@@ -118,7 +118,6 @@ export function open(root, { embedded = false, values = new URLSearchParams() } 
       else problem.textContent = words;
       teach.refused();
     },
-    closed: () => (problem.textContent = text("draw.closed")),
   });
   return () => {
     socket.close();

@@ -2,6 +2,7 @@
 
 import { element } from "../dom.js";
 import { text } from "../language.js";
+import { lost } from "../notice.js";
 import { bench } from "../playground/bench.js";
 import { fromAddress, toAddress } from "../playground/settings.js";
 import { session } from "../playground/session.js";
@@ -52,7 +53,11 @@ export function open(root, { values, embedded = false }) {
     preparing: () => desk.say(text("playground.preparing")),
     problem: (message) => desk.problem(message),
     state: (state) => desk.state(state),
-    closed: () => (desk ? desk.lost() : (waiting.textContent = text("playground.lost"))),
+    closed(code) {
+      waiting.textContent = "";
+      desk?.lost();
+      lost(code);
+    },
   });
   return () => {
     cancelAnimationFrame(setting);
