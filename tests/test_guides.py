@@ -78,7 +78,8 @@ def test_the_guide_lists_all_callbacks():
     of = {name: getattr(nnkit, name) for name in [*nnkit.callbacks.__all__, "Watch"]}
     kinds = {name for name, kind in of.items() if issubclass(kind, nnkit.Callback)}
     assert {name for name, _ in rows} == kinds
-    assert {library for _, library in rows} == {"", "tensorboardX", "mlflow", "wandb"}
+    needed = {"", "tensorboardX", "mlflow", "wandb", "starlette"}
+    assert {library for _, library in rows} == needed
 
 
 # ------------------------------------------------------------------ arrays and tables

@@ -50,7 +50,7 @@ def pack(message: Mapping[str, Any]) -> str | bytes:
 
 
 def unpack(data: str | bytes) -> Message:
-    """Read a message; raises MessageError for anything else, and where a number of JSON is not finite."""
+    """Read a message; raises MessageError for anything else, and for numbers such as 1e999."""
     if isinstance(data, str):
         return _object(data)
     if len(data) < 4:

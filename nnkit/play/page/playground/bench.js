@@ -64,7 +64,6 @@ export function bench(view, { hello, embedded, shown, send, change, reset, link 
       built = { ...message, curved: message.settings.problem === "sine" };
       last = null;
       alarm.textContent = "";
-      board.show(built.settings);
       board.refuse(null, "");
       pictures.refuse("");
       pictures.show(built);

@@ -31,6 +31,7 @@ export function open(root, { values, embedded = false }) {
     desk?.close();
     settings ??= fromAddress(values, hello.defaults);
     desk = bench(view, { hello, embedded, shown: values.get("show")?.split(",") ?? null, send: room.send, change, reset: set, link });
+    desk.settings(settings); // not those of an answer, which may be older than what is being typed
     set();
     function link() {
       const query = toAddress(settings, hello.defaults);
