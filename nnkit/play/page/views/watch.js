@@ -197,7 +197,7 @@ function answered() {
   let last = null;
   return {
     place,
-    update({ run, answers, frame }) {
+    update({ run, answers }) {
       place.hidden = !run;
       if (!run || (answers === last && last)) return;
       last = answers;
@@ -206,7 +206,7 @@ function answered() {
       matrix.place.hidden = pairs.hidden = !answers || !classes;
       canvas.hidden = !answers || run.says !== "amounts";
       note.textContent = !run.validates ? text("watch.no_validation") : !answers ? text("watch.no_answers") : run.says === "labels" ? text("watch.many_labels") : when(answers, run);
-      if (!answers || !frame) return;
+      if (!answers) return;
       if (classes) {
         const size = answers.counts?.shape[0] ?? 0;
         matrix.update(answers.counts ?? null, Array.from({ length: size }, (_, i) => nameOf(run, i)));
