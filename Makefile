@@ -66,7 +66,7 @@ test-large: $(TEST_READY) ## what make test leaves out: sizes for a GPU, on the 
 	  tests/test_real_cupy.py::test_all_is_the_same_in_every_order tests/test_streams.py::test_same_bits_in_every_order $(ARGS)
 
 stress: $(TEST_READY) ## random networks, damaged files, kills, threads; a tenth of it: make stress SHARE=0.1
-	NNKIT_STRESS=$(SHARE) $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/stress $(ARGS)
+	NNKIT_STRESS=$(SHARE) $(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal tests/stress tests/play/test_abuse.py $(ARGS)
 
 lint: $(TEST_READY) ## ruff: rules and formatting
 	$(BIN)/ruff check
