@@ -13,7 +13,8 @@ import pytest
 
 import nnkit
 from nnkit.backends import get_backend
-from nnkit.cli.checkpoints import class_names, load_classifier
+from nnkit.cli.checkpoints import load_classifier
+from nnkit.recognising import class_names
 from tests.stress.bytes import damaged
 from tests.stress.checkpoints import (
     CLASSES,
