@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 import webbrowser
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from nnkit.backends import Backend, get_backend
+from nnkit.backends import get_backend
 from nnkit.cli.command import Command, Failure, backend_option, debug_option, notice
 from nnkit.play.drawing.gallery import Gallery
 from nnkit.play.needs import check_libraries
@@ -17,6 +18,9 @@ from nnkit.play.rooms import Rooms
 
 if TYPE_CHECKING:
     from nnkit.play.server import Server
+
+TOLD_SECONDS = 1.0
+"""What takes longer is told of."""
 
 EXAMPLES = """
 nnkit play
@@ -58,37 +62,37 @@ def play(
         check_libraries("nnkit play")
     except ImportError as error:
         raise Failure(str(error)) from error
+    from nnkit.cli.galleries import of_files, of_recipes
     from nnkit.play.drawing.room import Draw
     from nnkit.play.playground.room import Playground
 
-    gallery = _gallery(checkpoints, get_backend(backend))
+    target = get_backend(backend)
+    gallery = of_files(checkpoints, target) if checkpoints else of_recipes(target)
     rooms: Rooms = {"draw": partial(Draw, gallery=gallery), "playground": Playground}
-    serve(rooms, host, port, browser)
+    serve(rooms, host, port, browser, partial(_make_first, gallery))
 
 
-def _gallery(checkpoints: tuple[str, ...], backend: Backend) -> Gallery:
-    """The networks to draw for, of which the first is ready."""
-    from nnkit.cli.galleries import of_files, of_recipes
-
-    if checkpoints:
-        gallery = of_files(checkpoints, backend)
-        gallery.open(gallery.names[0])
-        return gallery
-    gallery = of_recipes(backend)
+def _make_first(gallery: Gallery) -> None:
+    """Have the network that a page shows first, which may be trained for that."""
     first, began = gallery.names[0], time.monotonic()
-    gallery.open(first, lambda: notice(f"training {first}"))
-    notice(f"{first} is ready after {time.monotonic() - began:.1f} s")
-    return gallery
+
+    def training() -> None:
+        notice(f"training {first}, once: the page is there already")
+
+    gallery.open(first, training)
+    if (seconds := time.monotonic() - began) > TOLD_SECONDS:
+        notice(f"{first} is ready after {seconds:.1f} s")
 
 
-def serve(rooms: Rooms, host: str, port: int, browser: bool) -> None:
-    """Serve a page with these views until Ctrl-C, and say where it is."""
+def serve(rooms: Rooms, host: str, port: int, browser: bool, meanwhile: Callable[[], None]) -> None:
+    """Serve a page with these views until Ctrl-C, and say where it is; then do something else."""
     from nnkit.play.server import Server
 
     with Server(rooms, host, port) as server:
         _say_where(server)
         if browser and not _opened(server.address):
             notice("no browser was found here: open the address in one yourself")
+        meanwhile()
         server.wait()
 
 
