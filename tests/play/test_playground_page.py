@@ -197,6 +197,18 @@ def test_each_control_says_what_it_changes(play):
     assert units(page) == [2, 3]
 
 
+def test_what_a_gate_does_not_draw_is_not_asked_for(play):
+    page = play("problem=moons&backend=numpy")
+    for name in ("points", "noise"):
+        assert setting(page, name).is_visible()
+    page.locator("[data-problem=xor]").click()
+    for name in ("points", "noise"):
+        setting(page, name).wait_for(state="hidden")
+    page.locator("[data-problem=circles]").click()
+    for name in ("points", "noise"):
+        setting(page, name).wait_for(state="visible")
+
+
 def test_the_rate_changes_while_it_learns(play):
     page = play()
     page.get_by_label("Speed", exact=True).select_option("calm")

@@ -33,10 +33,10 @@ export function hasText(key) {
   return typeof key.split(".").reduce((part, name) => part?.[name], strings) === "string";
 }
 
-/** A number as it is written here, with so many digits behind the point. */
+/** A number as it is written here, with so many digits behind the point; what rounds to nothing has no sign. */
 export function number(value, digits = 0) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
-  return value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return value.toLocaleString(language, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" });
 }
 
 export const percent = (value, digits = 1) => (value === null || value === undefined ? "–" : `${number(100 * value, digits)} %`);

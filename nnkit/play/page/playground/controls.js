@@ -12,6 +12,10 @@ const GROUPS = {
   learning: ["loss", "optimizer", "lr", "batch", "decay", "seed", "backend"],
 };
 
+/** Problems of four points, each as it is: nothing of them is drawn. */
+const GATES = ["and", "nand", "or", "xor"];
+const DRAWN = ["points", "noise"];
+
 /** A choice in words, where there are any: most are the names that Python has for them. */
 export const choiceName = (value) => (hasText(`playground.choice_${value}`) ? text(`playground.choice_${value}`) : value);
 
@@ -37,7 +41,10 @@ export function controls({ choices, limits, defaults }, shown, changed) {
   const groups = Object.entries(GROUPS).map(group).filter(Boolean);
   return {
     root: groups.length ? element("section", { class: "panel controls", "aria-label": text("playground.settings") }, groups) : null,
-    show: (settings) => Object.entries(fields).forEach(([name, field]) => field.show(settings[name])),
+    show(settings) {
+      Object.entries(fields).forEach(([name, field]) => field.show(settings[name]));
+      DRAWN.forEach((name) => fields[name]?.root.toggleAttribute("hidden", GATES.includes(settings.problem)));
+    },
     close: () => Object.values(fields).forEach((field) => field.close?.()),
     /** Say beside a control what is refused; false where the setting has none here. */
     refuse(name, sentence) {
