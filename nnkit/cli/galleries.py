@@ -34,7 +34,7 @@ def of_files(checkpoints: Sequence[str], backend: Backend) -> Gallery:
 
 def of_recipes(backend: Backend) -> Gallery:
     """Networks that are trained when they are asked for, and the first one that a page shows."""
-    data, first = recipes.source(notice), recipes.first(backend)
+    data, first = recipes.source(backend, notice), recipes.first(backend)
     names = sorted(recipes.RECIPES, key=lambda name: name != first)
     return Gallery({name: partial(_made, name, data, backend) for name in names})
 

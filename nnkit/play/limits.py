@@ -29,5 +29,6 @@ TAUGHT_STEPS, TAUGHT_SECONDS = 200, 10
 
 TAUGHT_PARAMETERS = 5_000_000
 """That a network may have to be taught: each page has copies of its own."""
+
 BUSY_SECONDS = 60
 """For which a page's thread may leave more messages than that unread, or the page its own."""

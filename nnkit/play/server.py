@@ -93,6 +93,8 @@ class Server:
         end = time.monotonic() + SECONDS
         while not self._server.started:
             if not self._thread.is_alive() or time.monotonic() > end:
+                self._server.should_exit = True
+                self._socket.close()
                 raise OSError(f"the server did not start within {SECONDS} s")
             time.sleep(0.005)
         return self

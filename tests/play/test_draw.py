@@ -1,5 +1,7 @@
 """What the view "draw" answers, without a browser."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -77,6 +79,8 @@ def test_a_drawing_is_answered_as_predict_would_and_then_explained(room, network
         ({"type": "open", "slot": True, "model": "relu"}, "draw_no_model"),
         ({"type": "open", "slot": [], "model": "relu"}, "draw_no_model"),
         ({"type": "open", "slot": 0, "model": ["relu"]}, "draw_no_model"),
+        ({"type": "open", "slot": 0, "model": np.zeros(3, np.uint8)}, "draw_no_model"),
+        ({"type": "open", "slot": np.zeros(3, np.uint8), "model": "relu"}, "draw_no_model"),
         ({"type": "open", "slot": 0, "model": "/etc/passwd"}, "draw_no_model"),
         ({"type": "leave", "slot": 1}, "draw_no_model"),
         ({"type": "teach", "slot": {}, "label": 1, "pixels": a_one()}, "draw_no_model"),
@@ -131,6 +135,22 @@ def test_a_drawing_is_taken_out(room):
         room.handle({"type": "teach", "slot": 0, "label": label, "pixels": a_one()})
     room.handle({"type": "forget", "slot": 0, "index": 0})
     assert room.connection.last("drawings")["labels"] == [7]
+    room.handle({"type": "undo", "slot": 0})
+    assert room.connection.last("drawings")["labels"] == [1]
+    room.handle({"type": "undo", "slot": 0})
+    assert room.connection.last("drawings")["labels"] == []
+
+
+def test_pages_that_share_a_network_get_their_own_answers(networks):
+    recogniser = networks.open("relu").recogniser
+    images = np.random.default_rng(0).integers(0, 256, (4, 64), np.uint8)
+    alone = [recogniser.probabilities(image) for image in images]
+
+    def ask(i):
+        return all((recogniser.probabilities(images[i]) == alone[i]).all() for _ in range(200))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(ask, range(4)))
 
 
 def test_what_contradicts_itself_ends_at_the_limit(monkeypatch):

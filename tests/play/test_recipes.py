@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import nnkit
+from nnkit.backends import get_backend
 from nnkit.data import DataError, load
 from nnkit.play.drawing import big_digits, recipes
 
@@ -72,11 +73,11 @@ def test_without_mnist_it_is_digits(quick, monkeypatch):
     said = []
     monkeypatch.delenv("NNKIT_DATA_DIR", raising=False)
     monkeypatch.setattr(recipes, "load", refused)
-    assert recipes.source(said.append) == "digits"
+    assert recipes.source(get_backend(), said.append) == "digits"
     assert "no network" in said[-1]
     made([], recipes.first(nnkit.get_backend()))
     said.clear()
-    assert recipes.source(said.append) == "digits"
+    assert recipes.source(get_backend(), said.append) == "digits"
     assert not said
 
 

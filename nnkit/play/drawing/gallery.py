@@ -34,12 +34,14 @@ class Exhibit:
         self.recogniser = recogniser
         self._rehearsal = rehearsal
         self._read: list[Examples | None] = []
+        self._reading = threading.Lock()
 
     def rehearsal(self) -> Examples | None:
         """Images and labels that the network knows, where there are any."""
-        if not self._read:
-            self._read = [self._rehearsal()]
-        return self._read[0]
+        with self._reading:
+            if not self._read:
+                self._read = [self._rehearsal()]
+            return self._read[0]
 
 
 class Gallery:

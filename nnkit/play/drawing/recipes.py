@@ -82,12 +82,12 @@ def made(name: str, data: str, backend: Backend, training: Callable[[], None]) -
     return trainer
 
 
-def source(said: Callable[[str], None]) -> str:
+def source(backend: Backend, said: Callable[[str], None]) -> str:
     """Name the data that networks are trained on: "mnist" where it can be had, else "digits"."""
     mnist = next(info for info in available() if info.name == "mnist")
     if mnist.location is not None:
         return "mnist"
-    if _file(first(nnkit.get_backend()), "digits").exists():
+    if _file(first(backend), "digits").exists():
         return "digits"  # as it was decided before: not each start is to wait for a network
     said("mnist is not on this machine: trying to download it")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -12,7 +13,7 @@ from nnkit.image_files import ImageError
 from nnkit.play.connection import Connection, RefusedError
 from nnkit.play.drawing.gallery import Gallery
 from nnkit.play.drawing.insight import Insight
-from nnkit.play.drawing.teaching import Pupil
+from nnkit.play.drawing.teaching import KEPT, Pupil
 from nnkit.play.limits import DRAWINGS, PAD_SIDE, TAUGHT_PARAMETERS
 from nnkit.play.rooms import Room
 from nnkit.play.wire import Message
@@ -35,6 +36,8 @@ class Seat:
         self.pupil: Pupil | None = None
         self.images: list[NDArray[np.uint8]] = []
         self.labels: list[int] = []
+        self.before: deque[tuple[list[NDArray[np.uint8]], list[int]]] = deque(maxlen=KEPT)
+        """The drawings from before each lesson that can be undone."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,7 +74,8 @@ class Draw(Room):
     def on_open(self, message: Message) -> None:
         """Show a network in a slot."""
         slot, name = message.get("slot"), message.get("model")
-        if slot not in range(SLOTS) or type(slot) is not int or name not in self.gallery.names:
+        known = type(slot) is int and slot in range(SLOTS)
+        if not known or not isinstance(name, str) or name not in self.gallery.names:
             raise RefusedError("draw_no_model", name=str(name)[:40])
 
         def training() -> None:
@@ -121,6 +125,7 @@ class Draw(Room):
         if len(seat.images) >= DRAWINGS:
             raise RefusedError("draw_enough", most=DRAWINGS)
         image, pupil = _prepared(seat, _pixels(message)), seat.learner()
+        seat.before.append((seat.images[:], seat.labels[:]))
         seat.images.append(image)
         seat.labels.append(label)
         lesson = pupil.learn(
@@ -145,7 +150,7 @@ class Draw(Room):
         if seat.pupil is None or not seat.pupil.undo():
             raise RefusedError("draw_nothing_to_undo")
         seat.insight.follow(seat.recogniser.trainer.model)
-        del seat.images[-1:], seat.labels[-1:]
+        seat.images, seat.labels = seat.before.pop()
         self.connection.send("undone", slot=message["slot"])
         self._drawings(message["slot"], seat)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 from typing import Any
 
@@ -74,8 +75,6 @@ def _of_classes(
     if outputs.shape[1] > 1:
         said = trainer.loss.answers(outputs)
     truth = _labels(data.targets(), classes)
-    counts = np.zeros((classes, classes), np.int32)
-    np.add.at(counts, (truth, said), 1)
     wrong = np.flatnonzero(said != truth)
     sure = _probabilities(trainer, outputs[wrong], said[wrong])
     first = np.argsort(-sure, kind="stable")[:WRONG]
@@ -85,9 +84,9 @@ def _of_classes(
         for row, i, p in zip(rows, wrong[first], sure[first], strict=True)
     ]
     return {
-        **({"counts": counts} if classes <= CLASSES else {}),
-        "right": int(counts.trace()),
-        "pairs": _pairs(counts),
+        **({"counts": _counts(truth, said, classes)} if classes <= CLASSES else {}),
+        "right": len(said) - len(wrong),
+        "pairs": _pairs(truth[wrong], said[wrong]),
         "wrong": listed,
         **_pictures(data, rows, image_shape),
     }
@@ -117,13 +116,18 @@ def _probabilities(trainer: Trainer, outputs: NDArray[Any], said: NDArray[Any]) 
     return np.where(said == 1, p[:, 0], 1 - p[:, 0])
 
 
-def _pairs(counts: NDArray[np.int32]) -> list[list[int]]:
-    """The commonest mistakes: truth, answer, how often."""
-    mistakes = counts * (1 - np.eye(len(counts), dtype=np.int32))
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:PAIRS]
-    truth, said = np.unravel_index(order, counts.shape)
-    numbers = np.stack([truth, said, mistakes[truth, said]], axis=1)
-    return [[int(n) for n in row] for row in numbers if row[2]]
+def _counts(truth: NDArray[Any], said: NDArray[Any], classes: int) -> NDArray[np.int32]:
+    """How often each class, in rows, got each answer, in columns."""
+    counts = np.zeros((classes, classes), np.int32)
+    np.add.at(counts, (truth, said), 1)
+    return counts
+
+
+def _pairs(truth: NDArray[Any], said: NDArray[Any]) -> list[list[int]]:
+    """The commonest of these mistakes: truth, answer, how often."""
+    pairs = Counter(zip(truth.tolist(), said.tolist(), strict=True))
+    ordered = sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))
+    return [[*pair, n] for pair, n in ordered[:PAIRS]]
 
 
 def _pictures(data: Data, rows: NDArray[np.int64], shape: tuple[int, ...] | None) -> Fields:

@@ -35,7 +35,7 @@ function figures(run, frame, passed, going) {
   if (run.counts_right) found.push([text("watch.accuracy"), percent(now.accuracy)]);
   if (run.validates) found.push([text("watch.val_loss"), number(last.val_loss, 4)]);
   if (run.validates && run.counts_right) found.push([text("watch.val_accuracy"), percent(last.val_accuracy, 2)]);
-  found.push([text("watch.rate"), number(frame.lr, frame.lr < 0.001 ? 6 : 4)]);
+  found.push([text("watch.rate"), frame.lr && frame.lr < 1e-4 ? frame.lr.toExponential(1) : number(frame.lr, 5)]);
   if (frame.rate !== null) found.push([text("watch.per_second"), number(frame.rate)]);
   if (going && frame.left !== null) found.push([text("watch.left"), clock(frame.left)]);
   return found;
