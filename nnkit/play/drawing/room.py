@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +74,7 @@ class Draw(Room):
     def on_open(self, message: Message) -> None:
         """Show a network in a slot."""
         slot, name = message.get("slot"), message.get("model")
-        known = type(slot) is int and slot in range(SLOTS)
-        if not known or not isinstance(name, str) or name not in self.gallery.names:
+        if type(slot) is not int or slot not in range(SLOTS) or not self._has(name):
             raise RefusedError("draw_no_model", name=str(name)[:40])
 
         def training() -> None:
@@ -92,6 +91,9 @@ class Draw(Room):
             layers=[part.name for part in seat.insight.parts],
             sizes=seat.insight.sizes,
         )
+
+    def _has(self, name: object) -> TypeGuard[str]:
+        return isinstance(name, str) and name in self.gallery.names
 
     def on_leave(self, message: Message) -> None:
         """Show no network in a slot any more."""
