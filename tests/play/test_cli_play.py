@@ -59,7 +59,9 @@ class At:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_it_serves_until_ctrl_c(checkpoint):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     with started(checkpoint, "--port", 0) as (process, line):
+        signal.signal(signal.SIGINT, before)
         server = At(line)
         assert b"draw" in ask(server, "/views", cookie=cookie(server))[2]
         with talk(server, "draw"):

@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
-import threading
 
 import pytest
 
 from nnkit.play.playground.room import Playground
 from nnkit.play.playground.settings import Settings, as_sent
 from nnkit.play.server import Server
+from tests.play.accessible import violations
+from tests.play.asking import eventually, page_threads
 
 expect = pytest.importorskip("playwright.sync_api").expect
 expect.set_options(timeout=20_000)
@@ -360,6 +361,7 @@ def test_every_experiment_opens(play):
 def test_it_fits_a_phone_and_speaks_korean(play):
     page = play(locale="ko", viewport={"width": 390, "height": 844}, has_touch=True)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not violations(page)
     action(page, "play").tap()
     expect(page.locator(".said")).to_have_text("학습하고 있습니다.")
     page.locator("[data-unit='1.0']").tap()
@@ -377,10 +379,7 @@ def test_what_is_opened_and_left_ends(play):
         drawn(page)
     page.evaluate("location.hash = '#/chapters'")
     page.locator(".view-chapters").wait_for()
-    threads = [x for x in threading.enumerate() if x.name.startswith("nnkit-page-")]
-    for thread in threads:
-        thread.join(20)
-    assert not [thread for thread in threads if thread.is_alive()]
+    eventually(lambda: not page_threads())
 
 
 def test_in_a_chapter_it_is_small_and_leaves_the_address(server, open_page):

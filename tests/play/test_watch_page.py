@@ -8,6 +8,7 @@ import pytest
 
 import nnkit
 from nnkit.data import load
+from tests.play.accessible import violations
 from tests.play.watching import T, X, fit, trainer
 
 
@@ -141,6 +142,7 @@ def test_narrow_in_either_language_nothing_is_cut_off(how, watch, open_page):
     page.locator(".epochs tbody tr").nth(3).wait_for()
     page.locator(".matrix table").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert not violations(page)
 
 
 def test_without_validation_data_the_page_says_what_to_give(watch, open_page):
