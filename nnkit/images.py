@@ -114,11 +114,10 @@ def _read(path: Path, shape: tuple[int, ...], how: Preparation) -> NDArray[np.ui
     if colors:
         layers = np.moveaxis(read_pixels(path, detail, color=True), 2, 0)
         return _as_bytes(np.dstack([_resized(layer, (height, width)) for layer in layers]))
+    gray = read_pixels(path, detail)
     try:
-        return prepared(read_pixels(path, detail), (height, width), how).reshape(-1)
+        return prepared(gray, (height, width), how).reshape(-1)
     except ImageError as error:
-        if error.args[0].startswith(str(path)):
-            raise
         raise ImageError(f"{path}: {error}") from None
 
 

@@ -41,7 +41,7 @@ class Server:
 
     def __init__(self, rooms: Rooms, host: str = HOST, port: int = PORT) -> None:
         self.token = secrets.token_urlsafe(16)
-        self.wanted, self.host = port, host
+        self.wanted = port
         self._socket = _listening(host, port)
         self._number, self.port = self._socket.getsockname()[:2]
         self._pages: set[threading.Thread] = set()

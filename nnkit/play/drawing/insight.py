@@ -120,7 +120,7 @@ class Insight:
         first, and "loudest" their numbers and contributions: the sum of a * ds/da over a unit's
         outputs a, s being the answer's score.
         """
-        seen = self._trace.outputs(x, {part.end for part in self.parts})
+        seen = self._trace.outputs(x, {part.end for part in self.drawn})
         answer, gradient = self._scores.gradient(x)
         found: dict[str, Any] = {
             "label": answer,
@@ -151,7 +151,7 @@ class Insight:
 def _first_weights(model: Sequential, found: list[Part]) -> tuple[Part | None, Scores | None]:
     """The part with which the network begins, where its weights can be drawn; what is behind it."""
     layers = dict(model.walk())
-    begin = next((part for part in found), None)
+    begin = found[0] if found else None
     if begin is None or not isinstance(layers[begin.first], Linear | Conv2d) or "." in begin.first:
         return None, None
     start = int(begin.end) + 1
